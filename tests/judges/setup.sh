@@ -1,0 +1,303 @@
+#!/bin/bash
+# Install what the judges need and build the roots that they judge in.
+#
+#   tests/judges/setup.sh [all | tools | roots | corpus | NAME...]
+#
+# A NAME is a root (bullseye-amd64, musl-1.2.5-aarch64, ...) or a corpus entry
+# (corpus/numpy-manylinux-x86_64, ...).  Everything lies below
+# $RUNWORTHY_JUDGES (default: $XDG_CACHE_HOME/runworthy/judges), is made in a
+# temporary directory and renamed into place when complete, so that a run that
+# was cut short leaves nothing half done and a second run does nothing.  Two
+# runs at once wait for each other.
+#
+# Needs root (debootstrap, chroot) and Debian's package manager.  Packages come
+# from the archive that apt on this machine already uses; set
+# RUNWORTHY_DEBIAN_MIRROR where apt's own archive is not Debian's.
+set -euo pipefail
+
+JUDGES=${RUNWORTHY_JUDGES:-${XDG_CACHE_HOME:-$HOME/.cache}/runworthy/judges}
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+RECIPE=1 # raise it when a recipe below changes: roots are then made again
+
+TOOLS=(
+    binutils gcc libc6-dev
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    gcc-i686-linux-gnu libc6-dev-i386-cross # gcc-multilib would remove the cross compilers
+    musl musl-dev musl-tools
+    qemu-user-static
+    debootstrap debian-archive-keyring
+    patchelf pax-utils libtree
+    zstd xz-utils ca-certificates
+)
+
+# Root name -> recipe, suite, Debian architecture.
+ROOTS=(
+    "bullseye-amd64         debootstrapped bullseye amd64"
+    "bookworm-amd64         debootstrapped bookworm amd64"
+    "trixie-amd64           debootstrapped trixie   amd64"
+    "bullseye-arm64         unpacked       bullseye arm64"
+    "trixie-arm64           unpacked       trixie   arm64"
+    "trixie-i386            unpacked       trixie   i386"
+    "musl-1.2.2-x86_64      musl           bullseye amd64"
+    "musl-1.2.3-x86_64      musl           bookworm amd64"
+    "musl-1.2.5-x86_64      musl           trixie   amd64"
+    "musl-1.2.5-aarch64     musl           trixie   arm64"
+    "musl-1.2.5-i386        musl           trixie   i386"
+)
+
+# Corpus entry -> how to get it, what, and for wheels the platform tag.
+CORPUS=(
+    "numpy-manylinux-x86_64         wheel numpy==2.2.6            manylinux_2_17_x86_64"
+    "numpy-musllinux-x86_64         wheel numpy==2.2.6            musllinux_1_2_x86_64"
+    "numpy-manylinux-aarch64        wheel numpy==2.2.6            manylinux_2_17_aarch64"
+    "scipy-manylinux-x86_64         wheel scipy==1.15.3           manylinux_2_17_x86_64"
+    "scipy-musllinux-x86_64         wheel scipy==1.15.3           musllinux_1_2_x86_64"
+    "pyarrow-manylinux-x86_64       wheel pyarrow==20.0.0         manylinux_2_28_x86_64"
+    "pyarrow-musllinux-x86_64       wheel pyarrow==20.0.0         musllinux_1_2_x86_64"
+    "cryptography-manylinux-x86_64  wheel cryptography==45.0.4    manylinux_2_28_x86_64"
+    "cryptography-musllinux-x86_64  wheel cryptography==45.0.4    musllinux_1_2_x86_64"
+    "cryptography-manylinux-aarch64 wheel cryptography==45.0.4    manylinux_2_28_aarch64"
+    "psycopg2-manylinux-x86_64      wheel psycopg2-binary==2.9.10 manylinux_2_17_x86_64"
+    "psycopg2-musllinux-x86_64      wheel psycopg2-binary==2.9.10 musllinux_1_2_x86_64"
+    "sharp-libvips-linux-x64        npm   @img/sharp-libvips-linux-x64@1.1.0"
+    "sharp-libvips-linuxmusl-x64    npm   @img/sharp-libvips-linuxmusl-x64@1.1.0"
+    "sharp-linux-x64                npm   @img/sharp-linux-x64@0.34.2"
+    "sharp-linuxmusl-x64            npm   @img/sharp-linuxmusl-x64@0.34.2"
+    "esbuild-linux-x64              npm   @esbuild/linux-x64@0.25.5"
+    "esbuild-linux-arm64            npm   @esbuild/linux-arm64@0.25.5"
+    "rollup-linux-x64-gnu           npm   @rollup/rollup-linux-x64-gnu@4.43.0"
+    "rollup-linux-x64-musl          npm   @rollup/rollup-linux-x64-musl@4.43.0"
+)
+
+say() { printf '%s\n' "judges: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# --- finished things -------------------------------------------------------
+
+stamp() { printf '%s' "$JUDGES/.stamps/${1//\//_}.$RECIPE"; }
+
+is_done() { [ -e "$(stamp "$1")" ] && [ -d "$JUDGES/$1" ]; }
+
+# finish NAME TEMPORARY: put a complete directory into its place.
+finish() {
+    local name=$1 made=$2
+    chmod 755 "$made"
+    mkdir -p "$(dirname "$JUDGES/$name")"
+    rm -rf "${JUDGES:?}/$name"
+    mv -T "$made" "$JUDGES/$name"
+    touch "$(stamp "$name")"
+    say "made $name"
+}
+
+scratch() { mktemp -d "$JUDGES/.tmp/XXXXXXXX"; }
+
+# --- tools -----------------------------------------------------------------
+
+install_tools() {
+    local wanted=() tool
+    for tool in "${TOOLS[@]}"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$tool" 2>/dev/null | grep -qx installed ||
+            wanted+=("$tool")
+    done
+    [ ${#wanted[@]} -eq 0 ] && return
+    apt-get -q update
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends "${wanted[@]}"
+}
+
+# --- Debian packages -------------------------------------------------------
+
+# The archive that apt on this machine has the Debian suites from.
+mirror() {
+    if [ -n "${RUNWORTHY_DEBIAN_MIRROR:-}" ]; then
+        printf '%s' "$RUNWORTHY_DEBIAN_MIRROR"
+        return
+    fi
+    apt-get indextargets --format '$(ORIGIN)|$(CODENAME)|$(REPO_URI)' 'Created-By: Packages' |
+        awk -F'|' '$1 == "Debian" && $2 !~ /-/ { print $3; exit }'
+}
+
+# fetch SUITE ARCH DIRECTORY PACKAGE...: .deb files by a private apt state.
+fetch() {
+    local suite=$1 arch=$2 into=$3 state
+    shift 3
+    state=$(scratch)
+    mkdir -p "$state"/{lists/partial,cache/archives/partial,etc}
+    : >"$state/status"
+    echo "deb [signed-by=$KEYRING] $MIRROR $suite main" >"$state/etc/sources.list"
+    local apt=(apt-get -qq
+        -o "APT::Architecture=$arch" -o "APT::Architectures=$arch"
+        -o "Dir::State::status=$state/status" -o "Dir::State::lists=$state/lists"
+        -o "Dir::Cache=$state/cache" -o "Dir::Etc::sourcelist=$state/etc/sources.list"
+        -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root
+        -o Acquire::Languages=none)
+    "${apt[@]}" update
+    (cd "$into" && "${apt[@]}" download "$@")
+    rm -rf "$state"
+}
+
+# unpack SUITE ARCH ROOT PACKAGE...: the files of packages, no scripts run.
+unpack() {
+    local suite=$1 arch=$2 root=$3 debs deb
+    shift 3
+    debs=$(scratch)
+    fetch "$suite" "$arch" "$debs" "$@"
+    for deb in "$debs"/*.deb; do
+        dpkg-deb -x "$deb" "$root"
+    done
+    rm -rf "$debs"
+}
+
+# --- roots -----------------------------------------------------------------
+
+prune() {
+    rm -rf "$1"/usr/share/{doc,man,info,locale,lintian,bug,doc-base,zoneinfo} \
+        "$1"/var/cache/apt "$1"/var/lib/apt/lists "$1"/var/log "$1"/var/cache/debconf
+    # Mount points for what a judge binds into the root.
+    mkdir -p "$1"/{proc,dev,tmp,subject,judge}
+}
+
+debootstrapped() {
+    local suite=$1 arch=$2 root=$3
+    debootstrap --variant=minbase --arch="$arch" --keyring="$KEYRING" \
+        --include=libstdc++6,libgcc-s1,zlib1g,libgomp1 \
+        "$suite" "$root" "$MIRROR" >"$root.log" 2>&1 || {
+        tail -n 20 "$root.log" >&2
+        die "debootstrap of $suite failed"
+    }
+    rm -f "$root.log"
+    chroot "$root" /sbin/ldconfig
+    prune "$root"
+}
+
+unpacked() {
+    local suite=$1 arch=$2 root=$3 directory
+    mkdir -p "$root"/usr/{bin,sbin,lib}
+    for directory in bin sbin lib; do
+        ln -s "usr/$directory" "$root/$directory" # as usrmerge makes them
+    done
+    unpack "$suite" "$arch" "$root" libc6 libc-bin libgcc-s1 libstdc++6 zlib1g libgomp1 base-files
+    mkdir -p "$root/var/cache/ldconfig"
+    if [ "$arch" = arm64 ]; then
+        cp "$(command -v qemu-aarch64-static)" "$root/qemu"
+        chroot "$root" /qemu /sbin/ldconfig
+        rm "$root/qemu"
+    else
+        chroot "$root" /sbin/ldconfig
+    fi
+    prune "$root"
+}
+
+# musl as Alpine lays it out: one file that is both loader and libc, at
+# /lib/ld-musl-ARCH.so.1.  No path file: the loader's built-in defaults hold.
+musl() {
+    local suite=$1 debian=$2 root=$3 files arch
+    case $debian in
+    amd64) arch=x86_64 ;;
+    arm64) arch=aarch64 ;;
+    *) arch=$debian ;;
+    esac
+    files=$(scratch)
+    unpack "$suite" "$debian" "$files" musl
+    mkdir -p "$root"/{lib,usr/lib,usr/local/lib,etc,bin}
+    cp "$(find "$files" -type f -name libc.so)" "$root/lib/ld-musl-$arch.so.1"
+    chmod 755 "$root/lib/ld-musl-$arch.so.1"
+    ln -s "ld-musl-$arch.so.1" "$root/lib/libc.musl-$arch.so.1"
+    rm -rf "$files"
+    prune "$root"
+}
+
+make_root() {
+    local name=$1 recipe=$2 suite=$3 arch=$4 made
+    is_done "$name" && return
+    made=$(scratch)
+    "$recipe" "$suite" "$arch" "$made"
+    finish "$name" "$made"
+}
+
+# --- corpus ----------------------------------------------------------------
+
+wheel() {
+    local what=$1 platform=$2 into=$3 download platforms=(--platform "$2")
+    # A wheel named manylinux2014_* is found under its old name only.
+    [[ $platform == manylinux_2_17_* ]] && platforms+=(--platform "manylinux2014_${platform#manylinux_2_17_}")
+    [[ $platform == musllinux_1_2_* ]] && platforms+=(--platform "musllinux_1_1_${platform#musllinux_1_2_}")
+    download=$(scratch)
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
+        --python-version 3.12 --implementation cp "${platforms[@]}" -d "$download" "$what" 2>&1 |
+        grep -v '^WARNING' >&2 || true
+    python3 -m zipfile -e "$download"/*.whl "$into"
+    rm -rf "$download"
+}
+
+npm_package() {
+    local what=$1 into=$2 download
+    download=$(scratch)
+    (cd "$download" && npm pack --silent "$what" >/dev/null)
+    tar -xzf "$download"/*.tgz -C "$into" --strip-components=1 --no-same-owner
+    rm -rf "$download"
+}
+
+make_corpus() {
+    local name=corpus/$1 how=$2 what=$3 platform=${4:-} made
+    is_done "$name" && return
+    made=$(scratch)
+    case $how in
+    wheel) wheel "$what" "$platform" "$made" ;;
+    npm)
+        command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
+        npm_package "$what" "$made"
+        ;;
+    esac
+    finish "$name" "$made"
+}
+
+# --- order of work ---------------------------------------------------------
+
+is_wanted() {
+    local name=$1 kind=$2 want
+    for want in "${WANTED[@]}"; do
+        case $want in "$name" | all | "$kind") return 0 ;; esac
+    done
+    return 1
+}
+
+# The word splitting of a table's rows is meant.
+# shellcheck disable=SC2086
+make_roots() {
+    local row
+    for row in "${ROOTS[@]}"; do
+        is_wanted "${row%% *}" roots && make_root $row
+    done
+    return 0
+}
+
+# shellcheck disable=SC2086
+make_corpora() {
+    local row
+    for row in "${CORPUS[@]}"; do
+        is_wanted "corpus/${row%% *}" corpus && make_corpus $row
+    done
+    return 0
+}
+
+main() {
+    WANTED=("${@:-all}")
+    mkdir -p "$JUDGES"/{.stamps,.tmp}
+    exec 9>"$JUDGES/.lock"
+    flock 9
+    rm -rf "$JUDGES"/.tmp/* # left by a run that was cut short; the lock is ours
+    if is_wanted tools tools || [ "${WANTED[0]}" = all ]; then
+        [ "$(id -u)" = 0 ] || die "must be root: installs packages and makes roots"
+        install_tools
+    fi
+    MIRROR=$(mirror)
+    [ -n "$MIRROR" ] || die "apt here has no Debian archive: set RUNWORTHY_DEBIAN_MIRROR"
+    make_corpora &
+    local corpora=$!
+    make_roots
+    wait "$corpora"
+    say "everything is in place below $JUDGES"
+}
+
+main "$@"
