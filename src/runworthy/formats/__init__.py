@@ -1,0 +1,1 @@
+"""Bytes to facts: the only readers of untrusted bytes. Formats know no target."""

@@ -1,0 +1,88 @@
+"""Positioned reads over something that holds bytes, and the limits that keep hostile sizes harmless."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from runworthy.model.errors import FormatError
+
+__all__ = ["READ_LIMIT", "BytesContent", "Content", "FileContent", "read_exactly"]
+
+READ_LIMIT = 96 << 20
+"""Largest single table (bytes) that a reader takes into memory; the largest seen in real libraries is near 40 MiB."""
+
+
+class Content(Protocol):
+    """Bytes that can be read at any offset."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``; fewer at the end. Raises OSError."""
+
+
+class BytesContent:
+    """Content that is in memory already."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self._data)
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``."""
+        return self._data[offset : offset + count] if offset >= 0 else b""
+
+
+class FileContent:
+    """A regular file, opened at the first read. A FIFO or device is refused before it could block."""
+
+    __slots__ = ("_fd", "_path", "_size")
+
+    def __init__(self, path: str, size: int) -> None:
+        self._path = path
+        self._size = size
+        self._fd = -1
+
+    @property
+    def size(self) -> int:
+        """Length in bytes when it was looked up."""
+        return self._size
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``. Raises OSError."""
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        if hasattr(os, "pread"):
+            return os.pread(self._fd, count, offset)
+        os.lseek(self._fd, offset, os.SEEK_SET)
+        return os.read(self._fd, count)
+
+    def close(self) -> None:
+        """Give the descriptor back; a later read opens the file again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def read_exactly(content: Content, offset: int, count: int, what: str) -> bytes:
+    """Return exactly ``count`` bytes or raise FormatError naming ``what`` and the offset."""
+    if count > READ_LIMIT:
+        raise FormatError(f"{what} claims {count} bytes, over the limit of {READ_LIMIT}", offset=offset)
+    if offset < 0 or count < 0 or offset + count > content.size:
+        raise FormatError(f"{what} reaches past the end of the file ({content.size} bytes)", offset=offset)
+    data = content.pread(offset, count)
+    if len(data) != count:
+        raise FormatError(f"{what} could not be read in full", offset=offset)
+    return data

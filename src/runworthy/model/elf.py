@@ -1,0 +1,320 @@
+"""Content facts of an ELF file: what its bytes say, without opinion.
+
+Names follow the ELF gABI and the GNU extensions. Library names, paths and version names are ``str``
+(decoded as UTF-8 with surrogateescape); symbol names stay ``bytes``, since they are compared by the
+hundred thousand and printed by the dozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Protocol
+
+from runworthy.model.arch import Architecture, Endian, architecture_of_elf
+
+__all__ = [
+    "Binding",
+    "BuildInfo",
+    "DlopenNote",
+    "ElfFacts",
+    "ElfFile",
+    "ElfHeader",
+    "Exports",
+    "GoBuild",
+    "ImportGroup",
+    "Relocations",
+    "Segment",
+    "SymbolRow",
+    "VersionDef",
+    "VersionNeed",
+    "split_reference",
+]
+
+ET_EXEC, ET_DYN = 2, 3
+DF_ORIGIN, DF_SYMBOLIC, DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 1, 2, 4, 8, 16
+DF_1_NOW, DF_1_NODELETE, DF_1_NOOPEN, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x8, 0x40, 0x800, 0x8000000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElfHeader:
+    """The file header as it stands, valid or not: loaders judge its fields one by one."""
+
+    ident: bytes
+    elf_class: int
+    endian: Endian
+    type: int
+    machine: int
+    version: int
+    entry: int
+    phoff: int
+    shoff: int
+    flags: int
+    phentsize: int
+    phnum: int
+    shentsize: int
+    shnum: int
+    shstrndx: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A program header. All numbers are bytes; ``flags`` are PF_X=1, PF_W=2, PF_R=4."""
+
+    type: int
+    flags: int
+    offset: int
+    vaddr: int
+    filesz: int
+    memsz: int
+    align: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionNeed:
+    """One entry of ``.gnu.version_r``: ``file`` must define ``version`` (``weak``: VER_FLG_WEAK is set)."""
+
+    file: str
+    version: str
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionDef:
+    """One entry of ``.gnu.version_d``; ``base`` marks the one that names the file itself."""
+
+    name: str
+    index: int
+    base: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DlopenNote:
+    """One ``.note.dlopen`` entry (UAPI group, ELF dlopen metadata): libraries opened at run time, any of ``sonames``."""
+
+    feature: str
+    description: str
+    priority: str
+    sonames: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoBuild:
+    """The Go linker's build information: toolchain, main module and build settings (``CGO_ENABLED``, ``GOAMD64``…)."""
+
+    version: str
+    path: str
+    module: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildInfo:
+    """What the file tells of the compilers that made it. ``comments`` are the strings of ``.comment``."""
+
+    go: GoBuild | None = None
+    rust: str | None = None
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElfFacts:
+    """All that is known of an ELF file before its symbols are read.
+
+    ``abi_kernel`` is the minimum kernel of NT_GNU_ABI_TAG (None when there is no note, or when
+    ``abi_os`` is not Linux=0). ``isa_needed`` and ``isa_used`` are the bit sets of
+    GNU_PROPERTY_X86_ISA_1_NEEDED/_USED. ``exec_stack`` is None when the file has no PT_GNU_STACK.
+    """
+
+    header: ElfHeader
+    size: int
+    segments: tuple[Segment, ...] = ()
+    interpreter: str | None = None
+    interpreter_size: int = 0
+    dynamic: bool = False
+    needed: tuple[str, ...] = ()
+    soname: str | None = None
+    rpath: str | None = None
+    runpath: str | None = None
+    dt_flags: int = 0
+    dt_flags_1: int = 0
+    textrel: bool = False
+    relr: bool = False
+    android_relocations: bool = False
+    version_needs: tuple[VersionNeed, ...] = ()
+    version_defs: tuple[VersionDef, ...] = ()
+    exec_stack: bool | None = None
+    isa_needed: int = 0
+    isa_used: int = 0
+    feature_1: int = 0
+    abi_os: int | None = None
+    abi_kernel: tuple[int, int, int] | None = None
+    build_id: str | None = None
+    dlopen_notes: tuple[DlopenNote, ...] = ()
+    has_sections: bool = True
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The architecture by the header, None when unknown to the table."""
+        head = self.header
+        return architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags)
+
+    @property
+    def is_pie(self) -> bool:
+        """DF_1_PIE is set: a position-independent executable, static or not."""
+        return bool(self.dt_flags_1 & DF_1_PIE)
+
+    @property
+    def is_static(self) -> bool:
+        """A program that asks for no loader: no PT_INTERP, and no library needed."""
+        return self.interpreter is None and not self.needed and (self.header.type == ET_EXEC or self.is_pie)
+
+    @property
+    def is_program(self) -> bool:
+        """Meant to be executed. A library that can also be executed (libc.so.6, DT_SONAME set) is a library."""
+        if self.header.type == ET_EXEC or self.is_pie:
+            return True
+        return self.header.type == ET_DYN and self.interpreter is not None and self.soname is None
+
+    @property
+    def bind_now(self) -> bool:
+        """Every symbol is bound at start: DF_BIND_NOW, DF_1_NOW or DT_BIND_NOW (readers fold the last into the first)."""
+        return bool(self.dt_flags & DF_BIND_NOW or self.dt_flags_1 & DF_1_NOW)
+
+    @property
+    def load_segments(self) -> tuple[Segment, ...]:
+        """The PT_LOAD segments in file order."""
+        return tuple(segment for segment in self.segments if segment.type == 1)
+
+
+class Binding(Enum):
+    """When a reference is bound, as the relocations that use it say."""
+
+    NOW = "now"
+    LAZY = "lazy"
+    UNUSED = "unused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportGroup:
+    """Undefined symbols that share one version record; ``file`` and ``version`` are None for unversioned ones."""
+
+    file: str | None
+    version: str | None
+    strong: frozenset[bytes]
+    weak: frozenset[bytes] = frozenset()
+
+
+SymbolRow = tuple[bytes, int, int]
+"""A defined dynamic symbol: name, version index with its hidden bit (0x8000), STT type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relocations:
+    """Relocation kinds in use, by number of the machine's psABI; ``count`` counts all of them, RELR left out."""
+
+    kinds: frozenset[int]
+    count: int
+    irelative: bool
+    copy: bool
+
+
+_HIDDEN = 0x8000
+STT_TLS, STT_GNU_IFUNC = 6, 10
+
+
+class Exports:
+    """The symbols a file defines, arranged for the questions that loaders ask of them.
+
+    A reference with a version is met by :attr:`by_version` or by :attr:`base` (definitions without a
+    version); one without a version by :attr:`unversioned` (glibc ``elf/dl-lookup.c`` check_match). musl
+    sees :attr:`default` alone (``ldso/dynlink.c`` sysv_lookup, gnu_lookup: versym >= 0).
+    """
+
+    def __init__(self, rows: Collection[SymbolRow], versions: Mapping[int, str], *, versioned: bool) -> None:
+        self._rows = rows
+        self._versions = versions
+        self.versioned = versioned
+
+    @cached_property
+    def names(self) -> frozenset[bytes]:
+        """Every defined name, whatever its version."""
+        return frozenset(name for name, _, _ in self._rows)
+
+    @cached_property
+    def by_version(self) -> Mapping[str, frozenset[bytes]]:
+        """Defined names by exact version, hidden ones included."""
+        found: dict[int, list[bytes]] = {}
+        for name, index, _ in self._rows:
+            found.setdefault(index & 0x7FFF, []).append(name)
+        versions = self._versions
+        return {versions[index]: frozenset(names) for index, names in found.items() if index in versions}
+
+    @cached_property
+    def base(self) -> frozenset[bytes]:
+        """Definitions whose index names no version and that are not hidden: they satisfy any version."""
+        if not self.versioned:
+            return self.names
+        return frozenset(name for name, index, _ in self._rows if index not in self._versions and index < _HIDDEN)
+
+    @cached_property
+    def unversioned(self) -> frozenset[bytes]:
+        """What a reference without a version finds: index 0 to 2, or the only default version of the name."""
+        if not self.versioned:
+            return self.names
+        early: set[bytes] = set()
+        defaults: dict[bytes, int] = {}
+        for name, index, _ in self._rows:
+            if index & 0x7FFF < 3:
+                early.add(name)
+            elif index < _HIDDEN:
+                defaults[name] = defaults.get(name, 0) + 1
+        return frozenset(early | {name for name, count in defaults.items() if count == 1})
+
+    @cached_property
+    def default(self) -> frozenset[bytes]:
+        """What musl sees: neither hidden versions nor indirect functions (OK_TYPES has no STT_GNU_IFUNC)."""
+        return frozenset(name for name, index, kind in self._rows if index < _HIDDEN and kind != STT_GNU_IFUNC)
+
+    @cached_property
+    def indirect(self) -> frozenset[bytes]:
+        """Names defined as STT_GNU_IFUNC."""
+        return frozenset(name for name, _, kind in self._rows if kind == STT_GNU_IFUNC)
+
+    def versions_of(self, name: bytes) -> tuple[str, ...]:
+        """Every version under which ``name`` is defined, in table order."""
+        indexes = (index & 0x7FFF for row, index, _ in self._rows if row == name)
+        return tuple(self._versions[index] for index in indexes if index in self._versions)
+
+
+class ElfFile(Protocol):
+    """An ELF file whose symbols are read only when asked for."""
+
+    @property
+    def facts(self) -> ElfFacts:
+        """The eager facts."""
+
+    def imports(self) -> tuple[ImportGroup, ...]:
+        """Undefined dynamic symbols, grouped by version record. Raises FormatError."""
+
+    def exports(self) -> Exports:
+        """Defined dynamic symbols that a hash table leads to. Raises FormatError."""
+
+    def relocations(self) -> Relocations:
+        """Relocation kinds in use. Raises FormatError."""
+
+    def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
+        """How each undefined name is bound, by the relocations that use it. Raises FormatError."""
+
+    def build(self) -> BuildInfo:
+        """What the compilers left. Raises FormatError."""
+
+
+def split_reference(text: str) -> tuple[str, str | None, bool]:
+    """Split ``name@@VERSION``, ``name@VERSION`` or ``name`` into (name, version, is default)."""
+    name, at, version = text.partition("@")
+    if not at:
+        return name, None, True
+    return name, version.removeprefix("@"), version.startswith("@")

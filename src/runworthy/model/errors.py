@@ -1,0 +1,39 @@
+"""One exception per layer; each carries what a person needs to see."""
+
+from __future__ import annotations
+
+__all__ = ["FormatError", "RunworthyError", "TargetError", "UsageError"]
+
+
+class RunworthyError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class UsageError(RunworthyError):
+    """What was asked for cannot be understood: an option, a name, a combination. ``hint`` proposes."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class TargetError(UsageError):
+    """A target cannot be found or is no target."""
+
+
+class FormatError(RunworthyError):
+    """Bytes are not what their format says. ``path`` and ``offset`` (bytes) tell where."""
+
+    def __init__(self, message: str, *, path: str = "", offset: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.offset = offset
+
+    def __str__(self) -> str:
+        place = self.path if self.offset is None else f"{self.path} at offset {self.offset:#x}"
+        return f"{place}: {self.message}" if place else self.message
+
+    def at(self, path: str) -> FormatError:
+        """Return the same error with the path filled in, where the reader did not know it."""
+        return self if self.path else FormatError(self.message, path=path, offset=self.offset)
