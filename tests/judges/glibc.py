@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from .answer import Answer, BadRelocation, Missing, MissingVersion, Undefined, ending
 from .process import Jail, Outcome
-from .qemu import Emulator
+from .qemu import Emulator, is_noise
 from .roots import Root
 
 TRACE = {"LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "yes", "LD_BIND_NOW": "yes"}
@@ -129,7 +129,7 @@ class _Lines:
 
     def take(self, line: str) -> None:
         """Account for one line."""
-        if not line:
+        if not line or is_noise(line):
             return
         if line == _STATIC:
             self.dynamic = False

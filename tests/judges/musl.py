@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .answer import Answer, BadRelocation, Missing, Undefined, ending
 from .process import Jail, Outcome
-from .qemu import Emulator
+from .qemu import Emulator, is_noise
 from .roots import Root
 
 # load_library and __dls3, ldd_mode: "\t%s => %s (%p)\n" and "\t%s (%p)\n".
@@ -82,7 +82,7 @@ class _Lines:
 
     def take(self, line: str) -> None:
         """Account for one line."""
-        if not line:
+        if not line or is_noise(line):
             return
         if not (self._take_object(line) or self._take_relocation(line) or self._take_failure(line)):
             self.unparsed.append(line)

@@ -63,3 +63,8 @@ class Emulator:
         for name, text in env.items():
             command += ["-E", f"{name}={text}"]
         return [*command, *argv]
+
+
+def is_noise(line: str) -> bool:
+    """Whether qemu itself said `line`: about the CPU model, or a signal that the status tells too."""
+    return line.startswith(("qemu: uncaught target signal ", "qemu: warning: "))
