@@ -28,7 +28,7 @@ lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/lint.stamp
 	$(BIN)/ruff check --fix

@@ -16,7 +16,7 @@ OLDEST = (3, 11)
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-class EnvironmentFailure(Exception):
+class NoEnvironmentError(Exception):
     """No environment; the message says what is missing and what brings it."""
 
 
@@ -31,7 +31,7 @@ def create(directory: Path) -> None:
         return
     if not any(_runs(Path(sys.executable), "-m", tool, "--clear", str(directory)) for tool in ("venv", "virtualenv")):
         this = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        raise EnvironmentFailure(
+        raise NoEnvironmentError(
             f"{sys.executable} cannot make an environment with pip in it (no ensurepip)\n"
             f"help: on Debian and Ubuntu `apt-get install python3-venv` brings it (or {this}-venv), "
             "elsewhere `pip install virtualenv`"
@@ -45,7 +45,7 @@ def install(directory: Path, groups: list[str]) -> None:
         what = ["--editable", *what, *(line for group in groups for line in requirements(_declared_groups(), group))]
     pip = [str(python_in(directory)), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
     if subprocess.run([*pip, *what], check=False).returncode:
-        raise EnvironmentFailure(f"pip could not install into {directory}; what it said stands above")
+        raise NoEnvironmentError(f"pip could not install into {directory}; what it said stands above")
 
 
 def requirements(groups: dict[str, list[str | dict[str, str]]], name: str) -> list[str]:
@@ -80,7 +80,7 @@ def main() -> int:
     try:
         create(Path(directory))
         install(Path(directory), groups)
-    except EnvironmentFailure as failure:
+    except NoEnvironmentError as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 1
     return 0
