@@ -23,21 +23,18 @@ __all__ = ["Entry", "FileView", "Resolved", "failure"]
 
 FileKind = Literal["file", "dir", "link", "other"]
 MAX_LINKS = 40
+PATH_MAX = 4096
 TEXT_LIMIT = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One directory entry. ``size`` is in bytes (-1: not known); ``target`` is the text of a symbolic link.
-
-    ``identity`` is equal for two names of one file (device and inode where there are such).
-    """
+    """One directory entry. ``size`` is in bytes (-1: not known); ``target`` is the text of a symbolic link."""
 
     kind: FileKind
     mode: int = 0o644
     size: int = -1
     target: str = ""
-    identity: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +79,10 @@ class FileView(ABC):
         """Return the ELF file at a real path. Raises FormatError, OSError. Backings with recorded facts override it."""
         return read_elf(self.content(real))
 
+    def identity(self, found: Resolved) -> Hashable:
+        """Return what is equal for two names of one file (device and inode where there are such)."""
+        return found.path
+
     # -- what every root offers -------------------------------------------------------------
 
     def resolve(self, path: str) -> Resolved:
@@ -92,7 +93,7 @@ class FileView(ABC):
         """As :meth:`resolve`, without following a link in the last component. Raises OSError."""
         parent, name = posixpath.split(posixpath.normpath(path))
         if not name:
-            return Resolved("/", Entry("dir", 0o755, identity="/"))
+            return Resolved("/", Entry("dir", 0o755))
         directory = self._directory(parent, [MAX_LINKS])
         entry = self.entry(directory, name)
         if entry is None:
@@ -146,13 +147,15 @@ class FileView(ABC):
     def _resolve(self, path: str, links: list[int]) -> Resolved:
         if not path.startswith("/"):
             raise failure(errno.ENOENT, path)
+        if len(path) > PATH_MAX:
+            raise failure(errno.ENAMETOOLONG, path)
         parent, name = _split(path)
         directory = self._directory(parent, links)
         if name in ("", "."):
-            return Resolved(directory, Entry("dir", 0o755, identity=("dir", directory)))
+            return Resolved(directory, Entry("dir", 0o755))
         if name == "..":
             above = posixpath.dirname(directory)
-            return Resolved(above, Entry("dir", 0o755, identity=("dir", above)))
+            return Resolved(above, Entry("dir", 0o755))
         entry = self.entry(directory, name)
         if entry is None:
             raise failure(errno.ENOENT, path)

@@ -1,0 +1,107 @@
+"""What both loaders' symbol binding shares: who answers for a symbol that no loaded object defines.
+
+``host`` is an answer only for what a shared library leaves to an unstated program, and never for a name
+that any C library or compiler runtime of the catalogue exports (DESIGN section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from runworthy.model.elf import Binding, ElfFile, ImportGroup
+from runworthy.model.errors import FormatError
+from runworthy.model.trace import Answer, Evidence, Need, Step
+from runworthy.simulate.linkmap import LinkMap, Loaded
+
+__all__ = ["BindContext", "BoundMemo", "unresolved_steps"]
+
+RuntimeNames = Callable[[bytes], bool]
+
+
+@dataclass(slots=True)
+class BoundMemo:
+    """Objects fully bound by given providers: they stay bound wherever those providers are in scope."""
+
+    _proved: dict[int, list[frozenset[int]]] = field(default_factory=dict)
+    _alive: list[ElfFile] = field(default_factory=list)
+
+    def holds(self, elf: ElfFile, scope: frozenset[int]) -> bool:
+        """Whether a set of providers that is known to bind ``elf`` lies within ``scope``."""
+        return any(providers <= scope for providers in self._proved.get(id(elf), ()))
+
+    def prove(self, elf: ElfFile, providers: frozenset[int]) -> None:
+        """Remember that ``providers`` (ids of ElfFile) bind every strong symbol of ``elf``."""
+        self._proved.setdefault(id(elf), []).append(providers)
+        self._alive.append(elf)  # an id is a name only while its object lives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindContext:
+    """What the answers depend on besides the objects. ``always_now``: this loader binds nothing lazily."""
+
+    link_map: LinkMap
+    is_runtime_name: RuntimeNames
+    open_host: bool
+    always_now: bool = False
+    memo: BoundMemo = field(default_factory=BoundMemo)
+
+
+def unresolved_steps(
+    context: BindContext, loaded: Loaded, missing: Mapping[ImportGroup, frozenset[bytes]]
+) -> Iterator[Step]:
+    """Yield a step for each name that no object defines and that a relocation of ``loaded`` uses."""
+    names = frozenset().union(*missing.values())
+    if not names:
+        return
+    try:
+        bindings = loaded.elf.bindings(names)
+    except FormatError as error:
+        yield unreadable_step(loaded, error)
+        return
+    for group, unresolved in missing.items():
+        for name in sorted(unresolved):
+            binding = bindings.get(name, Binding.UNUSED)
+            if binding is not Binding.UNUSED:
+                yield _step(context, loaded, group, name, lazy=binding is Binding.LAZY and not context.always_now)
+
+
+def unreadable_step(loaded: Loaded, error: FormatError) -> Step:
+    """Return the step of an object whose symbols cannot be read."""
+    need = Need(kind="symbol", name="*", by=loaded.path, evidence=Evidence(file=loaded.path, offset=error.offset))
+    return Step(stage="bind", need=need, answer=Answer.UNKNOWN, why="unreadable", detail=error.message)
+
+
+def _step(context: BindContext, loaded: Loaded, group: ImportGroup, name: bytes, *, lazy: bool) -> Step:
+    need = Need(
+        kind="symbol",
+        name=name.decode("utf-8", "backslashreplace"),
+        version=group.version,
+        file=group.file,
+        by=loaded.path,
+        lazy=lazy,
+        evidence=Evidence(file=loaded.path, section=".dynsym"),
+    )
+    missing = context.link_map.missing
+    named = missing.get(group.file) if group.file else None
+    if named is not None:  # the library that should bring it is not there: that is the cause
+        return _consequence(need, named)
+    if group.version is None and context.open_host and not context.is_runtime_name(name):
+        return Step(stage="bind", need=need, answer=Answer.HOST, fatal=False)
+    if missing and group.version is None:
+        # It may have come from any library that is missing; one whose contents are unknown leaves it unknown.
+        cause = next((step for step in missing.values() if step.answer is not Answer.UNMET), None)
+        return _consequence(need, cause or next(iter(missing.values())))
+    return Step(stage="bind", need=need, answer=Answer.UNMET, fatal=not lazy)
+
+
+def _consequence(need: Need, cause: Step) -> Step:
+    return Step(
+        stage="bind",
+        need=need,
+        answer=cause.answer,
+        met_by=cause.met_by,
+        why=cause.why,
+        because=cause.key,
+        fatal=not need.lazy,
+    )

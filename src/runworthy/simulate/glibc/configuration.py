@@ -1,0 +1,78 @@
+"""The cache that ldconfig would write from ``/etc/ld.so.conf``, for roots that were never configured.
+
+Source: glibc ``elf/ldconfig.c`` (parse_conf, add_dir, search_dir) and ``elf/cache.c``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from collections.abc import Iterator
+
+from runworthy.formats.ld_so_cache import CacheEntry
+from runworthy.model.arch import Architecture
+from runworthy.model.errors import FormatError
+from runworthy.targets.view import FileView
+
+__all__ = ["cache_by_configuration", "configured_directories"]
+
+CONFIGURATION = "/etc/ld.so.conf"
+_INCLUDE_DEPTH = 8
+
+
+def configured_directories(view: FileView, path: str = CONFIGURATION, depth: int = 0) -> Iterator[str]:
+    """Yield the directories that ``path`` names, its includes in their places, in order."""
+    try:
+        text = view.read(path).decode("utf-8", "surrogateescape")
+    except (OSError, FormatError):
+        return
+    for raw in text.splitlines():
+        line = raw.partition("#")[0].strip()
+        if line.startswith("include") and line[7:8].isspace() and depth < _INCLUDE_DEPTH:
+            for pattern in line[8:].split():
+                for included in _glob(view, posixpath.join(posixpath.dirname(path), pattern)):
+                    yield from configured_directories(view, included, depth + 1)
+        elif line and not line.startswith("hwcap"):
+            yield line.partition("=")[0].strip().rstrip("/") or "/"
+
+
+def cache_by_configuration(
+    view: FileView, system: tuple[str, ...], flags: int, arch: Architecture
+) -> dict[str, tuple[CacheEntry, ...]]:
+    """Return library name -> entry: sonames and development links of every directory, the first directory first."""
+    found: dict[str, tuple[CacheEntry, ...]] = {}
+    seen: set[str] = set()
+    for directory in (*configured_directories(view), *system):
+        real = view.real_directory(directory)
+        if real is None or real in seen:
+            continue
+        seen.add(real)
+        for name, soname in _libraries(view, real, arch):
+            for key in dict.fromkeys((soname, name) if name.endswith(".so") else (soname,)):
+                path = f"{directory}/{key}" if view.exists(f"{real}/{key}") else f"{directory}/{name}"
+                found.setdefault(key, (CacheEntry(name=key, path=path, flags=flags),))
+    return found
+
+
+def _libraries(view: FileView, directory: str, arch: Architecture) -> Iterator[tuple[str, str]]:
+    """Yield (file name, soname) of what ldconfig takes for a library: ``lib*.so*``, ``ld-*.so*``, ``ld.so*``, ``ld64.so*``."""
+    for name in sorted(view.names(directory)):
+        if not (name.startswith(("lib", "ld-", "ld.so", "ld64.so")) and ".so" in name):
+            continue
+        try:
+            resolved = view.resolve(f"{directory}/{name}")
+            facts = view.elf(resolved.path).facts if resolved.entry.kind == "file" else None
+        except (OSError, FormatError):
+            continue
+        if facts and facts.header.machine == arch.elf_machine and facts.header.elf_class == arch.elf_class:
+            yield name, facts.soname or name
+
+
+def _glob(view: FileView, pattern: str) -> list[str]:
+    """Return the files that match a pattern whose last component alone has wildcards."""
+    directory, name = posixpath.split(pattern)
+    try:
+        names = view.readdir(directory)
+    except OSError:
+        return []
+    return [posixpath.join(directory, found) for found in names if fnmatch.fnmatchcase(found, name)]

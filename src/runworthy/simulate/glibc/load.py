@@ -1,0 +1,171 @@
+"""Which objects a process holds: the program, what is preloaded, and every needed library, breadth first.
+
+Source: glibc ``elf/rtld.c`` (dl_main, handle_preload), ``elf/dl-deps.c`` (_dl_map_object_deps),
+``elf/dl-load.c`` (_dl_map_object, _dl_name_match_p).
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Hashable
+
+from runworthy.model.elf import ElfFile
+from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
+from runworthy.simulate.glibc.accept import Refused
+from runworthy.simulate.glibc.search import Found, Search, Stop
+from runworthy.simulate.linkmap import LinkMap, Loaded, Request
+from runworthy.targets.view import Resolved
+
+__all__ = ["Loader"]
+
+LD_SO_PRELOAD = "/etc/ld.so.preload"
+
+
+class Loader:
+    """Maps the objects of one process. ``interpreter`` is the loader's own path as the program names it."""
+
+    def __init__(self, search: Search, interpreter: str) -> None:
+        self._search = search
+        self._interpreter = interpreter
+        self._map = LinkMap()
+        self._identities: dict[Hashable, Loaded] = {}
+        self._ldso: Loaded | None = None
+
+    def start(self, path: str, elf: ElfFile) -> LinkMap:
+        """Return the objects of a process that begins with the file ``elf`` at the real path ``path``."""
+        main = Loaded(path, elf, elf.facts, path, origin=posixpath.dirname(path), is_main=True)
+        self._name(main, path)
+        self._map.objects.append(main)
+        self._hold_loader()
+        for name, origin in self._preloads():
+            self._map_object(name, main, preloaded=origin)
+        self._map_needed(0)
+        return self._map
+
+    def open(self, link_map: LinkMap, path: str, elf: ElfFile, by: Loaded) -> Loaded:
+        """Add a library that ``by`` opens with dlopen, and what it needs. Return it."""
+        self._map = link_map
+        opened = Loaded(path, elf, elf.facts, path, loader=by, origin=posixpath.dirname(path), local=True)
+        first = len(link_map.objects)
+        link_map.objects.append(opened)
+        self._name(opened, path)
+        self._map_needed(first)
+        for late in link_map.objects[first:]:
+            late.local = True
+        return opened
+
+    # -- the walk ---------------------------------------------------------------------------
+
+    def _map_needed(self, first: int) -> None:
+        objects = self._map.objects
+        at = first
+        while at < len(objects):
+            by = objects[at]
+            for name in by.facts.needed:
+                self._map_object(name, by)
+            at += 1
+
+    def _map_object(self, name: str, by: Loaded, preloaded: str = "") -> None:
+        held = self._map.by_name.get(name)
+        if held is not None:
+            if held is self._ldso and held not in self._map.objects:
+                self._map.objects.append(held)
+            self._map.requests.append(Request(by, name, held, "already loaded"))
+            return
+        try:
+            found = self._search.find(name, by)
+        except Stop as stop:
+            self._refused(name, by, stop)
+            return
+        if found is None:
+            self._missing(name, by, preloaded)
+            return
+        self._map.requests.append(Request(by, name, self._enter(name, found, by), found.origin))
+
+    def _enter(self, name: str, found: Found, by: Loaded) -> Loaded:
+        """Enter a found file, unless the same file is loaded under another name already."""
+        identity = self._identity(found.resolved)
+        held = self._identities.get(identity)
+        if held is None:
+            elf = found.outcome.elf
+            # l_origin is the directory of the path that led here, links unresolved (_dl_get_origin, l_realname).
+            held = Loaded(found.resolved.path, elf, elf.facts, found.path, loader=by, origin=posixpath.dirname(found.path))
+            self._identities[identity] = held
+            self._map.objects.append(held)
+        elif held is self._ldso and held not in self._map.objects:
+            self._map.objects.append(held)
+        self._name(held, name)
+        return held
+
+    def _identity(self, resolved: Resolved) -> Hashable:
+        return self._search.view.identity(resolved)
+
+    def _name(self, loaded: Loaded, *names: str) -> None:
+        """Make an object known by the names given, its path and its soname; the first object of a name keeps it."""
+        for name in (*names, loaded.name, loaded.facts.soname):
+            if name:
+                self._map.by_name.setdefault(name, loaded)
+
+    def _hold_loader(self) -> None:
+        """Enter the loader itself, which is mapped before anything is searched; it joins the scope when needed."""
+        view = self._search.view
+        try:
+            resolved = view.resolve(self._interpreter)
+            elf = view.elf(resolved.path)
+        except Exception:  # noqa: BLE001 - the exec stage has told what is wrong with it
+            return
+        loaded = Loaded(resolved.path, elf, elf.facts, self._interpreter, is_ldso=True)
+        self._ldso = loaded
+        self._identities[self._identity(resolved)] = loaded
+        self._name(loaded)
+
+    def _preloads(self) -> list[tuple[str, str]]:
+        """Return (name, where it is written) of what LD_PRELOAD and /etc/ld.so.preload ask for."""
+        launch = self._search.launch
+        text = launch.env.get("LD_PRELOAD", "").replace(":", " ").split()
+        names = [(name, "LD_PRELOAD") for name in text if not launch.secure or "/" not in name]
+        try:
+            listed = self._search.view.read(LD_SO_PRELOAD).decode("utf-8", "surrogateescape")
+        except Exception:  # noqa: BLE001 - absent or unreadable: the loader goes on without it too
+            return names
+        lines = [line.partition("#")[0] for line in listed.splitlines()]
+        return names + [(name, LD_SO_PRELOAD) for line in lines for name in line.replace(":", " ").split()]
+
+    # -- what goes wrong --------------------------------------------------------------------
+
+    def _missing(self, name: str, by: Loaded, preloaded: str) -> None:
+        if preloaded:  # do_preload: an object that cannot be preloaded is ignored with a message
+            text = f"{name} from {preloaded} cannot be preloaded: ignored"
+            self._map.steps.append(Event(stage="load", kind="preload-ignored", text=text))
+            return
+        target = self._search.target
+        probes = self._search.explain(name, by)
+        need = _need(name, by)
+        if target.assumes(name):
+            step = Step(stage="load", need=need, answer=Answer.MET, met_by="stated to be present", searched=probes)
+        elif target.absent(name) or "/" in name:
+            step = Step(stage="load", need=need, answer=Answer.UNMET, searched=probes)
+        else:
+            step = Step(stage="load", need=need, answer=Answer.UNKNOWN, why="outside-core", searched=probes)
+        self._record(name, step)
+
+    def _refused(self, name: str, by: Loaded, stop: Stop) -> None:
+        probes = self._search.explain(name, by) or (Probe(path=stop.path, origin=""),)
+        need = _need(name, by)
+        if isinstance(stop.outcome, Refused):
+            detail = f"{stop.path}: {stop.outcome.message}"
+            step = Step(stage="load", need=need, answer=Answer.UNMET, searched=probes, detail=detail)
+        else:
+            detail = str(stop.outcome.error)
+            step = Step(
+                stage="load", need=need, answer=Answer.UNKNOWN, why="unreadable", searched=probes, detail=detail
+            )
+        self._record(name, step)
+
+    def _record(self, name: str, step: Step) -> None:
+        self._map.missing.setdefault(name, step)
+        self._map.steps.append(step)
+
+
+def _need(name: str, by: Loaded) -> Need:
+    return Need(kind="library", name=name, by=by.path, evidence=Evidence(file=by.path, section=".dynamic"))

@@ -1,0 +1,333 @@
+"""Where glibc looks for a library, in which order.
+
+Source: glibc ``elf/dl-load.c`` (_dl_map_object, open_path, fillin_rpath, _dl_dst_substitute),
+``elf/dl-cache.c`` (search_cache), ``elf/dl-hwcaps_subdirs.c`` and each port's.
+"""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from runworthy.formats.ld_so_cache import CacheEntry, read_ld_so_cache
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import DF_1_NODEFLIB
+from runworthy.model.errors import FormatError
+from runworthy.model.libc import Libc
+from runworthy.model.trace import Event, Probe
+from runworthy.simulate.glibc.accept import Accepted, Outcome, Refused, Skipped, Unjudged, accept
+from runworthy.simulate.glibc.configuration import cache_by_configuration
+from runworthy.simulate.launch import Launch
+from runworthy.simulate.linkmap import Loaded
+from runworthy.targets.libc import compiled_directories, usual_directories
+from runworthy.targets.target import Target
+from runworthy.targets.view import Resolved
+
+__all__ = ["Found", "Search", "Stop"]
+
+CACHE_PATH = "/etc/ld.so.cache"
+_TOKEN = re.compile(r"\$(?:\{(ORIGIN|PLATFORM|LIB)\}|(ORIGIN|PLATFORM|LIB)(?![A-Za-z0-9_]))")
+
+# _DL_CACHE_DEFAULT_ID of each port (sysdeps/**/dl-cache.h); others use FLAG_ELF_LIBC6 alone.
+_CACHE_FLAGS = {
+    "x86_64": 0x303,
+    "x32": 0x803,
+    "aarch64": 0xA03,
+    "armv7": 0x903,
+    "armv6": 0x903,
+    "armel": 0xB03,
+    "s390x": 0x403,
+    "ppc64": 0x503,
+    "ppc64le": 0x503,
+    "riscv64": 0x1003,
+    "loongarch64": 0x1103,
+    "mips64le": 0x703,
+}
+
+# glibc-hwcaps subdirectories by x86-64 level, best first (sysdeps/x86_64/dl-hwcaps_subdirs.c), since 2.33.
+_X86_64_SUBDIRS = ("x86-64-v4", "x86-64-v3", "x86-64-v2")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that the loader uses, the path by which it got there, and the rule that led to it."""
+
+    resolved: Resolved
+    path: str
+    outcome: Accepted
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A list of directories with the rule that it comes from."""
+
+    origin: str
+    directories: tuple[str, ...]
+
+
+class Stop(Exception):
+    """The loader gives up: ``outcome`` says why."""
+
+    def __init__(self, path: str, outcome: Refused | Unjudged) -> None:
+        super().__init__(path)
+        self.path = path
+        self.outcome = outcome
+
+
+class Search:
+    """The search of one loader in one root. Answers that do not depend on the requester are remembered."""
+
+    def __init__(self, target: Target, libc: Libc, arch: Architecture, launch: Launch) -> None:
+        self.target = target
+        self.libc = libc
+        self.arch = arch
+        self.launch = launch
+        self.version = libc.version or (2, 36)
+        self.view = target.view
+        self.events: list[Event] = []
+        self.system = (
+            target.system_directories
+            or (compiled_directories(self.view, libc.loader) if libc.loader else ())
+            or usual_directories(self.view, arch)
+        )
+        self._subdirs = self._hwcaps()
+        # LD_LIBRARY_PATH separates with ``;`` too (_dl_init_paths), and is ignored when secure.
+        self._library_path = "" if launch.secure else launch.env.get("LD_LIBRARY_PATH", "").replace(";", ":")
+        self._cache: Mapping[str, tuple[CacheEntry, ...]] | None = None
+        self._common: dict[str, Found | None | Stop] = {}
+        self._accepted: dict[str, Outcome] = {}
+        self._paths: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._reals: dict[str, tuple[str | None, tuple[str, ...]]] = {}
+
+    # -- the question -----------------------------------------------------------------------
+
+    def find(self, name: str, by: Loaded) -> Found | None:
+        """Return the file that ``by`` gets for ``name``, None when there is none. Raises Stop."""
+        if "/" in name:
+            return self._direct(name, by)
+        for place in self._own_places(by):
+            found = self._open_path(name, place, None)
+            if found:
+                return found
+        key = f"{name}\0nodeflib" if by.facts.dt_flags_1 & DF_1_NODEFLIB else name
+        if key not in self._common:
+            try:
+                self._common[key] = self._find_common(name, by, None)
+            except Stop as stop:
+                self._common[key] = stop
+        held = self._common[key]
+        if isinstance(held, Stop):
+            raise held
+        return held
+
+    def explain(self, name: str, by: Loaded) -> tuple[Probe, ...]:
+        """Return every path that :meth:`find` tries, with what is there."""
+        probes: list[Probe] = []
+        try:
+            if "/" in name:
+                found = self._direct(name, by)
+                path = self._expand(name, by)
+                probes.append(Probe(path=path, origin="path in DT_NEEDED", outcome="found" if found else "not found"))
+                return tuple(probes)
+            for place in self._own_places(by):
+                found = self._open_path(name, place, probes)
+                if found:
+                    return tuple(probes)
+            self._find_common(name, by, probes)
+        except Stop as stop:
+            probes.append(Probe(path=stop.path, origin="", outcome=_refusal(stop.outcome)))
+        return tuple(probes)
+
+    # -- stages of _dl_map_object -----------------------------------------------------------
+
+    def _own_places(self, by: Loaded) -> Iterator[_Place]:
+        """Yield what comes before the cache: RPATHs of the chain, LD_LIBRARY_PATH, the requester's RUNPATH."""
+        if by.facts.runpath is None:
+            for link in by.chain():
+                # RPATH counts only where there is no RUNPATH (elf/get-dynamic-info.h).
+                if link.facts.rpath and link.facts.runpath is None:
+                    yield _Place(f"RPATH of {link.path}", self._directories(link.facts.rpath, link))
+        if self._library_path:
+            *_, program = by.chain()
+            yield _Place("LD_LIBRARY_PATH", self._directories(self._library_path, program))
+        if by.facts.runpath:
+            yield _Place(f"RUNPATH of {by.path}", self._directories(by.facts.runpath, by))
+
+    def _find_common(self, name: str, by: Loaded, probes: list[Probe] | None) -> Found | None:
+        no_default = bool(by.facts.dt_flags_1 & DF_1_NODEFLIB)
+        found = self._from_cache(name, no_default, probes)
+        if found or no_default:
+            return found
+        return self._open_path(name, _Place("default directory", self.system), probes)
+
+    def _direct(self, name: str, by: Loaded) -> Found | None:
+        path = self._expand(name, by)
+        if not path:
+            return None
+        return self._open(posixpath.join(self.launch.cwd, path), path, "path in DT_NEEDED", None)[0]
+
+    def _open_path(self, name: str, place: _Place, probes: list[Probe] | None) -> Found | None:
+        """Try each directory, its glibc-hwcaps subdirectories first (open_path)."""
+        for directory in place.directories:
+            real, subdirectories = self._real(directory)
+            shown = directory.rstrip("/")
+            if real is None:
+                if probes is not None:
+                    probes.append(Probe(path=f"{shown}/{name}", origin=place.origin, outcome="no such directory"))
+                continue
+            for below in (*subdirectories, ""):
+                at = f"{real}/{below}".rstrip("/")
+                if probes is None and self.view.entry(at or "/", name) is None:
+                    continue
+                path = posixpath.join(shown or "/", below, name)
+                found, number = self._open(f"{at}/{name}", path, place.origin, probes)
+                if found:
+                    return found
+                if number not in (errno.ENOENT, errno.EACCES):
+                    return None  # ends this list only; the later stages still run
+        return None
+
+    def _real(self, directory: str) -> tuple[str | None, tuple[str, ...]]:
+        """Return the real path of a directory and those of its glibc-hwcaps subdirectories that exist."""
+        held = self._reals.get(directory)
+        if held is None:
+            real = self.view.real_directory(posixpath.join(self.launch.cwd, directory))
+            below = [] if real is None else [sub for sub in self._subdirs if self.view.real_directory(f"{real}/{sub}")]
+            held = self._reals[directory] = (real, tuple(below))
+        return held
+
+    def _open(self, path: str, shown: str, origin: str, probes: list[Probe] | None) -> tuple[Found | None, int]:
+        """Open one file; return (what was found, errno). Raises Stop where the loader gives up."""
+        try:
+            resolved = self.view.resolve(path)
+            outcome = self._accept(resolved)
+        except OSError as error:
+            number = error.errno or errno.ENOENT
+            if probes is not None:
+                text = "not found" if number == errno.ENOENT else error.strerror or "cannot be opened"
+                probes.append(Probe(path=shown, origin=origin, outcome=text))
+            return None, number
+        if isinstance(outcome, Accepted):
+            return Found(resolved, shown, outcome, origin), 0
+        if isinstance(outcome, Skipped):
+            if probes is not None:
+                probes.append(Probe(path=shown, origin=origin, outcome=f"passed over: {outcome.reason}"))
+            return None, errno.ENOENT
+        raise Stop(shown, outcome)
+
+    def _accept(self, resolved: Resolved) -> Outcome:
+        held = self._accepted.get(resolved.path)
+        if held is None:
+            held = accept(self.view, resolved, self.target.machine, self.arch, self.version)
+            self._accepted[resolved.path] = held
+        return held
+
+    # -- ld.so.cache ------------------------------------------------------------------------
+
+    def _from_cache(self, name: str, no_default: bool, probes: list[Probe] | None) -> Found | None:
+        entry = self._best_entry(self._load_cache().get(name, ()))
+        if entry is None:
+            if probes is not None:
+                probes.append(Probe(path=CACHE_PATH, origin="ld.so.cache", outcome=f"no entry for {name}"))
+            return None
+        if no_default and any(entry.path.startswith(f"{directory}/") for directory in self.system):
+            return None
+        return self._open(entry.path, entry.path, "ld.so.cache", probes)[0]
+
+    def _best_entry(self, entries: tuple[CacheEntry, ...]) -> CacheEntry | None:
+        """Return the entry of this architecture with the best glibc-hwcaps name, as search_cache does."""
+        wanted = _CACHE_FLAGS.get(self.arch.name, 3)
+        usable = [entry for entry in entries if entry.flags == wanted and not entry.legacy]
+        ranks = {name.rpartition("/")[2]: rank for rank, name in enumerate(self._subdirs)}
+        plain = len(ranks)
+        usable = [entry for entry in usable if not entry.hwcap or entry.hwcap in ranks]
+        return min(usable, key=lambda entry: ranks.get(entry.hwcap, plain), default=None)
+
+    def _load_cache(self) -> Mapping[str, tuple[CacheEntry, ...]]:
+        if self._cache is None:
+            try:
+                self._cache = read_ld_so_cache(self.view.read(CACHE_PATH, limit=64 << 20))
+            except FileNotFoundError:
+                self._cache = {}
+                if self.target.cache_from_configuration:
+                    flags = _CACHE_FLAGS.get(self.arch.name, 3)
+                    self._cache = cache_by_configuration(self.view, self.system, flags, self.arch)
+            except (OSError, FormatError) as error:
+                self._cache = {}
+                self.events.append(Event(stage="load", kind="cache-unreadable", text=f"{CACHE_PATH} is not used: {error}"))
+        return self._cache
+
+    # -- directories ------------------------------------------------------------------------
+
+    def _hwcaps(self) -> tuple[str, ...]:
+        if self.version < (2, 33) or self.arch.name != "x86_64":
+            return ()
+        level = self.target.machine.level
+        return tuple(f"glibc-hwcaps/{name}" for name in _X86_64_SUBDIRS if int(name[-1]) <= level)
+
+    def _directories(self, text: str, owner: Loaded) -> tuple[str, ...]:
+        """Return the directories of an RPATH or RUNPATH with tokens replaced (fillin_rpath)."""
+        key = (text, owner.origin if "$" in text else "")
+        held = self._paths.get(key)
+        if held is None:
+            parts = []
+            for part in text.split(":"):
+                expanded = self._expand(part, owner) if part else "."
+                if expanded:
+                    parts.append(expanded)
+            held = tuple(dict.fromkeys(parts))
+            self._paths[key] = held
+        return held
+
+    def _expand(self, text: str, owner: Loaded) -> str:
+        """Replace the tokens; the empty string means that the path is dropped (_dl_dst_substitute)."""
+        if "$" not in text:
+            return text
+        used_origin = False
+        dropped = False
+
+        def replace(found: re.Match[str]) -> str:
+            nonlocal used_origin, dropped
+            token = found[1] or found[2]
+            if token != "ORIGIN":
+                return self._constant(token) or ""
+            used_origin = True
+            alone = found.start() == 0 and text[found.end() : found.end() + 1] in ("", "/")
+            if not owner.origin or (self.launch.secure and not alone):
+                dropped = True
+            return owner.origin
+
+        expanded = _TOKEN.sub(replace, text)
+        if used_origin and self.launch.secure and owner.is_main and not self._trusted(expanded):
+            dropped = True
+        if dropped:
+            event = Event(stage="load", kind="path-dropped", text=f"search path {text} is dropped", by=owner.path)
+            if event not in self.events:
+                self.events.append(event)
+            return ""
+        return expanded
+
+    def _constant(self, token: str) -> str:
+        if token == "LIB":
+            multiarch = self.system and self.system[0].endswith(self.arch.multiarch)
+            return f"lib/{self.arch.multiarch}" if multiarch else self._lib()
+        return self.arch.platform if token == "PLATFORM" else ""
+
+    def _lib(self) -> str:
+        """Return DL_DST_LIB: the directory below the prefix that this glibc was configured with."""
+        if self.arch.lib != "lib" and any(path.startswith(f"/{self.arch.lib}") for path in self.system):
+            return self.arch.lib
+        return "lib"
+
+    def _trusted(self, path: str) -> bool:
+        """Whether a normalised path lies under a system directory (is_trusted_path_normalize)."""
+        normal = posixpath.normpath(path) + "/"
+        return any(normal.startswith(f"{directory}/") for directory in self.system)
+
+
+def _refusal(outcome: Refused | Unjudged) -> str:
+    return outcome.message if isinstance(outcome, Refused) else f"cannot be judged: {outcome.error.message}"

@@ -1,0 +1,93 @@
+"""Whether each required symbol version is defined by the library that the record names.
+
+Source: glibc ``elf/dl-version.c`` (_dl_check_map_versions, match_symbol).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.elf import ElfFacts, VersionNeed
+from runworthy.model.trace import Answer, Event, Evidence, Need, Step
+from runworthy.simulate.linkmap import LinkMap, Loaded
+from runworthy.targets.target import Target
+
+__all__ = ["check_versions"]
+
+RELR_NODE = "GLIBC_ABI_DT_RELR"
+
+
+def check_versions(link_map: LinkMap, target: Target, glibc: tuple[int, ...], *, trace: bool) -> Iterator[Step | Event]:
+    """Yield a step for each required version that is not met (every one when ``trace``)."""
+    defined: dict[int, frozenset[str]] = {}
+    for loaded in link_map.objects:
+        for need in loaded.facts.version_needs:
+            provider = link_map.by_name.get(need.file)
+            if provider is None:
+                yield from _without_provider(link_map, target, loaded, need)
+                continue
+            names = defined.get(id(provider))
+            if names is None:
+                names = defined[id(provider)] = frozenset(record.name for record in provider.facts.version_defs)
+            if need.version not in names or trace:
+                step = _judge(loaded, provider, need, names)
+                if step is not None:
+                    yield step
+        if glibc >= (2, 36) and _unguarded_relr(loaded.facts):
+            yield _relr_step(loaded)
+
+
+def _judge(by: Loaded, provider: Loaded, need: VersionNeed, names: frozenset[str]) -> Step | Event | None:
+    if need.version in names:
+        return Step(stage="version", need=_need(by, need), answer=Answer.MET, met_by=provider.path)
+    if not provider.facts.version_defs:
+        # The loader only warns here; whether a symbol lookup then ends the process is told when symbols are bound.
+        text = f"{provider.path}: no version information available (required by {by.path})"
+        return Event(stage="version", kind="no-version-information", text=text, by=by.path)
+    return Step(stage="version", need=_need(by, need), answer=Answer.UNMET, fatal=not need.weak, detail=provider.path)
+
+
+def _without_provider(link_map: LinkMap, target: Target, by: Loaded, need: VersionNeed) -> Iterator[Step]:
+    missing = link_map.missing.get(need.file)
+    if missing is not None:
+        if missing.answer is Answer.MET:  # stated to be present: its versions are stated with it
+            return
+        yield Step(
+            stage="version",
+            need=_need(by, need),
+            answer=missing.answer,
+            why=missing.why,
+            because=missing.key,
+            fatal=not need.weak,
+        )
+    else:  # the record names a file that is not among the needed libraries: find_needed's assertion fails
+        yield Step(stage="version", need=_need(by, need), answer=Answer.UNMET, detail="not among the needed libraries")
+
+
+def _unguarded_relr(facts: ElfFacts) -> bool:
+    """Whether the object packs relocations (DT_RELR) without saying so by the version that guards old loaders."""
+    return (
+        facts.relr
+        and bool(facts.version_needs)
+        and any(name.startswith("libc.so.") for name in facts.needed)
+        and all(need.version != RELR_NODE for need in facts.version_needs)
+    )
+
+
+def _relr_step(by: Loaded) -> Step:
+    need = Need(kind="symbol-version", name="libc.so.6", version=RELR_NODE, by=by.path, file="libc.so.6")
+    return Step(
+        stage="version", need=need, answer=Answer.UNMET, detail="DT_RELR without GLIBC_ABI_DT_RELR dependency"
+    )
+
+
+def _need(by: Loaded, need: VersionNeed) -> Need:
+    return Need(
+        kind="symbol-version",
+        name=need.file,
+        version=need.version,
+        file=need.file,
+        by=by.path,
+        weak=need.weak,
+        evidence=Evidence(file=by.path, section=".gnu.version_r"),
+    )

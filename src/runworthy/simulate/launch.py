@@ -1,0 +1,28 @@
+"""How a subject is started: the environment and what the user has stated about the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runworthy.model.trace import Stage
+
+__all__ = ["Launch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """``env`` holds only what the user gave; ``secure`` is AT_SECURE (set-user-ID, capabilities).
+
+    ``cwd`` is where relative search paths start. ``loaded_by`` is the path, in the target's root, of the
+    program that will dlopen the subject. ``until`` is the last stage to judge; ``trace`` asks for met
+    needs to be recorded as well; ``proc`` tells whether /proc is mounted.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    secure: bool = False
+    cwd: str = "/"
+    loaded_by: str | None = None
+    until: Stage = "environment"
+    trace: bool = False
+    proc: bool = True

@@ -1,0 +1,75 @@
+"""The objects of one process in load order: what both loaders build before they bind symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.trace import Event, Probe, Step
+
+__all__ = ["LinkMap", "Loaded", "Miss", "Request"]
+
+
+@dataclass(slots=True, eq=False)
+class Loaded:
+    """One mapped object. ``loader`` is the object that first asked for it (l_loader, needed_by)."""
+
+    path: str
+    elf: ElfFile
+    facts: ElfFacts
+    name: str
+    loader: Loaded | None = None
+    origin: str = ""
+    is_main: bool = False
+    is_ldso: bool = False
+    local: bool = False
+
+    def chain(self) -> Iterator[Loaded]:
+        """Yield this object and those that led to it, up to the program."""
+        at: Loaded | None = self
+        while at is not None:
+            yield at
+            at = at.loader
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``by`` asked for ``name`` and got ``found`` by the rule ``origin``."""
+
+    by: Loaded
+    name: str
+    found: Loaded
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A search that ended without a usable file. ``fatal`` is the loader's message when it gives up at once."""
+
+    name: str
+    by: Loaded
+    probes: tuple[Probe, ...]
+    fatal: str = ""
+    unreadable: bool = False
+
+
+@dataclass(slots=True)
+class LinkMap:
+    """Objects in load order; ``steps`` are the library needs that are not met, and events."""
+
+    objects: list[Loaded] = field(default_factory=list)
+    by_name: dict[str, Loaded] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    misses: list[Miss] = field(default_factory=list)
+    missing: dict[str, Step] = field(default_factory=dict)
+    steps: list[Step | Event] = field(default_factory=list)
+
+    @property
+    def main(self) -> Loaded:
+        """The program, or the library that stands in its place."""
+        return self.objects[0]
+
+    def scope(self) -> list[Loaded]:
+        """Objects in symbol lookup order."""
+        return self.objects

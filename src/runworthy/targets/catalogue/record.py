@@ -1,0 +1,240 @@
+"""ELF files of which the catalogue holds the facts and not the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import (
+    Binding,
+    BuildInfo,
+    ElfFacts,
+    ElfHeader,
+    Exports,
+    ImportGroup,
+    Relocations,
+    Segment,
+    SymbolRow,
+    VersionDef,
+    VersionNeed,
+)
+from runworthy.targets.catalogue.pack import Pack
+
+__all__ = ["Record", "RecordedElf", "parse_record"]
+
+EM_ARM_FLAGS = 0x05000400
+"""EABI version 5, hard float (Arm ELF ABI, section 4.1)."""
+E_FLAGS = {"armv7": EM_ARM_FLAGS, "armv6": EM_ARM_FLAGS, "ppc64le": 0x2, "riscv64": 0x5, "loongarch64": 0x43}
+"""``e_flags`` that every file of an architecture carries, by the recorded files (loongarch64: its psABI, table 4)."""
+
+_EHDR, _PHDR = {32: 52, 64: 64}, {32: 32, 64: 56}
+_HIDDEN = 0x8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is stored of an ELF file. ``defs`` are (version, chunk of its names or -1), in index order from 2 on.
+
+    ``plain`` is the chunk of the names without a version, ``turned`` the one of the (version, name) pairs whose
+    default or hidden state is not the usual one: of several versions of a name, the last defined is the default.
+    """
+
+    type: int
+    align: int
+    dt_flags_1: int
+    dynamic: bool
+    interpreter: str | None
+    soname: str | None
+    rpath: str | None
+    runpath: str | None
+    needed: tuple[str, ...]
+    version_needs: tuple[VersionNeed, ...]
+    defs: tuple[tuple[str, int], ...]
+    plain: int
+    turned: int
+
+
+def parse_record(lines: Sequence[str]) -> Record:
+    """Return the record that a chunk's lines describe: one head line, then lines that begin with a letter.
+
+    ``i`` interpreter, ``s`` soname, ``p`` rpath, ``r`` runpath, ``n`` needed, ``v`` a needed file and its versions,
+    ``D`` a defined version and its names, ``U`` names without a version, ``H`` turned names.
+    """
+    type_, align, flags_1, dynamic = map(int, lines[0].split())
+    single: dict[str, str] = {}
+    needed: list[str] = []
+    needs: list[VersionNeed] = []
+    defs: list[tuple[str, int]] = []
+    for line in lines[1:]:
+        letter, value = line[0], line[1:]
+        if letter == "n":
+            needed.append(value)
+        elif letter == "v":
+            file, *versions = value.split("\t")
+            needs.extend(VersionNeed(file=file, version=v.removesuffix("?"), weak=v[-1:] == "?") for v in versions)
+        elif letter == "D":
+            version, _, names = value.partition("\t")
+            defs.append((version, int(names)))
+        else:
+            single[letter] = value
+    return Record(
+        type=type_,
+        align=align,
+        dt_flags_1=flags_1,
+        dynamic=bool(dynamic),
+        interpreter=single.get("i"),
+        soname=single.get("s"),
+        rpath=single.get("p"),
+        runpath=single.get("r"),
+        needed=tuple(needed),
+        version_needs=tuple(needs),
+        defs=tuple(defs),
+        plain=int(single.get("U", -1)),
+        turned=int(single.get("H", -1)),
+    )
+
+
+class _RecordedExports(Exports):
+    """Exports whose names are taken out of the pack when they are asked for."""
+
+    def __init__(self, pack: Pack, record: Record) -> None:
+        self._pack = pack
+        self._record = record
+        self._versions = {index: name for index, (name, _) in enumerate(record.defs, start=2)}
+        self.versioned = bool(record.defs)
+
+    @cached_property
+    def _rows(self) -> Collection[SymbolRow]:  # type: ignore[override]
+        """Rows in the order of their versions. The type of a symbol is not recorded (STT_NOTYPE)."""
+        index = 1 if self.versioned else 0
+        rows: list[SymbolRow] = [(name, index, 0) for name in sorted(self._plain)]
+        groups = [(index, self._names(chunk)) for index, (_, chunk) in enumerate(self._record.defs, start=2)]
+        last = {name: index for index, names in groups for name in names}
+        turned = self._turned
+        for index, names in groups:
+            odd = turned.get(self._versions[index], ())
+            for name in sorted(names):
+                hidden = (last[name] != index) != (name in odd)
+                rows.append((name, index | _HIDDEN if hidden else index, 0))
+        return rows
+
+    @cached_property
+    def names(self) -> frozenset[bytes]:
+        """Every defined name, whatever its version."""
+        return self._plain.union(*(self._names(chunk) for _, chunk in self._record.defs))
+
+    @cached_property
+    def by_version(self) -> Mapping[str, frozenset[bytes]]:
+        """Defined names by exact version, hidden ones included."""
+        return {version: self._names(chunk) for version, chunk in self._record.defs if chunk >= 0}
+
+    @cached_property
+    def base(self) -> frozenset[bytes]:
+        """Definitions without a version: they satisfy any version."""
+        return self._plain
+
+    @cached_property
+    def _plain(self) -> frozenset[bytes]:
+        return self._names(self._record.plain)
+
+    @property
+    def _turned(self) -> Mapping[str, set[bytes]]:
+        found: dict[str, set[bytes]] = {}
+        for line in self._names(self._record.turned):
+            version, _, name = line.partition(b" ")
+            found.setdefault(version.decode("utf-8", "surrogateescape"), set()).add(name)
+        return found
+
+    def _names(self, chunk: int) -> frozenset[bytes]:
+        return self._pack.names(chunk) if chunk >= 0 else frozenset()
+
+
+class RecordedElf:
+    """The ElfFile of a recorded file.
+
+    Its undefined symbols, relocations and build information were not recorded: a target's own libraries are taken to
+    be consistent with each other, so it asks for nothing but the libraries and versions that it names.
+    """
+
+    def __init__(self, pack: Pack, record: Record, arch: Architecture, size: int) -> None:
+        """Tell the facts of ``record``, a file of ``size`` bytes (-1: not known) for ``arch``."""
+        self.facts = _facts(record, arch, size)
+        self._pack = pack
+        self._record = record
+
+    def imports(self) -> tuple[ImportGroup, ...]:
+        """Return nothing: undefined symbols were not recorded."""
+        return ()
+
+    def exports(self) -> Exports:
+        """Return the recorded exports. Raises FormatError, OSError when the pack cannot be read."""
+        return self._exports
+
+    @cached_property
+    def _exports(self) -> Exports:
+        return _RecordedExports(self._pack, self._record)
+
+    def relocations(self) -> Relocations:
+        """Return no relocations: they were not recorded."""
+        return Relocations(kinds=frozenset(), count=0, irelative=False, copy=False)
+
+    def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
+        """Return every name as unused: relocations were not recorded."""
+        return dict.fromkeys(names, Binding.UNUSED)
+
+    def build(self) -> BuildInfo:
+        """Return nothing: build information was not recorded."""
+        return BuildInfo()
+
+
+def _facts(record: Record, arch: Architecture, size: int) -> ElfFacts:
+    """Return the facts; what was not recorded takes the value that no loader refuses."""
+    return ElfFacts(
+        header=_header(record, arch),
+        size=size,
+        segments=(
+            Segment(type=1, flags=5, offset=0, vaddr=0, filesz=max(size, 0), memsz=max(size, 0), align=record.align),
+        ),
+        interpreter=record.interpreter,
+        interpreter_size=len(record.interpreter.encode()) + 1 if record.interpreter else 0,
+        dynamic=record.dynamic,
+        needed=record.needed,
+        soname=record.soname,
+        rpath=record.rpath,
+        runpath=record.runpath,
+        dt_flags_1=record.dt_flags_1,
+        version_needs=record.version_needs,
+        version_defs=_version_defs(record),
+        exec_stack=False,
+    )
+
+
+def _version_defs(record: Record) -> tuple[VersionDef, ...]:
+    if not record.defs:
+        return ()
+    base = VersionDef(name=record.soname or "", index=1, base=True)
+    return (base, *(VersionDef(name=name, index=index) for index, (name, _) in enumerate(record.defs, start=2)))
+
+
+def _header(record: Record, arch: Architecture) -> ElfHeader:
+    bits = arch.elf_class
+    ident = bytes((0x7F, 0x45, 0x4C, 0x46, 1 if bits == 32 else 2, 1 if arch.endian == "little" else 2, 1))
+    return ElfHeader(
+        ident=ident.ljust(16, b"\0"),
+        elf_class=bits,
+        endian=arch.endian,
+        type=record.type,
+        machine=arch.elf_machine,
+        version=1,
+        entry=0,
+        phoff=_EHDR[bits],
+        shoff=0,
+        flags=E_FLAGS.get(arch.name, 0),
+        phentsize=_PHDR[bits],
+        phnum=1,
+        shentsize=0,
+        shnum=0,
+        shstrndx=0,
+    )
