@@ -24,6 +24,15 @@ def python_in(directory: Path) -> Path:
     return directory / "Scripts" / "python.exe" if sys.platform == "win32" else directory / "bin" / "python"
 
 
+def require_python() -> None:
+    """Stop, saying so, where this Python is too old."""
+    if sys.version_info < OLDEST:
+        sys.exit(
+            f"error: this is Python {sys.version.split()[0]}, runworthy needs 3.11 or newer\n"
+            "help: `make PYTHON=python3.12 ...` chooses another one"
+        )
+
+
 def create(directory: Path) -> None:
     """Make an environment that has pip."""
     python = python_in(directory)
@@ -69,13 +78,7 @@ def _runs(python: Path, *arguments: str) -> bool:
 
 
 def main() -> int:
-    if sys.version_info < OLDEST:
-        print(
-            f"error: this is Python {sys.version.split()[0]}, runworthy needs 3.11 or newer\n"
-            "help: `make PYTHON=python3.12 ...` chooses another one",
-            file=sys.stderr,
-        )
-        return 2
+    require_python()
     directory, *groups = sys.argv[1:]
     try:
         create(Path(directory))
