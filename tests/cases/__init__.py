@@ -1,9 +1,9 @@
 """Small compiled cases, one for each semantic of a loader. See tests/judges/README.md."""
 
-from . import search
+from . import search, symbols, unusable
 from .recipe import Case
 
 
 def every() -> tuple[Case, ...]:
     """All cases."""
-    return search.CASES
+    return (*search.CASES, *unusable.CASES, *symbols.CASES)

@@ -23,15 +23,15 @@ _COMPILERS = {
 }
 _MULTIARCH = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu", "i386": "i386-linux-gnu"}
 
-_START = """
+_START = r"""
 #if defined __x86_64__
-__asm__(".globl _start\\n_start: xor %ebp,%ebp\\n and $-16,%rsp\\n call main\\n"
-        " mov %eax,%edi\\n mov $231,%eax\\n syscall\\n");
+__asm__(".globl _start\n_start: xor %ebp,%ebp\n and $-16,%rsp\n xor %edi,%edi\n"
+        " call main\n mov %eax,%edi\n mov $231,%eax\n syscall\n");
 #elif defined __aarch64__
-__asm__(".globl _start\\n_start: bl main\\n mov x8,#94\\n svc #0\\n");
+__asm__(".globl _start\n_start: mov x0,#0\n bl main\n mov x8,#94\n svc #0\n");
 #elif defined __i386__
-__asm__(".globl _start\\n_start: and $-16,%esp\\n call main\\n mov %eax,%ebx\\n"
-        " mov $252,%eax\\n int $0x80\\n");
+__asm__(".globl _start\n_start: and $-16,%esp\n push $0\n push $0\n push $0\n push $0\n"
+        " call main\n mov %eax,%ebx\n mov $252,%eax\n int $0x80\n");
 #endif
 """
 

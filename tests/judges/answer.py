@@ -69,6 +69,11 @@ class Answer:
         return frozenset(missing.name for missing in self.missing_libraries)
 
     @property
+    def died(self) -> bool:
+        """Whether a signal ended the loader: what it had not said yet is not known."""
+        return self.rc is not None and self.rc < 0
+
+    @property
     def clean(self) -> bool:
         """Whether the loader complains about nothing at all."""
         return not (
