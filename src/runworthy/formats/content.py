@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import Protocol
 
 from runworthy.model.errors import FormatError
 
-__all__ = ["READ_LIMIT", "BytesContent", "Content", "FileContent", "read_exactly"]
+__all__ = ["READ_LIMIT", "BytesContent", "Content", "FileContent", "Window", "read_exactly", "release"]
 
-READ_LIMIT = 96 << 20
+READ_LIMIT = 48 << 20
 """Largest single table (bytes) that a reader takes into memory; the largest seen in real libraries is near 40 MiB."""
 
 
@@ -21,7 +23,7 @@ class Content(Protocol):
         """Length in bytes."""
 
     def pread(self, offset: int, count: int) -> bytes:
-        """Return up to ``count`` bytes from ``offset``; fewer at the end. Raises OSError."""
+        """Return up to ``count`` bytes from ``offset``; fewer at the end, none outside. Raises OSError."""
 
 
 class BytesContent:
@@ -39,7 +41,7 @@ class BytesContent:
 
     def pread(self, offset: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``offset``."""
-        return self._data[offset : offset + count] if offset >= 0 else b""
+        return self._data[offset : offset + count] if offset >= 0 and count > 0 else b""
 
 
 class FileContent:
@@ -59,8 +61,11 @@ class FileContent:
 
     def pread(self, offset: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``offset``. Raises OSError."""
+        count = min(count, self._size - offset)
+        if offset < 0 or count <= 0:
+            return b""
         if self._fd < 0:
-            self._fd = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            self._fd = _open_regular(self._path)
         if hasattr(os, "pread"):
             return os.pread(self._fd, count, offset)
         os.lseek(self._fd, offset, os.SEEK_SET)
@@ -76,8 +81,35 @@ class FileContent:
         self.close()
 
 
+def _open_regular(path: str) -> int:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
+
+
+class Window:
+    """A Content with one stretch of it at hand, so that tables that lie together cost one read."""
+
+    __slots__ = ("_content", "_data", "_start", "size")
+
+    def __init__(self, content: Content, start: int, count: int) -> None:
+        self.size = content.size
+        self._content = content
+        self._start = start
+        self._data = content.pread(start, count)
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``, without a system call when they are at hand. Raises OSError."""
+        begin = offset - self._start
+        if 0 <= begin and 0 <= count <= len(self._data) - begin:
+            return self._data[begin : begin + count]
+        return self._content.pread(offset, count)
+
+
 def read_exactly(content: Content, offset: int, count: int, what: str) -> bytes:
-    """Return exactly ``count`` bytes or raise FormatError naming ``what`` and the offset."""
+    """Return exactly ``count`` bytes or raise FormatError naming ``what`` and the offset. Raises OSError."""
     if count > READ_LIMIT:
         raise FormatError(f"{what} claims {count} bytes, over the limit of {READ_LIMIT}", offset=offset)
     if offset < 0 or count < 0 or offset + count > content.size:
@@ -86,3 +118,10 @@ def read_exactly(content: Content, offset: int, count: int, what: str) -> bytes:
     if len(data) != count:
         raise FormatError(f"{what} could not be read in full", offset=offset)
     return data
+
+
+def release(content: Content) -> None:
+    """Give back what ``content`` holds open: thousands of readers live at once, descriptors do not."""
+    close = getattr(content, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,26 @@
+"""Programs that are known to answer for the symbols a plug-in leaves open, by the names of their interfaces."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["host_api"]
+
+_APIS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("CPython", re.compile(r"_?Py[A-Z_]|_PyObject_|_Py_")),
+    ("Node.js", re.compile(r"napi_|node_api_|uv_|_ZNK?2v8|_ZNK?4node|node_module_register")),
+    ("Perl", re.compile(r"Perl_|PL_|perl_")),
+    ("Ruby", re.compile(r"rb_|ruby_")),
+    ("Lua", re.compile(r"lua_|luaL_")),
+    ("PHP", re.compile(r"zend_|_?php_|_z(?:val|end)|e(?:free|malloc)|executor_globals|compiler_globals")),
+    ("R", re.compile(r"R_[A-Z]|Rf_|Rprintf")),
+    ("PostgreSQL", re.compile(r"(?:errstart|errfinish|errmsg|palloc|pfree|SPI_|pg_detoast|MemoryContext)")),
+    ("Apache httpd", re.compile(r"ap_|unixd_")),
+    ("nginx", re.compile(r"ngx_")),
+    ("Tcl", re.compile(r"Tcl_|Tk_")),
+)
+
+
+def host_api(symbol: str) -> str | None:
+    """Return the name of the program whose interface ``symbol`` belongs to, None when nobody is known."""
+    return next((name for name, pattern in _APIS if pattern.match(symbol)), None)

@@ -1,0 +1,115 @@
+"""What execve does with an ELF file: machine, program interpreter, segments.
+
+Source: Linux ``fs/binfmt_elf.c`` (load_elf_binary, load_elf_phdrs, elf_load). The errno of each refusal is in
+the step's ``detail``, since callers tell their users no more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.arch import Architecture, machine_name
+from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
+from runworthy.model.errors import FormatError
+from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
+from runworthy.targets.target import Target
+from runworthy.targets.view import Resolved
+
+__all__ = ["exec_steps", "runs_natively"]
+
+_PATH_MAX = 4096
+
+# Architectures whose kernels run programs of another one as well: (machine, program) -> is that certain.
+_COMPATIBLE = {
+    ("x86_64", "i386"): True,
+    ("x86_64", "x32"): False,
+    ("aarch64", "armv7"): False,
+    ("aarch64", "armv6"): False,
+    ("aarch64", "armel"): False,
+    ("armv7", "armv6"): True,
+    ("armv7", "armel"): True,
+    ("armv6", "armel"): True,
+    ("armv6", "armv7"): True,
+}
+
+
+def runs_natively(machine: Architecture, program: Architecture | None) -> bool | None:
+    """Return whether a kernel of ``machine`` takes a program of another architecture; None: it depends on the machine."""
+    if program is None:
+        return False
+    if machine.name == program.name:
+        return True
+    certain = _COMPATIBLE.get((machine.name, program.name))
+    return (True if certain else None) if certain is not None else False
+
+
+def exec_steps(path: str, facts: ElfFacts, target: Target) -> Iterator[Step]:
+    """Yield what execve requires, in its order, up to the first refusal."""
+    step = _format(path, facts, target)
+    yield step
+    if step.answer is Answer.UNMET:
+        return
+    if facts.interpreter is not None:
+        yield _interpreter(path, facts, target)
+
+
+def _format(path: str, facts: ElfFacts, target: Target) -> Step:
+    arch = facts.architecture
+    head = facts.header
+    name = arch.name if arch else machine_name(head.machine)
+    need = Need(kind="exec-format", name=name, by=path, evidence=Evidence(file=path, section="ELF header", offset=16))
+    if head.type not in (ET_EXEC, ET_DYN):
+        return Step(stage="exec", need=need, answer=Answer.UNMET, detail="ENOEXEC: neither a program nor a library")
+    if not facts.segments:
+        return Step(stage="exec", need=need, answer=Answer.UNMET, detail="ENOEXEC: no program headers")
+    native = runs_natively(target.arch, arch)
+    if native is None:
+        return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="machine-unstated")
+    if not native:
+        return Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"ENOEXEC: the machine is {target.arch.name}")
+    return Step(stage="exec", need=need, answer=Answer.MET, met_by=f"{target.arch.name} kernel")
+
+
+def _interpreter(path: str, facts: ElfFacts, target: Target) -> Step:
+    name = facts.interpreter or ""
+    need = Need(kind="interpreter", name=name, by=path, evidence=Evidence(file=path, section=".interp"))
+    if not 2 <= facts.interpreter_size <= _PATH_MAX:
+        return Step(stage="exec", need=need, answer=Answer.UNMET, detail="ENOEXEC: PT_INTERP has an impossible size")
+    try:
+        found = target.view.resolve(name if name.startswith("/") else f"/{name}")
+    except OSError as error:
+        return _not_opened(need, target, error)
+    detail = _unusable(found, facts, target)
+    if detail:
+        probe = Probe(path=name, origin="PT_INTERP", outcome=detail)
+        return Step(stage="exec", need=need, answer=Answer.UNMET, searched=(probe,), detail=detail)
+    return Step(stage="exec", need=need, answer=Answer.MET, met_by=found.path)
+
+
+def _not_opened(need: Need, target: Target, error: OSError) -> Step:
+    probe = Probe(path=need.name, origin="PT_INTERP", outcome=error.strerror or "cannot be opened")
+    if target.absent(need.name):
+        detail = f"{_errno_name(error)}: the kernel reports the program itself as missing"
+        return Step(stage="exec", need=need, answer=Answer.UNMET, searched=(probe,), detail=detail)
+    return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="outside-core", searched=(probe,))
+
+
+def _errno_name(error: OSError) -> str:
+    import errno
+
+    return errno.errorcode.get(error.errno or 0, "an error")
+
+
+def _unusable(found: Resolved, facts: ElfFacts, target: Target) -> str:
+    """Return why the file at the interpreter's path cannot be one, empty when it can."""
+    if found.entry.kind != "file":
+        return "EACCES: no regular file"
+    try:
+        loader = target.view.elf(found.path).facts
+    except FormatError as error:
+        return f"ELIBBAD: {error.message}"
+    except OSError:
+        return "ELIBBAD: not an ELF file"
+    if loader.header.machine != facts.header.machine:
+        return f"ELIBBAD: made for {machine_name(loader.header.machine)}"
+    return ""

@@ -1,0 +1,272 @@
+"""One subject on one target, from execve to the last symbol: chooses the loader and joins the stages.
+
+``Machinery`` keeps what can be shared by many subjects on one target: searches, listings, proofs of binding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.errors import FormatError
+from runworthy.model.libc import Libc
+from runworthy.model.trace import STAGES, Answer, Evidence, Event, Need, Stage, Step, Stretch, Trace
+from runworthy.simulate.binding import BindContext, BoundMemo
+from runworthy.simulate.glibc import load as glibc_load
+from runworthy.simulate.glibc.bind import bind as glibc_bind
+from runworthy.simulate.glibc.search import Search
+from runworthy.simulate.glibc.version import check_versions
+from runworthy.simulate.kernel import exec_steps, runs_natively
+from runworthy.simulate.launch import Launch
+from runworthy.simulate.linkmap import LinkMap
+from runworthy.simulate.machine import machine_steps
+from runworthy.simulate.musl import load as musl_load
+from runworthy.simulate.musl.bind import bind as musl_bind
+from runworthy.simulate.runtime import runtime_steps
+from runworthy.targets.libc import identify_loader
+from runworthy.targets.target import Target
+
+__all__ = ["Machinery", "simulate"]
+
+_OTHER_LOADERS = (
+    "/lib/ld-uClibc.so.0",
+    "/lib/ld-uClibc.so.1",
+    "/lib/ld64-uClibc.so.0",
+    "/lib/ld64-uClibc.so.1",
+    "/system/bin/linker64",
+    "/system/bin/linker",
+)
+
+
+@dataclass(slots=True)
+class Machinery:
+    """What subjects on one target share. ``is_runtime_name``: does any libc of the catalogue export this name."""
+
+    target: Target
+    launch: Launch
+    is_runtime_name: Callable[[bytes], bool]
+    memo: BoundMemo = field(default_factory=BoundMemo)
+    libcs: dict[str, Libc] = field(default_factory=dict)
+    searches: dict[str, Search] = field(default_factory=dict)
+
+    def libc(self, loader: str) -> Libc:
+        """Return the C library whose loader is at the path ``loader``. Raises FormatError, OSError."""
+        held = self.libcs.get(loader)
+        if held is None:
+            real = self.target.view.resolve(loader).path
+            known = self.target.libcs.get(real) or self.target.libcs.get(loader)
+            held = self.libcs[loader] = known or identify_loader(self.target.view, real)
+        return held
+
+    def search(self, loader: str, libc: Libc, arch: Architecture) -> Search:
+        """Return the glibc search that programs naming this loader share."""
+        held = self.searches.get(loader)
+        if held is None:
+            held = self.searches[loader] = Search(self.target, libc, arch, self.launch)
+        return held
+
+
+def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
+    """Return what happens to the ELF file at the real path ``path`` of the target. Raises OSError."""
+    launch, target = machinery.launch, machinery.target
+    facts = elf.facts
+    if launch.loaded_by is not None and not facts.is_program:
+        return _opened(machinery, path, elf, launch.loaded_by)
+    steps: list[Step | Event] = list(exec_steps(path, facts, target)) if facts.is_program else _library(path, facts, target)
+    stretch = _Stretch(machinery, path, elf, steps)
+    if not stretch.stopped:
+        loader = facts.interpreter if facts.is_program else _loader_for(machinery, facts)
+        stretch.run(loader)
+    return Trace(stretches=(stretch.finish(),), until=launch.until)
+
+
+class _Stretch:
+    """Collects the steps of one image in stage order, and stops where the model or the request ends."""
+
+    def __init__(self, machinery: Machinery, path: str, elf: ElfFile, steps: list[Step | Event]) -> None:
+        self._machinery = machinery
+        self._path = path
+        self._elf = elf
+        self._steps = steps
+        self._map: LinkMap | None = None
+        self._libc: Libc | None = None
+        self._loader = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether execve has refused already, so that nothing after it happens."""
+        return any(isinstance(step, Step) and step.answer is not Answer.MET for step in self._steps)
+
+    def run(self, loader: str | None, opens: tuple[str, ElfFile] | None = None) -> None:
+        """Judge the later stages under ``loader`` (None: no loader takes part)."""
+        facts = self._elf.facts
+        if loader is None and not facts.is_program:
+            self._steps.append(_no_loader(self._path, facts, self._machinery.target))
+            return
+        if loader is not None and not self._loads(loader, opens):
+            return
+        subject = opens[1] if opens else self._elf
+        path = opens[0] if opens else self._path
+        if self._reaches("machine"):
+            objects = self._map.objects if self._map else ()
+            self._steps += machine_steps(subject, path, objects, self._machinery.target, self._libc)
+        if self._reaches("environment"):
+            self._steps += runtime_steps(subject, path, self._map, self._machinery.target, self._libc)
+
+    def _loads(self, loader: str, opens: tuple[str, ElfFile] | None) -> bool:
+        """Run the loader's stages; False when it is one that is not modelled."""
+        machinery, arch = self._machinery, self._elf.facts.architecture
+        self._loader = loader
+        try:
+            self._libc = machinery.libc(loader)
+        except (OSError, FormatError) as error:
+            self._steps.append(_unmodelled(self._path, loader, str(error), "unreadable"))
+            return False
+        if arch is None or self._libc.family not in ("glibc", "musl"):
+            self._steps.append(_unmodelled(self._path, loader, f"the loader of {self._libc}", "not-modelled"))
+            return False
+        if not self._reaches("load"):
+            return True
+        family = self._glibc if self._libc.family == "glibc" else self._musl
+        family(loader, self._libc, arch, opens)
+        return True
+
+    def _glibc(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
+        search = self._machinery.search(loader, libc, arch)
+        walker = glibc_load.Loader(search, loader)
+        self._map = walker.start(self._path, self._elf)
+        if opens:
+            walker.open(self._map, *opens, self._map.main)
+        paths = {loaded.path for loaded in self._map.objects}
+        self._steps += [event for event in search.events if not event.by or event.by in paths]
+        self._after_load()
+        trace = self._machinery.launch.trace
+        if self._reaches("version"):
+            self._steps += check_versions(self._map, self._machinery.target, search.version, trace=trace)
+        if self._reaches("bind"):
+            self._steps += glibc_bind(self._context(opens), search.version, trace=trace)
+
+    def _musl(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
+        walker = musl_load.Loader(self._machinery.target, arch, self._machinery.launch, loader)
+        self._map = walker.start(self._path, self._elf)
+        if opens:
+            walker.open(self._map, *opens, self._map.main)
+        self._after_load()
+        if self._reaches("version"):
+            self._steps += self._ignored_versions()
+        if self._reaches("bind"):
+            trace = self._machinery.launch.trace
+            self._steps += musl_bind(self._context(opens), arch, libc.version or (1, 2, 5), trace=trace)
+
+    def _after_load(self) -> None:
+        """Add the load steps: what is missing always, what was found when a trace is asked for."""
+        if self._map is None:
+            return
+        self._steps += self._map.steps
+        if self._machinery.launch.trace:
+            for request in self._map.requests:
+                need = Need(
+                    kind="library",
+                    name=request.name,
+                    by=request.by.path,
+                    evidence=Evidence(file=request.by.path, section=".dynamic"),
+                )
+                self._steps.append(
+                    Step(stage="load", need=need, answer=Answer.MET, met_by=request.found.path, detail=request.origin)
+                )
+
+    def _ignored_versions(self) -> Iterator[Step]:
+        """Yield the main object's version needs as ignored: musl does not look at them."""
+        for need in self._elf.facts.version_needs if self._machinery.launch.trace else ():
+            yield Step(
+                stage="version",
+                need=Need(
+                    kind="symbol-version", name=need.file, version=need.version, file=need.file, by=self._path
+                ),
+                answer=Answer.IGNORED,
+                fatal=False,
+            )
+
+    def _context(self, opens: tuple[str, ElfFile] | None) -> BindContext:
+        machinery = self._machinery
+        now = self._libc is not None and self._libc.family == "musl"
+        return BindContext(
+            link_map=self._map or LinkMap(),
+            is_runtime_name=machinery.is_runtime_name,
+            open_host=not self._elf.facts.is_program and opens is None,
+            always_now=now or bool(machinery.launch.env.get("LD_BIND_NOW")),
+            memo=machinery.memo,
+        )
+
+    def _reaches(self, stage: Stage) -> bool:
+        return STAGES.index(stage) <= STAGES.index(self._machinery.launch.until)
+
+    def finish(self) -> Stretch:
+        """Return the stretch, its steps in stage order."""
+        target = self._machinery.target
+        arch = self._elf.facts.architecture
+        loaded = tuple((loaded.name, loaded.path) for loaded in self._map.objects) if self._map else ()
+        return Stretch(
+            object=self._path,
+            machine=arch.name if arch else target.arch.name,
+            loader=self._loader or "kernel",
+            root=target.name,
+            libc=str(self._libc) if self._libc else "",
+            loaded=loaded,
+            steps=tuple(sorted(self._steps, key=lambda step: STAGES.index(step.stage))),
+        )
+
+
+def _opened(machinery: Machinery, path: str, elf: ElfFile, program: str) -> Trace:
+    """Return the trace of a program of the target that opens the subject."""
+    view = machinery.target.view
+    real = view.resolve(program).path
+    host = view.elf(real)
+    stretch = _Stretch(machinery, real, host, list(exec_steps(real, host.facts, machinery.target)))
+    if not stretch.stopped:
+        stretch.run(host.facts.interpreter, (path, elf))
+    return Trace(stretches=(stretch.finish(),), until=machinery.launch.until)
+
+
+def _library(path: str, facts: ElfFacts, target: Target) -> list[Step | Event]:
+    """Return the first need of a library: a machine that can run its code."""
+    native = runs_natively(target.arch, facts.architecture)
+    if native:
+        return []
+    return [step for step in exec_steps(path, facts, target) if step.need.kind == "exec-format"]
+
+
+def _loader_for(machinery: Machinery, facts: ElfFacts) -> str | None:
+    """Return the loader of the root that a library would meet: the one it is built for, if the root has it."""
+    arch = facts.architecture
+    if arch is None:
+        return None
+    candidates = [arch.glibc_loader, arch.musl_loader, *_OTHER_LOADERS]
+    present = [path for path in candidates if machinery.target.view.exists(path)]
+    if not present:
+        return None
+    musl_made = any(name.startswith(("libc.musl-", "ld-musl-")) or name == "libc.so" for name in facts.needed)
+    if musl_made and arch.musl_loader in present:
+        return arch.musl_loader
+    return present[0]
+
+
+def _no_loader(path: str, facts: ElfFacts, target: Target) -> Step:
+    arch = facts.architecture
+    need = Need(kind="loader", name=arch.name if arch else "?", by=path, evidence=Evidence(file=path))
+    known = target.view.authority is None
+    return Step(
+        stage="load",
+        need=need,
+        answer=Answer.UNMET if known else Answer.UNKNOWN,
+        why=None if known else "outside-core",
+        detail="the root has no dynamic loader for this architecture",
+    )
+
+
+def _unmodelled(path: str, loader: str, detail: str, why: str) -> Step:
+    need = Need(kind="loader", name=loader, by=path, evidence=Evidence(file=path, section=".interp"))
+    reason = "unreadable" if why == "unreadable" else "not-modelled"
+    return Step(stage="load", need=need, answer=Answer.UNKNOWN, why=reason, detail=detail)

@@ -1,0 +1,104 @@
+"""What a program opens by itself after its start: files that a minimal root may lack, libraries it dlopens.
+
+A static program needs nothing of the root to start; name service, certificate and time zone files are what
+differs afterwards. They are looked for only when the file itself names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from runworthy.formats.content import Content
+from runworthy.model.elf import ElfFile
+from runworthy.model.libc import Libc
+from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
+from runworthy.simulate.linkmap import LinkMap
+from runworthy.targets.target import Target
+
+__all__ = ["runtime_steps"]
+
+_SCAN_LIMIT = 256 << 20
+_BLOCK = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facility:
+    """A run-time facility: the text that shows a program uses it, and the paths any one of which provides it."""
+
+    name: str
+    shown_by: bytes
+    paths: tuple[str, ...]
+
+
+# Sources: Go crypto/x509/root_linux.go, time/zoneinfo_unix.go, net/conf.go; OpenSSL's and rustls-native-certs' lists.
+_FACILITIES = (
+    _Facility(
+        name="CA certificates",
+        shown_by=b"/etc/ssl/certs/ca-certificates.crt",
+        paths=(
+            "/etc/ssl/certs/ca-certificates.crt",
+            "/etc/pki/tls/certs/ca-bundle.crt",
+            "/etc/ssl/ca-bundle.pem",
+            "/etc/pki/tls/cacert.pem",
+            "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+            "/etc/ssl/cert.pem",
+            "/etc/ssl/certs",
+            "/etc/pki/tls/certs",
+        ),
+    ),
+    _Facility(name="time zones", shown_by=b"/usr/share/zoneinfo/", paths=("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo")),
+    _Facility(name="name service configuration", shown_by=b"/etc/nsswitch.conf", paths=("/etc/nsswitch.conf",)),
+)
+
+
+def runtime_steps(
+    subject: ElfFile, path: str, link_map: LinkMap | None, target: Target, libc: Libc | None
+) -> Iterator[Step]:
+    """Yield run-time files that the subject names and the root lacks."""
+    del link_map, libc
+    if not subject.facts.is_static and subject.build().go is None:
+        return
+    shown = _shown(target.view.content(path))
+    for facility in _FACILITIES:
+        if facility.shown_by in shown and not any(target.view.exists(found) for found in facility.paths):
+            yield _absent(facility, path, target)
+    if subject.facts.is_static and b"libnss_" in shown:
+        yield _static_nss(path, target)
+
+
+def _absent(facility: _Facility, path: str, target: Target) -> Step:
+    need = Need(kind="run-time-file", name=facility.name, by=path, evidence=Evidence(file=path))
+    searched = tuple(Probe(path=found, origin="named in the file") for found in facility.paths)
+    closed = target.view.authority is None
+    return Step(
+        stage="environment",
+        need=need,
+        answer=Answer.UNMET if closed else Answer.IGNORED,
+        searched=searched,
+        fatal=False,
+    )
+
+
+def _static_nss(path: str, target: Target) -> Step:
+    """A static glibc program dlopens its libnss_*.so.2 for name service; they must be of the same glibc release."""
+    need = Need(kind="run-time-file", name="name service libraries of the same glibc", by=path, evidence=Evidence(file=path))
+    return Step(
+        stage="environment",
+        need=need,
+        answer=Answer.UNMET if target.view.authority is None else Answer.IGNORED,
+        fatal=False,
+        detail="getaddrinfo and getpwnam of a static glibc program load libnss_*.so.2 at run time",
+    )
+
+
+def _shown(content: Content) -> frozenset[bytes]:
+    """Return which of the telling texts occur in the content, read block by block."""
+    wanted = {facility.shown_by for facility in _FACILITIES} | {b"libnss_"}
+    found: set[bytes] = set()
+    tail = b""
+    for offset in range(0, min(content.size, _SCAN_LIMIT), _BLOCK):
+        block = tail + content.pread(offset, _BLOCK)
+        found |= {text for text in wanted - found if text in block}
+        tail = block[-64:]
+    return frozenset(found)

@@ -1,0 +1,67 @@
+"""What rules may ask about the catalogue as a whole. Read-only, made when the catalogue is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from runworthy.model.arch import Architecture
+from runworthy.targets.catalogue.pack import Pack
+from runworthy.targets.catalogue.target import Summary
+
+__all__ = ["CatalogueIndex"]
+
+
+class CatalogueIndex:
+    """Which targets first have something, and who provides a name."""
+
+    def __init__(self, pack: Pack, targets: tuple[Summary, ...], tables: Mapping[str, Sequence[str]]) -> None:
+        """Take the tables out of the index chunk; their chunks are read when they are asked for."""
+        self._pack = pack
+        self._targets = targets
+        self._firsts = {arch: int(chunk) for _, arch, chunk in (line.split("\t") for line in tables.get("F", ()))}
+        self._providers: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+        for line in tables.get("P", ()):
+            _, arch, provider, chunks = line.split("\t")
+            self._providers.setdefault(arch, []).append((provider, tuple(map(int, chunks.split(",")))))
+        self._nodes: dict[str, Mapping[str, str]] = {}
+        self._names: dict[tuple[str, str], frozenset[bytes]] = {}
+
+    def targets(self) -> tuple[Summary, ...]:
+        """Return every target of the catalogue, sorted by name."""
+        return self._targets
+
+    def first_with(self, node: str, arch: Architecture) -> tuple[str, ...]:
+        """Return the oldest release of each family that defines a version node, ``glibc:2.N`` first where it is one of glibc.
+
+        Empty when no target of that architecture has it.
+        """
+        if arch.name not in self._firsts:
+            return ()
+        held = self._nodes.get(arch.name)
+        if held is None:
+            held = self._nodes[arch.name] = self._pack.mapping(self._firsts[arch.name])
+        return tuple(held[node].split()) if node in held else ()
+
+    def providers(self, symbol: bytes, arch: Architecture) -> tuple[str, ...]:
+        """Return which C libraries and compiler runtimes of the catalogue export a name, under any version.
+
+        They are written ``glibc:libc.so.6``, ``musl``, ``libstdc++.so.6``, ``libgcc_s.so.1``; ``libz.so.1`` too.
+        """
+        rows = self._providers.get(arch.name, ())
+        return tuple(provider for provider, chunks in rows if symbol in self._provided(arch.name, provider, chunks))
+
+    def _provided(self, arch: str, provider: str, chunks: tuple[int, ...]) -> frozenset[bytes]:
+        held = self._names.get((arch, provider))
+        if held is None:
+            held = frozenset().union(*(self._pack.names(chunk) for chunk in chunks))
+            self._names[arch, provider] = held
+        return held
+
+    @cached_property
+    def families(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of each family's releases, the oldest first."""
+        found: dict[str, dict[str, tuple[int, ...]]] = {}
+        for row in self._targets:
+            found.setdefault(row.family, {})[row.name] = row.order
+        return {family: tuple(sorted(names, key=lambda name: (names[name], name))) for family, names in found.items()}
