@@ -151,6 +151,8 @@ class _Site:
 
     @apply.register
     def _(self, step: Bring) -> None:
+        if self.root.libc == "musl":
+            return  # the loader is the libc
         self._copy(f"/lib/{_MULTIARCH[self.root.arch]}/{step.name}")
 
     @apply.register
@@ -200,7 +202,7 @@ class _Site:
             command.append("-shared")
             if what.soname:
                 command.append(f"-Wl,-soname,{what.soname}")
-        else:
+        elif not any(flag.startswith("-static") for flag in what.flags):
             command.append(f"-Wl,--dynamic-linker={what.interpreter or self.root.loader}")
         for path, tags in ((what.rpath, "disable"), (what.runpath, "enable")):
             if path is not None:
@@ -208,7 +210,7 @@ class _Site:
         return [*command, *what.flags], what.needs
 
     def _compiler(self, what: Object, arch: str) -> list[str]:
-        if what.libc == "own" and self.root.libc == "musl":
+        if what.libc == "own" and self.root.libc == "musl" and what.arch is None:
             return [str(requires_tool("musl-gcc", package="musl-tools"))]
         command, package = _COMPILERS[arch]
         return [str(requires_tool(command, package=package))]

@@ -22,6 +22,33 @@ def weak_version(name: str) -> Change:
     return change
 
 
+def renamed_version(old: str, new: str) -> Change:
+    """Make the references to the version `old` ask for `new`, a name that the file has already."""
+
+    def change(content: bytes) -> bytes:
+        made = bytearray(content)
+        sections = _sections(content)
+        link = next(row for row in sections if row[0] == _SHT_GNU_VERNEED)[2]
+        strings = sections[link][1]
+        name = content.index(b"\0" + new.encode() + b"\0", strings) + 1 - strings
+        for offset in _vernaux(content, old.encode()):
+            struct.pack_into("<I", made, offset, _sysv_hash(new.encode()))
+            struct.pack_into("<I", made, offset + 8, name)
+        return bytes(made)
+
+    return change
+
+
+def _sysv_hash(name: bytes) -> int:
+    """The hash of the System V ABI, which version entries hold beside the name."""
+    value = 0
+    for byte in name:
+        value = (value << 4) + byte
+        high = value & 0xF0000000
+        value = (value ^ (high >> 24)) & ~high & 0xFFFFFFFF
+    return value
+
+
 def incongruent(number: int) -> Change:
     """Move the file offset of a PT_LOAD segment by 8, so that it fits its address no more."""
 

@@ -24,7 +24,8 @@ class Object:
     but not put into the tree: the library as it was when its user was built.
     With `libc="none"` a program has a start routine of four instructions and
     exits with what its `main` returns, so that it starts on every libc.
-    Without `filler` an object without constants has an empty segment.
+    `own` is the libc of the root that the case is built for, `gnu` always
+    this machine's glibc. Without `filler` an object without constants has an empty segment.
     """
 
     at: str
@@ -37,7 +38,7 @@ class Object:
     interpreter: str | None = None
     versions: str | None = None
     flags: tuple[str, ...] = ()
-    libc: Literal["none", "own"] = "none"
+    libc: Literal["none", "own", "gnu"] = "none"
     arch: str | None = None
     filler: bool = True
 

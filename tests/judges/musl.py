@@ -13,7 +13,8 @@ from .qemu import Emulator, is_noise
 from .roots import Root
 
 # load_library and __dls3, ldd_mode: "\t%s => %s (%p)\n" and "\t%s (%p)\n".
-_FOUND = re.compile(r"\t(?P<name>.+?)(?: => (?P<path>.+))? \((?:0x)?[0-9a-f]+\)")
+# The loader comes first, under the name in the program's PT_INTERP if it has one.
+_FOUND = re.compile(r"\t(?P<name>.+?)(?: => (?P<path>.+))? \((?P<base>(?:0x)?[0-9a-f]+)\)")
 # load_direct_deps: "Error loading shared library %s: %m (needed by %s)".
 _MISSING = re.compile(r"Error loading shared library (?P<name>.+?): (?P<why>[^:]+) \(needed by (?P<by>.+)\)")
 # load_preload: the same without the last part.
@@ -45,12 +46,12 @@ def ask(
         outcome = jail.run(argv, env=env, cwd=cwd, timeout=timeout)
     else:
         outcome = jail.run(emulator.command(argv, env or {}), cwd=cwd, timeout=timeout * 5)
-    return parse(outcome, loader=root.loader)
+    return parse(outcome)
 
 
-def parse(outcome: Outcome, *, loader: str) -> Answer:
+def parse(outcome: Outcome) -> Answer:
     """The answer in what `--list` printed."""
-    found = _Lines(loader)
+    found = _Lines()
     for line in (outcome.stdout + "\n" + outcome.stderr).splitlines():
         found.take(line)
     return Answer(
@@ -70,8 +71,8 @@ def parse(outcome: Outcome, *, loader: str) -> Answer:
 class _Lines:
     """Collects what the lines of one listing say."""
 
-    def __init__(self, loader: str) -> None:
-        self.loader = loader
+    def __init__(self) -> None:
+        self.loader_base: str | None = None
         self.missing: set[Missing] = set()
         self.undefined: set[Undefined] = set()
         self.relocations: set[BadRelocation] = set()
@@ -89,9 +90,10 @@ class _Lines:
 
     def _take_object(self, line: str) -> bool:
         if match := _FOUND.fullmatch(line):
-            name, path = match["name"], match["path"]
-            if path is not None and path != self.loader:
-                self.chosen[name] = path
+            if match["path"] is None:
+                self.loader_base = match["base"]
+            elif match["base"] != self.loader_base:
+                self.chosen[match["name"]] = match["path"]
         elif match := _MISSING.fullmatch(line):
             self.missing.add(Missing(match["name"], match["by"]))
             if match["why"] != "No such file or directory":
