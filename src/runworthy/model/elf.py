@@ -7,10 +7,11 @@ hundred thousand and printed by the dozen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import chain
 from typing import Protocol
 
 from runworthy.model.arch import Architecture, Endian, architecture_of_elf
@@ -126,6 +127,10 @@ class ElfFacts:
     ``abi_kernel`` is the minimum kernel of NT_GNU_ABI_TAG (None when there is no note, or when
     ``abi_os`` is not Linux=0). ``isa_needed`` and ``isa_used`` are the bit sets of
     GNU_PROPERTY_X86_ISA_1_NEEDED/_USED. ``exec_stack`` is None when the file has no PT_GNU_STACK.
+    ``dt_flags`` has the bits that DT_BIND_NOW, DT_SYMBOLIC and DT_TEXTREL stand for, as ld.so folds them in.
+    ``filters`` (DT_FILTER) and ``auxiliaries`` (DT_AUXILIARY) are libraries that ld.so loads before this one's
+    needed ones, the latter only if they are there. ``interpreter_size`` is the segment's; the kernel wants
+    2 to 4096 bytes and a NUL at the end (``interpreter_terminated``).
     """
 
     header: ElfHeader
@@ -133,13 +138,17 @@ class ElfFacts:
     segments: tuple[Segment, ...] = ()
     interpreter: str | None = None
     interpreter_size: int = 0
+    interpreter_terminated: bool = True
     dynamic: bool = False
     needed: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    auxiliaries: tuple[str, ...] = ()
     soname: str | None = None
     rpath: str | None = None
     runpath: str | None = None
     dt_flags: int = 0
     dt_flags_1: int = 0
+    dt_debug: bool = False
     textrel: bool = False
     relr: bool = False
     android_relocations: bool = False
@@ -163,8 +172,11 @@ class ElfFacts:
 
     @property
     def is_pie(self) -> bool:
-        """DF_1_PIE is set: a position-independent executable, static or not."""
-        return bool(self.dt_flags_1 & DF_1_PIE)
+        """A position-independent executable, static or not.
+
+        Linkers before DF_1_PIE leave DT_DEBUG, which they write into programs only.
+        """
+        return self.header.type == ET_DYN and (bool(self.dt_flags_1 & DF_1_PIE) or self.dt_debug)
 
     @property
     def is_static(self) -> bool:
@@ -221,7 +233,7 @@ class Relocations:
     copy: bool
 
 
-_HIDDEN = 0x8000
+_HIDDEN, _INDEX = 0x8000, 0x7FFF
 STT_TLS, STT_GNU_IFUNC = 6, 10
 
 
@@ -231,62 +243,97 @@ class Exports:
     A reference with a version is met by :attr:`by_version` or by :attr:`base` (definitions without a
     version); one without a version by :attr:`unversioned` (glibc ``elf/dl-lookup.c`` check_match). musl
     sees :attr:`default` alone (``ldso/dynlink.c`` sysv_lookup, gnu_lookup: versym >= 0).
+
+    ``versions`` names the indexes, those of version needs too: a variable that a program copied out of a
+    library is defined under the library's version. Every arrangement is made when it is first asked for.
     """
 
     def __init__(self, rows: Collection[SymbolRow], versions: Mapping[int, str], *, versioned: bool) -> None:
-        self._rows = rows
+        self._names: Sequence[bytes] = [name for name, _, _ in rows]
+        self._indexes: Sequence[int] | None = [index for _, index, _ in rows] if versioned else None
+        self._kinds = bytes(kind for _, _, kind in rows)
         self._versions = versions
         self.versioned = versioned
+
+    @classmethod
+    def of_columns(
+        cls, names: Sequence[bytes], indexes: Sequence[int] | None, kinds: bytes, versions: Mapping[int, str]
+    ) -> Exports:
+        """Return the exports whose rows stand in columns of equal length; ``indexes`` is None without versions."""
+        made = cls((), versions, versioned=indexes is not None)
+        made._names, made._indexes, made._kinds = names, indexes, kinds
+        return made
 
     @cached_property
     def names(self) -> frozenset[bytes]:
         """Every defined name, whatever its version."""
-        return frozenset(name for name, _, _ in self._rows)
+        return frozenset(self._names)
 
     @cached_property
     def by_version(self) -> Mapping[str, frozenset[bytes]]:
         """Defined names by exact version, hidden ones included."""
-        found: dict[int, list[bytes]] = {}
-        for name, index, _ in self._rows:
-            found.setdefault(index & 0x7FFF, []).append(name)
-        versions = self._versions
-        return {versions[index]: frozenset(names) for index, names in found.items() if index in versions}
+        found: dict[str, list[bytes]] = {}
+        for index, names in self._by_index.items():
+            version = self._versions.get(index & _INDEX)
+            if version is not None:
+                found.setdefault(version, []).extend(names)
+        return {version: frozenset(names) for version, names in found.items()}
 
     @cached_property
     def base(self) -> frozenset[bytes]:
         """Definitions whose index names no version and that are not hidden: they satisfy any version."""
-        if not self.versioned:
+        if self._indexes is None:
             return self.names
-        return frozenset(name for name, index, _ in self._rows if index not in self._versions and index < _HIDDEN)
+        plain = (names for index, names in self._by_index.items() if index < _HIDDEN and index not in self._versions)
+        return frozenset(chain.from_iterable(plain))
 
     @cached_property
     def unversioned(self) -> frozenset[bytes]:
         """What a reference without a version finds: index 0 to 2, or the only default version of the name."""
-        if not self.versioned:
+        if self._indexes is None:
             return self.names
-        early: set[bytes] = set()
-        defaults: dict[bytes, int] = {}
-        for name, index, _ in self._rows:
-            if index & 0x7FFF < 3:
-                early.add(name)
-            elif index < _HIDDEN:
-                defaults[name] = defaults.get(name, 0) + 1
-        return frozenset(early | {name for name, count in defaults.items() if count == 1})
+        early = {name for index, names in self._by_index.items() if index & _INDEX < 3 for name in names}
+        once: set[bytes] = set()
+        often: set[bytes] = set()
+        for index, names in self._by_index.items():
+            if 3 <= index < _HIDDEN:
+                found = set(names)
+                often |= once & found
+                once |= found
+        return frozenset(early | (once - often))
 
     @cached_property
     def default(self) -> frozenset[bytes]:
         """What musl sees: neither hidden versions nor indirect functions (OK_TYPES has no STT_GNU_IFUNC)."""
-        return frozenset(name for name, index, kind in self._rows if index < _HIDDEN and kind != STT_GNU_IFUNC)
+        indirect = STT_GNU_IFUNC in self._kinds
+        if self._indexes is None:
+            return self.names - self.indirect if indirect else self.names
+        if indirect:
+            rows = zip(self._names, self._indexes, self._kinds, strict=True)
+            return frozenset([name for name, index, kind in rows if index < _HIDDEN and kind != STT_GNU_IFUNC])
+        return frozenset(chain.from_iterable(names for index, names in self._by_index.items() if index < _HIDDEN))
 
     @cached_property
     def indirect(self) -> frozenset[bytes]:
         """Names defined as STT_GNU_IFUNC."""
-        return frozenset(name for name, _, kind in self._rows if kind == STT_GNU_IFUNC)
+        if STT_GNU_IFUNC not in self._kinds:
+            return frozenset()
+        return frozenset([n for n, kind in zip(self._names, self._kinds, strict=True) if kind == STT_GNU_IFUNC])
 
     def versions_of(self, name: bytes) -> tuple[str, ...]:
         """Every version under which ``name`` is defined, in table order."""
-        indexes = (index & 0x7FFF for row, index, _ in self._rows if row == name)
-        return tuple(self._versions[index] for index in indexes if index in self._versions)
+        if self._indexes is None:
+            return ()
+        found = (index & _INDEX for row, index in zip(self._names, self._indexes, strict=True) if row == name)
+        return tuple(self._versions[index] for index in found if index in self._versions)
+
+    @cached_property
+    def _by_index(self) -> Mapping[int, Collection[bytes]]:
+        """Names by version index with its hidden bit."""
+        found: dict[int, list[bytes]] = {}
+        for name, index in zip(self._names, self._indexes or (), strict=True):
+            found.setdefault(index, []).append(name)
+        return found
 
 
 class ElfFile(Protocol):

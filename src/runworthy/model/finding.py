@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from runworthy.model.trace import Evidence, Stage, Trace
 
-__all__ = ["Finding", "Remedy", "Result", "Severity", "Verdict"]
+__all__ = ["Finding", "Remedy", "Report", "Result", "Severity", "Verdict"]
 
 Severity = Literal["error", "warning", "note"]
 Verdict = Literal["runs", "risky", "unknown", "fails"]
@@ -44,7 +44,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One cell: a subject on a target. ``assumptions`` are printed wherever the verdict rests on them."""
+    """One cell: a subject on a target. ``stage`` is where the verdict falls, None when it runs.
+
+    ``machine``, ``libc`` and ``completeness`` say what was judged against; ``assumptions`` are printed
+    wherever the verdict rests on them.
+    """
 
     subject: str
     target: str
@@ -52,5 +56,21 @@ class Result:
     stage: Stage | None
     findings: tuple[Finding, ...]
     trace: Trace
-    summary: str = ""
-    assumptions: tuple[str, ...] = field(default=())
+    machine: str = ""
+    libc: str = ""
+    completeness: str = "closed"
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The report document: every cell in the order asked for. Reports in any format read nothing else."""
+
+    results: tuple[Result, ...]
+
+    def exit_code(self, *, fail_on_risky: bool = False, strict: bool = False) -> int:
+        """Return 0, 1 or 4 by DESIGN section 5; ``strict`` turns 4 into 1."""
+        verdicts = {result.verdict for result in self.results}
+        if "fails" in verdicts or (fail_on_risky and "risky" in verdicts) or (strict and "unknown" in verdicts):
+            return 1
+        return 4 if "unknown" in verdicts else 0

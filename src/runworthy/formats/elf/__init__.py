@@ -6,23 +6,26 @@ information are read when they are asked for, with positioned reads of just the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
+from typing import TypeVar
 
-from runworthy.formats.content import Content, read_exactly
-from runworthy.formats.elf.dynamic import Dynamic, VersionTables, read_dynamic, read_versions
+from runworthy.formats.content import Content, Window, read_exactly, release
+from runworthy.formats.elf.dynamic import Dynamic, Strings, read_dynamic
 from runworthy.formats.elf.header import is_elf, layout_of, read_header, read_segments
 from runworthy.formats.elf.layout import (
     DT_ANDROID_REL,
     DT_ANDROID_RELA,
+    DT_ANDROID_RELR,
     DT_BIND_NOW,
+    DT_DEBUG,
     DT_FLAGS,
     DT_FLAGS_1,
-    DT_MIPS_GOTSYM,
     DT_RELR,
     DT_RPATH,
     DT_RUNPATH,
     DT_SONAME,
+    DT_SYMBOLIC,
     DT_SYMTAB,
     DT_TEXTREL,
     PF_X,
@@ -31,10 +34,11 @@ from runworthy.formats.elf.layout import (
     Layout,
 )
 from runworthy.formats.elf.notes import read_notes
-from runworthy.formats.elf.relocations import RelocationTables
-from runworthy.formats.elf.symbols import SymbolTable
+from runworthy.formats.elf.sections import has_sections
+from runworthy.formats.elf.versions import VersionTables, read_versions
 from runworthy.model.elf import (
     DF_BIND_NOW,
+    DF_SYMBOLIC,
     DF_TEXTREL,
     Binding,
     BuildInfo,
@@ -45,14 +49,19 @@ from runworthy.model.elf import (
     Relocations,
     Segment,
 )
+from runworthy.model.errors import FormatError
 
 __all__ = ["ElfReader", "is_elf", "read_elf", "read_header"]
 
+_HEAD = 8192
 _INTERPRETER_LIMIT = 4096
+_FLAG_TAGS = ((DT_BIND_NOW, DF_BIND_NOW), (DT_SYMBOLIC, DF_SYMBOLIC), (DT_TEXTREL, DF_TEXTREL))
+
+T = TypeVar("T")
 
 
 class ElfReader:
-    """An ELF file in a Content. ``facts`` is complete; the methods read what they return."""
+    """An ELF file in a Content. ``facts`` is complete; the methods read what they return and keep nothing else."""
 
     def __init__(
         self,
@@ -61,12 +70,14 @@ class ElfReader:
         layout: Layout,
         dynamic: Dynamic | None,
         versions: VersionTables,
+        path: str = "",
     ) -> None:
         self.facts = facts
         self._content = content
         self._layout = layout
         self._dynamic = dynamic
         self._versions = versions
+        self._path = path
 
     def imports(self) -> tuple[ImportGroup, ...]:
         """Return undefined dynamic symbols, grouped by version record. Raises FormatError, OSError."""
@@ -74,8 +85,11 @@ class ElfReader:
 
     @cached_property
     def _imports(self) -> tuple[ImportGroup, ...]:
-        table = self._symbols()
-        return table.imports() if table else ()
+        def work() -> tuple[ImportGroup, ...]:
+            table = self._symbols()
+            return table.imports() if table else ()
+
+        return self._ask(work)
 
     def exports(self) -> Exports:
         """Return defined dynamic symbols. Raises FormatError, OSError."""
@@ -83,8 +97,11 @@ class ElfReader:
 
     @cached_property
     def _exports(self) -> Exports:
-        table = self._symbols()
-        return table.exports() if table else Exports((), {}, versioned=False)
+        def work() -> Exports:
+            table = self._symbols()
+            return table.exports() if table else Exports((), {}, versioned=False)
+
+        return self._ask(work)
 
     def relocations(self) -> Relocations:
         """Return the relocation kinds in use. Raises FormatError, OSError."""
@@ -92,65 +109,84 @@ class ElfReader:
 
     @cached_property
     def _relocations(self) -> Relocations:
-        tables = self._relocation_tables()
-        if tables is None:
-            return Relocations(kinds=frozenset(), count=0, irelative=False, copy=False)
-        return tables.summary()
+        def work() -> Relocations:
+            if self._dynamic is None:
+                return Relocations(kinds=frozenset(), count=0, irelative=False, copy=False)
+            return self._relocation_tables(self._dynamic).summary()
+
+        return self._ask(work)
+
+    def copies(self) -> tuple[ImportGroup, ...]:
+        """Return the variables that a program copies out of its libraries. Raises FormatError, OSError.
+
+        The program defines each of them, yet a library must define it too (COPY relocations are looked up
+        everywhere but in the program itself).
+        """
+
+        def work() -> tuple[ImportGroup, ...]:
+            table = self._symbols()
+            if table is None or self._dynamic is None:
+                return ()
+            return table.copies(self._relocation_tables(self._dynamic).copied())
+
+        return self._ask(work) if self.relocations().copy else ()
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
-        """Return how each name is bound, by the relocations that use it. Raises FormatError, OSError.
+        """Return how each undefined name is bound, by the relocations that use it. Raises FormatError, OSError."""
 
-        MIPS binds every symbol from DT_MIPS_GOTSYM on through the global offset table, without a relocation.
-        """
-        tables, symbols = self._relocation_tables(), self._symbols()
-        if tables is None or symbols is None or self._dynamic is None:
-            return dict.fromkeys(names, Binding.UNUSED)
-        eager, plt = tables.symbols()
-        got = self._dynamic.tags.get(DT_MIPS_GOTSYM)
-        found = dict.fromkeys(names, Binding.UNUSED)
-        for index, name in symbols.indexes():
-            if name in found and found[name] is not Binding.NOW:
-                if index in eager or (got is not None and index >= got):
-                    found[name] = Binding.NOW
-                elif index in plt:
-                    found[name] = Binding.NOW if self.facts.bind_now else Binding.LAZY
-        return found
+        def work() -> Mapping[bytes, Binding]:
+            symbols = self._symbols()
+            if symbols is None or self._dynamic is None:
+                return dict.fromkeys(names, Binding.UNUSED)
+            tables = self._relocation_tables(self._dynamic)
+            return tables.bindings(symbols.undefined(), names, now=self.facts.bind_now)
+
+        return self._ask(work)
 
     def build(self) -> BuildInfo:
         """Return what the compilers left. Raises OSError."""
         from runworthy.formats.elf.build import read_build
 
-        return read_build(self._content, self.facts.header, self.facts.segments, self._layout)
+        return self._ask(lambda: read_build(self._content, self.facts.header, self.facts.segments, self._layout))
+
+    def _ask(self, work: Callable[[], T]) -> T:
+        """Do the work, then let go of the file: thousands of readers may be alive."""
+        try:
+            return work()
+        except FormatError as error:
+            raise error.at(self._path) from None
+        finally:
+            release(self._content)
 
     def _symbols(self) -> SymbolTable | None:
         if self._dynamic is None or DT_SYMTAB not in self._dynamic.tags:
             return None
+        from runworthy.formats.elf.symbols import SymbolTable
+
         return SymbolTable(self._content, self.facts.header, self._dynamic, self._versions, self._layout)
 
-    def _relocation_tables(self) -> RelocationTables | None:
-        if self._dynamic is None:
-            return None
-        return RelocationTables(self._content, self._dynamic, self._layout, self.facts.header.machine)
+    def _relocation_tables(self, dynamic: Dynamic) -> RelocationTables:
+        from runworthy.formats.elf.relocations import RelocationTables
+
+        return RelocationTables(self._content, dynamic, self._layout, self.facts.header.machine)
 
 
-def read_elf(content: Content) -> ElfReader:
-    """Return the reader of an ELF file. Raises FormatError with the offset of what is wrong, OSError."""
-    header = read_header(content)
-    layout = layout_of(header.ident)
-    segments = read_segments(content, header, layout)
-    dynamic = read_dynamic(content, segments, layout)
-    versions = read_versions(content, dynamic, layout) if dynamic else VersionTables()
-    facts = _facts(content, header, segments, dynamic, versions, layout)
-    return ElfReader(content, facts, layout, dynamic, versions)
-
-
-def _interpreter(content: Content, segments: tuple[Segment, ...]) -> tuple[str | None, int]:
-    """Return (PT_INTERP up to its first NUL, size of the segment)."""
-    segment = next((s for s in segments if s.type == PT_INTERP), None)
-    if segment is None:
-        return None, 0
-    raw = read_exactly(content, segment.offset, min(segment.filesz, _INTERPRETER_LIMIT), "program interpreter")
-    return raw.split(b"\0", 1)[0].decode("utf-8", "surrogateescape"), segment.filesz
+def read_elf(content: Content, path: str = "") -> ElfReader:
+    """Return the reader of an ELF file. Raises FormatError with ``path`` and the offset of what is wrong, OSError."""
+    try:
+        head = Window(content, 0, _HEAD)
+        header = read_header(head)
+        layout = layout_of(header.ident)
+        segments = read_segments(head, header, layout)
+        dynamic = read_dynamic(head, segments, layout)
+        strings = Strings(head, *dynamic.strings) if dynamic and dynamic.strings else None
+        versions = read_versions(head, dynamic, strings, layout) if dynamic and strings else VersionTables()
+        facts = _facts(head, header, segments, dynamic, strings, versions, layout)
+    except FormatError as error:
+        raise error.at(path) from None
+    finally:
+        release(content)
+    return ElfReader(content, facts, layout, dynamic, versions, path)
 
 
 def _facts(
@@ -158,35 +194,45 @@ def _facts(
     header: ElfHeader,
     segments: tuple[Segment, ...],
     dynamic: Dynamic | None,
+    strings: Strings | None,
     versions: VersionTables,
     layout: Layout,
 ) -> ElfFacts:
     notes = read_notes(content, segments, layout, header.machine)
-    interpreter, interpreter_size = _interpreter(content, segments)
-    stack = next((s for s in segments if s.type == PT_GNU_STACK), None)
+    interpreter = _interpreter(content, segments)
+    stack = next((s for s in reversed(segments) if s.type == PT_GNU_STACK), None)  # the last one counts, as in Linux
     tags = dynamic.tags if dynamic else {}
-    strings = dynamic.strings if dynamic else None
 
     def text(tag: int) -> str | None:
-        return strings.get(tags[tag]) if strings is not None and tag in tags else None
+        return strings.get(tags[tag]) if strings and tag in tags else None
 
-    flags = tags.get(DT_FLAGS, 0) | (DF_BIND_NOW if DT_BIND_NOW in tags else 0)
+    def texts(indexes: tuple[int, ...]) -> tuple[str, ...]:
+        return tuple([strings.get(index) for index in indexes]) if strings else ()
+
+    flags = tags.get(DT_FLAGS, 0)
+    for tag, flag in _FLAG_TAGS:
+        if tag in tags:
+            flags |= flag
     return ElfFacts(
         header=header,
         size=content.size,
         segments=segments,
-        interpreter=interpreter,
-        interpreter_size=interpreter_size,
+        interpreter=None if interpreter is None else interpreter.partition(b"\0")[0].decode("utf-8", "surrogateescape"),
+        interpreter_size=next((s.filesz for s in segments if s.type == PT_INTERP), 0),
+        interpreter_terminated=interpreter is None or interpreter.endswith(b"\0"),
         dynamic=dynamic is not None,
-        needed=tuple(strings.get(index) for index in dynamic.needed) if dynamic and strings is not None else (),
+        needed=texts(dynamic.needed) if dynamic else (),
+        filters=texts(dynamic.filters) if dynamic else (),
+        auxiliaries=texts(dynamic.auxiliaries) if dynamic else (),
         soname=text(DT_SONAME),
         rpath=text(DT_RPATH),
         runpath=text(DT_RUNPATH),
         dt_flags=flags,
         dt_flags_1=tags.get(DT_FLAGS_1, 0),
-        textrel=DT_TEXTREL in tags or bool(flags & DF_TEXTREL),
+        dt_debug=DT_DEBUG in tags,
+        textrel=bool(flags & DF_TEXTREL),
         relr=DT_RELR in tags,
-        android_relocations=DT_ANDROID_REL in tags or DT_ANDROID_RELA in tags,
+        android_relocations=not tags.keys().isdisjoint((DT_ANDROID_REL, DT_ANDROID_RELA, DT_ANDROID_RELR)),
         version_needs=versions.needs,
         version_defs=versions.defs,
         exec_stack=None if stack is None else bool(stack.flags & PF_X),
@@ -196,6 +242,14 @@ def _facts(
         abi_os=notes.abi_os,
         abi_kernel=notes.abi_kernel,
         build_id=notes.build_id,
-        dlopen_notes=notes.dlopen,
-        has_sections=header.shnum > 0 and header.shoff > 0,
+        dlopen_notes=tuple(notes.dlopen),
+        has_sections=has_sections(header, content.size),
     )
+
+
+def _interpreter(content: Content, segments: tuple[Segment, ...]) -> bytes | None:
+    """Return what the first PT_INTERP holds, with its NUL; of one longer than any path only the beginning."""
+    segment = next((s for s in segments if s.type == PT_INTERP), None)
+    if segment is None:
+        return None
+    return read_exactly(content, segment.offset, min(segment.filesz, _INTERPRETER_LIMIT), "program interpreter")

@@ -1,95 +1,111 @@
 """What compilers leave in a file: Go build information, the Rust version, ``.comment``.
 
 Source of the Go format: ``debug/buildinfo`` of the Go distribution (the blob that the linker writes and
-that ``go version -m`` reads).
+that ``go version -m`` reads). Rust's compiler signs ``.comment``; where that is stripped, the paths in the
+standard library's panic messages (``/rustc/<commit>/library/...``) still tell the compiler's commit.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from runworthy.formats.content import Content, read_exactly
-from runworthy.formats.elf.layout import Layout
+from runworthy.formats.elf.header import AddressMap
+from runworthy.formats.elf.layout import PF_W, PF_X, PT_LOAD, Layout
+from runworthy.formats.elf.sections import read_sections
 from runworthy.model.elf import BuildInfo, ElfHeader, GoBuild, Segment
 from runworthy.model.errors import FormatError
 
 __all__ = ["read_build"]
 
 GO_MAGIC = b"\xff Go buildinf:"
-_GO_SEARCH = 1 << 20
+_GO_ALIGN = 16
+_GO_HEAD = 32
 _GO_LIMIT = 4 << 20
-_SECTION_LIMIT = 65536
+_SEARCH_LIMIT = 64 << 20
+_BLOCK = 1 << 20
 _COMMENT_LIMIT = 1 << 16
 _RUST = re.compile(r"rustc version (\S+)")
+_RUST_PATH = re.compile(rb"/rustc/([0-9a-f]{40})/")
 
 
-def read_build(content: Content, header: ElfHeader, segments: Sequence[Segment], layout: Layout) -> BuildInfo:
+def read_build(content: Content, header: ElfHeader, segments: tuple[Segment, ...], layout: Layout) -> BuildInfo:
     """Return the build information that can be found. Raises OSError."""
-    sections = _sections(content, header, layout)
-    comments: tuple[str, ...] = ()
-    if ".comment" in sections:
-        offset, size = sections[".comment"]
-        text = content.pread(offset, min(size, _COMMENT_LIMIT)).decode("utf-8", "replace")
-        comments = tuple(dict.fromkeys(part for part in text.split("\0") if part))
+    sections = read_sections(content, header, layout, (b".comment", b".go.buildinfo"))
+    comments = _comments(content, *sections[b".comment"]) if sections and b".comment" in sections else ()
     rust = next((found[1] for part in comments if (found := _RUST.search(part))), None)
-    return BuildInfo(go=_go(content, sections, segments, layout), rust=rust, comments=comments)
+    place: tuple[int, int] | None = None
+    if sections and b".go.buildinfo" in sections:
+        place = sections[b".go.buildinfo"]
+    elif not comments:  # as debug/buildinfo: the data segment; a file with compilers' comments has its section, if any
+        place = next(((s.offset, s.filesz) for s in segments if s.type == PT_LOAD and _access(s) == PF_W), None)
+    go = _go(content, *place, segments, layout) if place else None
+    if rust is None and go is None and not comments:
+        rust = _rust_commit(content, segments)
+    return BuildInfo(go=go, rust=rust, comments=comments)
 
 
-def _sections(content: Content, header: ElfHeader, layout: Layout) -> dict[str, tuple[int, int]]:
-    """Return section name -> (offset, size); empty when the headers are stripped or damaged."""
-    try:
-        if not header.shoff or header.shentsize != layout.shdr.size or not 0 < header.shnum < _SECTION_LIMIT:
-            return {}
-        table = read_exactly(content, header.shoff, header.shnum * header.shentsize, "section headers")
-        rows = list(layout.shdr.iter_unpack(table))
-        _, _, _, _, names_offset, names_size, *_ = rows[header.shstrndx]
-        names = read_exactly(content, names_offset, names_size, "section names")
-    except (FormatError, IndexError):
-        return {}
-    found = {}
-    for name, _kind, _flags, _address, offset, size, *_ in rows:
-        end = names.find(b"\0", name)
-        found[names[name : max(end, name)].decode("ascii", "replace")] = (offset, size)
-    return found
+def _access(segment: Segment) -> int:
+    return segment.flags & (PF_W | PF_X)
 
 
-def _go(
-    content: Content, sections: dict[str, tuple[int, int]], segments: Sequence[Segment], layout: Layout
-) -> GoBuild | None:
-    """Return the Go blob: from its section, else found on a 16-byte boundary in the first writable segment."""
-    if ".go.buildinfo" in sections:
-        start, size = sections[".go.buildinfo"]
-    else:
-        data = next((s for s in segments if s.type == 1 and s.flags & 2), None)
-        if data is None or ".comment" in sections:  # the Go linker writes no .comment
-            return None
-        start, size = data.offset, data.filesz
-    window = content.pread(start, min(size, _GO_SEARCH))
-    position = window.find(GO_MAGIC)
-    while position >= 0 and (start + position) % 16:
-        position = window.find(GO_MAGIC, position + 1)
-    if position < 0 or position + 32 > len(window):
+def _comments(content: Content, offset: int, size: int) -> tuple[str, ...]:
+    text = content.pread(offset, min(size, _COMMENT_LIMIT)).decode("utf-8", "replace")
+    return tuple(dict.fromkeys(part for part in text.split("\0") if part))
+
+
+def _blocks(content: Content, start: int, size: int, overlap: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, bytes) of a stretch, each block beginning ``overlap`` bytes before the end of the last."""
+    end = min(start + min(size, _SEARCH_LIMIT), content.size)
+    for offset in range(start, end, _BLOCK - overlap):
+        yield offset, content.pread(offset, min(_BLOCK, end - offset))
+
+
+def _rust_commit(content: Content, segments: tuple[Segment, ...]) -> str | None:
+    """Return ``commit <hash>`` of the compiler whose standard library is linked in."""
+    for segment in segments:
+        if segment.type == PT_LOAD and not segment.flags & PF_W:
+            for _, block in _blocks(content, segment.offset, segment.filesz, 64):
+                found = _RUST_PATH.search(block)
+                if found:
+                    return f"commit {found[1].decode('ascii')}"
+    return None
+
+
+def _go(content: Content, start: int, size: int, segments: tuple[Segment, ...], layout: Layout) -> GoBuild | None:
+    offset = _find_go(content, start, size)
+    if offset is None:
         return None
-    pointer_size, flags = window[position + 14], window[position + 15]
     try:
-        if flags & 2:
-            version, offset = _varint_string(content, start + position + 32)
-            module, _ = _varint_string(content, offset)
+        head = read_exactly(content, offset, _GO_HEAD, "Go build information")
+        if head[15] & 2:
+            version, end = _varint_string(content, offset + _GO_HEAD)
+            module, _ = _varint_string(content, end)
         else:
-            version, module = _pointed_strings(content, window, position, pointer_size, segments, layout)
+            version, module = _pointed_strings(content, head, segments, layout)
     except FormatError:
         return None
-    return _parse_go(version.decode("utf-8", "replace"), module)
+    return _parse_go(version.decode("utf-8", "replace"), module) if version else None
+
+
+def _find_go(content: Content, start: int, size: int) -> int | None:
+    """Return the offset of the blob; it is aligned in the address space, and so in the file."""
+    for offset, block in _blocks(content, start, size, _GO_HEAD):
+        position = block.find(GO_MAGIC)
+        while position >= 0:
+            if (offset + position) % _GO_ALIGN == 0:
+                return offset + position
+            position = block.find(GO_MAGIC, position + 1)
+    return None
 
 
 def _varint_string(content: Content, offset: int) -> tuple[bytes, int]:
+    """Return a string that its length precedes (encoding/binary Uvarint), and where it ends."""
     head = content.pread(offset, 10)
-    size = shift = used = 0
-    for byte in head:
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        used += 1
+    size = used = 0
+    for used, byte in enumerate(head, 1):  # noqa: B007  # how many were used is what is wanted
+        size |= (byte & 0x7F) << (7 * (used - 1))
         if not byte & 0x80:
             break
     if size > _GO_LIMIT:
@@ -98,34 +114,35 @@ def _varint_string(content: Content, offset: int) -> tuple[bytes, int]:
 
 
 def _pointed_strings(
-    content: Content, window: bytes, position: int, pointer_size: int, segments: Sequence[Segment], layout: Layout
+    content: Content, head: bytes, segments: tuple[Segment, ...], layout: Layout
 ) -> tuple[bytes, bytes]:
-    """Return the strings that Go before 1.18 points to: two pointers to string headers."""
-    from runworthy.formats.elf.dynamic import AddressMap
-
-    if pointer_size not in (4, 8):
-        raise FormatError(f"Go build information has pointers of {pointer_size} bytes")
-    order = layout.endian
+    """Return the strings of Go before 1.18: the blob has two pointers to string headers (pointer, length)."""
+    width = head[14]
+    if width not in (4, 8):
+        raise FormatError(f"Go build information has pointers of {width} bytes")
     addresses = AddressMap(segments)
 
-    def string(at: int) -> bytes:
-        pointer = int.from_bytes(window[at : at + pointer_size], order)
-        head = read_exactly(content, addresses.offset(pointer, "Go string"), 2 * pointer_size, "Go string")
-        start, size = (int.from_bytes(head[i : i + pointer_size], order) for i in (0, pointer_size))
+    def number(data: bytes, at: int) -> int:
+        return int.from_bytes(data[at : at + width], layout.endian)
+
+    def string(pointer: int) -> bytes:
+        if not pointer:
+            return b""
+        header = read_exactly(content, addresses.offset(pointer, "Go string"), 2 * width, "Go string")
+        start, size = number(header, 0), number(header, width)
         if size > _GO_LIMIT:
             raise FormatError(f"Go string claims {size} bytes")
         return read_exactly(content, addresses.offset(start, "Go string"), size, "Go string") if size else b""
 
-    return string(position + 16), string(position + 16 + pointer_size)
+    return string(number(head, 16)), string(number(head, 16 + width))
 
 
 def _parse_go(version: str, module: bytes) -> GoBuild:
-    """Parse the module text, which the linker wraps in two 16-byte markers."""
-    if len(module) >= 33 and module[-17:-16] == b"\n":
-        module = module[16:-16]
+    """Parse the module text, which the linker wraps in two 16-byte markers; other text is none."""
+    text = module[16:-16] if len(module) >= 33 and module[-17:-16] == b"\n" else b""
     settings: dict[str, str] = {}
     path = main = ""
-    for line in module.decode("utf-8", "replace").splitlines():
+    for line in text.decode("utf-8", "replace").split("\n"):
         kind, _, rest = line.partition("\t")
         if kind == "path":
             path = rest

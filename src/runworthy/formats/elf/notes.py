@@ -1,13 +1,13 @@
 """Notes: minimum kernel, build id, GNU properties, and libraries that a program opens by itself.
 
-Sources: LSB "ABI note tag" and glibc ``csu/abi-note.S``; x86-64 psABI "Program Property";
-the UAPI group's "ELF dlopen metadata" (vendor ``FDO``, type 0x407c0c0a).
+Sources: LSB "ABI note tag" and glibc ``csu/abi-note.S``; x86-64 psABI "Program Property" and glibc
+``sysdeps/x86/dl-prop.h``; the UAPI group's "ELF dlopen metadata" (vendor ``FDO``, type 0x407c0c0a).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from runworthy.formats.content import Content
 from runworthy.formats.elf.layout import PT_GNU_PROPERTY, PT_NOTE, Layout
@@ -15,11 +15,11 @@ from runworthy.model.elf import DlopenNote, Segment
 
 __all__ = ["Notes", "read_notes"]
 
-_NOTE_LIMIT = 1 << 20
+_NOTES_LIMIT = 1 << 20
 
 NT_GNU_ABI_TAG, NT_GNU_BUILD_ID, NT_GNU_PROPERTY_TYPE_0 = 1, 3, 5
 NT_FDO_DLOPEN = 0x407C0C0A
-GNU_PROPERTY_FEATURE_1_AND = {62: 0xC0000002, 3: 0xC0000002, 183: 0xC0000000}
+GNU_PROPERTY_FEATURE_1_AND = {62: 0xC0000002, 3: 0xC0000002, 183: 0xC0000000, 243: 0xC0000000}
 GNU_PROPERTY_X86_ISA_1_NEEDED, GNU_PROPERTY_X86_ISA_1_USED = 0xC0008002, 0xC0010002
 
 
@@ -33,27 +33,34 @@ class Notes:
     isa_needed: int = 0
     isa_used: int = 0
     feature_1: int = 0
-    dlopen: tuple[DlopenNote, ...] = ()
+    dlopen: list[DlopenNote] = field(default_factory=list)
 
 
-def read_notes(content: Content, segments: Sequence[Segment], layout: Layout, machine: int) -> Notes:
-    """Return what the note segments tell. A malformed note ends its segment; loaders skip it too."""
+def read_notes(content: Content, segments: tuple[Segment, ...], layout: Layout, machine: int) -> Notes:
+    """Return what the note segments tell. A malformed note ends its segment; loaders skip it too. Raises OSError."""
     notes = Notes()
+    left = _NOTES_LIMIT
+    seen: set[tuple[int, int]] = set()
     for segment in segments:
-        if segment.type in (PT_NOTE, PT_GNU_PROPERTY) and 0 < segment.filesz <= _NOTE_LIMIT:
-            data = content.pread(segment.offset, segment.filesz)
-            for owner, kind, description in _walk(data, layout, 8 if segment.align == 8 else 4):
-                _take(notes, owner, kind, description, layout, machine)
+        place = segment.offset, segment.filesz
+        if segment.type not in (PT_NOTE, PT_GNU_PROPERTY) or place in seen or segment.filesz > left:
+            continue
+        seen.add(place)  # PT_GNU_PROPERTY repeats a PT_NOTE
+        left -= segment.filesz
+        data = content.pread(segment.offset, segment.filesz)
+        for owner, kind, description in _walk(data, layout, 8 if segment.align == 8 else 4):
+            _take(notes, owner, kind, description, layout, machine)
     return notes
 
 
 def _walk(data: bytes, layout: Layout, align: int) -> Iterator[tuple[bytes, int, bytes]]:
-    word = layout.word
+    """Yield (owner, type, description); as ELF_NOTE_NEXT_OFFSET, both are padded from the note's start on."""
     position = 0
     while position + 12 <= len(data):
-        name_size, size, kind = (word.unpack_from(data, position + step)[0] for step in (0, 4, 8))
+        name_size, size, kind = layout.note.unpack_from(data, position)
         start = position + 12
-        body = start + name_size + (-name_size % 4 if align == 4 else -(12 + name_size) % align)
+        body = start + name_size
+        body += (position - body) % align
         if body + size > len(data):
             return
         yield data[start : start + name_size].rstrip(b"\0"), kind, data[body : body + size]
@@ -61,18 +68,16 @@ def _walk(data: bytes, layout: Layout, align: int) -> Iterator[tuple[bytes, int,
 
 
 def _take(notes: Notes, owner: bytes, kind: int, body: bytes, layout: Layout, machine: int) -> None:
-    word = layout.word
-    if owner == b"GNU" and kind == NT_GNU_ABI_TAG and len(body) >= 16:
-        system, *release = (word.unpack_from(body, step)[0] for step in (0, 4, 8, 12))
-        notes.abi_os = system
-        if system == 0:
-            notes.abi_kernel = (release[0], release[1], release[2])
-    elif owner == b"GNU" and kind == NT_GNU_BUILD_ID:
-        notes.build_id = body.hex()
-    elif owner == b"GNU" and kind == NT_GNU_PROPERTY_TYPE_0:
-        _take_properties(notes, body, layout, machine)
+    if owner == b"GNU":
+        if kind == NT_GNU_BUILD_ID:
+            notes.build_id = body.hex()
+        elif kind == NT_GNU_PROPERTY_TYPE_0:
+            _take_properties(notes, body, layout, machine)
+        elif kind == NT_GNU_ABI_TAG and len(body) >= 16:
+            notes.abi_os, *kernel = (number for (number,) in layout.word.iter_unpack(body[:16]))
+            notes.abi_kernel = (kernel[0], kernel[1], kernel[2]) if notes.abi_os == 0 else None
     elif owner == b"FDO" and kind == NT_FDO_DLOPEN:
-        notes.dlopen += tuple(_dlopen_entries(body))
+        notes.dlopen.extend(_dlopen_entries(body))
 
 
 def _take_properties(notes: Notes, body: bytes, layout: Layout, machine: int) -> None:
@@ -82,14 +87,14 @@ def _take_properties(notes: Notes, body: bytes, layout: Layout, machine: int) ->
     while position + 8 <= len(body):
         kind = word.unpack_from(body, position)[0]
         size = word.unpack_from(body, position + 4)[0]
-        if size >= 4 and position + 8 + size <= len(body):
+        if size == 4 and position + 12 <= len(body):
             value = word.unpack_from(body, position + 8)[0]
-            if machine in (62, 3) and kind == GNU_PROPERTY_X86_ISA_1_NEEDED:
+            if kind == GNU_PROPERTY_FEATURE_1_AND.get(machine):
+                notes.feature_1 |= value
+            elif machine in (62, 3) and kind == GNU_PROPERTY_X86_ISA_1_NEEDED:
                 notes.isa_needed |= value
             elif machine in (62, 3) and kind == GNU_PROPERTY_X86_ISA_1_USED:
                 notes.isa_used |= value
-            elif kind == GNU_PROPERTY_FEATURE_1_AND.get(machine):
-                notes.feature_1 |= value
         position += 8 + size + -size % step
 
 
@@ -103,8 +108,13 @@ def _dlopen_entries(body: bytes) -> Iterator[DlopenNote]:
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("soname"), list):
             yield DlopenNote(
-                feature=str(entry.get("feature", "")),
-                description=str(entry.get("description", "")),
-                priority=str(entry.get("priority", "recommended")),
-                sonames=tuple(str(name) for name in entry["soname"]),
+                feature=_text(entry.get("feature")),
+                description=_text(entry.get("description")),
+                priority=_text(entry.get("priority")) or "recommended",
+                sonames=tuple(_text(name) for name in entry["soname"] if isinstance(name, str)),
             )
+
+
+def _text(value: object) -> str:
+    """Return a JSON string without the lone surrogates that JSON can smuggle in."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""

@@ -1,42 +1,96 @@
 """Relocations: which kinds a file uses, and which symbols they refer to.
 
-``r_info`` is split as each psABI says; MIPS64 little-endian has a layout of its own.
+``r_info`` is split as each psABI says; 64-bit MIPS and SPARC have layouts of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.elf.dynamic import Dynamic
 from runworthy.formats.elf.layout import (
     DT_JMPREL,
+    DT_MIPS_GOTSYM,
     DT_PLTREL,
     DT_PLTRELSZ,
     DT_REL,
     DT_RELA,
+    DT_RELACOUNT,
     DT_RELASZ,
+    DT_RELCOUNT,
     DT_RELSZ,
+    EM_AARCH64,
+    EM_MIPS,
+    EM_RISCV,
+    EM_SPARCV9,
+    STO_MIPS_PLT,
+    STO_VARIANT_CC,
+    STT_FUNC,
     Layout,
 )
-from runworthy.formats.elf.symbols import words
-from runworthy.model.elf import Relocations
+from runworthy.formats.elf.symbols import Column, Undefined
+from runworthy.model.elf import Binding, Relocations
+from runworthy.model.errors import FormatError
 
 __all__ = ["RelocationTables"]
 
-EM_MIPS = 8
-# IRELATIVE and COPY by e_machine: x86-64, i386, AArch64, ARM, PowerPC64, s390, RISC-V, LoongArch.
-IRELATIVE = {62: 37, 3: 42, 183: 1032, 40: 160, 21: 248, 22: 61, 243: 58, 258: 12}
-COPY = {62: 5, 3: 5, 183: 1024, 40: 20, 21: 19, 22: 9, 243: 4, 258: 4}
+_TABLE_LIMIT = 256 << 20
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """Numbers that one psABI gives to the kinds with a meaning of their own; -1 where it has none."""
+
+    copy: int
+    jump_slot: int
+    relative: int
+    irelative: int = -1
+
+
+_NO_KINDS = _Kinds(copy=-1, jump_slot=-1, relative=-1)
+_SPARC = _Kinds(copy=19, jump_slot=21, relative=22, irelative=249)
+_POWERPC = _Kinds(copy=19, jump_slot=21, relative=22, irelative=248)
+
+# By e_machine: glibc elf/elf.h, R_*_COPY and its neighbours.
+_KINDS = {
+    2: _SPARC,
+    3: _Kinds(copy=5, jump_slot=7, relative=8, irelative=42),
+    4: _Kinds(copy=19, jump_slot=21, relative=22),
+    EM_MIPS: _Kinds(copy=126, jump_slot=127, relative=-1),
+    15: _Kinds(copy=128, jump_slot=-1, relative=-1),
+    18: _SPARC,
+    20: _POWERPC,
+    21: _POWERPC,
+    22: _Kinds(copy=9, jump_slot=11, relative=12, irelative=61),
+    40: _Kinds(copy=20, jump_slot=22, relative=23, irelative=160),
+    42: _Kinds(copy=162, jump_slot=164, relative=165),
+    EM_SPARCV9: _SPARC,
+    62: _Kinds(copy=5, jump_slot=7, relative=8, irelative=37),
+    92: _Kinds(copy=18, jump_slot=20, relative=21),
+    113: _Kinds(copy=36, jump_slot=38, relative=39),
+    EM_AARCH64: _Kinds(copy=1024, jump_slot=1026, relative=1027, irelative=1032),
+    189: _Kinds(copy=21, jump_slot=17, relative=16),
+    195: _Kinds(copy=0x35, jump_slot=0x37, relative=0x38),
+    EM_RISCV: _Kinds(copy=4, jump_slot=5, relative=3, irelative=58),
+    252: _Kinds(copy=10, jump_slot=12, relative=9),
+    258: _Kinds(copy=4, jump_slot=5, relative=3, irelative=12),
+    0x9026: _Kinds(copy=24, jump_slot=26, relative=27),
+}
+_AARCH64_ILP32 = _Kinds(copy=180, jump_slot=182, relative=183, irelative=188)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
+    """``relative`` rows at the start are of the RELATIVE kind, as DT_RELACOUNT promises and ld.so believes."""
+
     offset: int
     size: int
     addend: bool
-    plt: bool
+    plt: bool = False
+    relative: int = 0
 
 
 class RelocationTables:
@@ -46,62 +100,129 @@ class RelocationTables:
         self._content = content
         self._layout = layout
         self._machine = machine
+        self._got = dynamic.tags.get(DT_MIPS_GOTSYM) if machine == EM_MIPS else None
         self._tables = tuple(_tables(dynamic))
+        short = machine == EM_AARCH64 and layout.bits == 32
+        self._kinds = _AARCH64_ILP32 if short else _KINDS.get(machine, _NO_KINDS)
 
     def summary(self) -> Relocations:
-        """Return which kinds are in use. Raises FormatError."""
-        kinds: set[int] = set()
+        """Return which kinds are in use. Raises FormatError, OSError."""
+        used: set[int] = set()
         count = 0
         for table in self._tables:
-            used, symbols = self._columns(table)
-            kinds |= used
-            count += len(symbols)
+            skipped = self._skipped(table)
+            if skipped:
+                used.add(self._kinds.relative)
+                count += skipped
+            for kinds, _ in self._blocks(table, skipped):
+                used.update(kinds)
+                count += len(kinds)
         return Relocations(
-            kinds=frozenset(kinds),
+            kinds=frozenset(used),
             count=count,
-            irelative=IRELATIVE.get(self._machine, -1) in kinds,
-            copy=COPY.get(self._machine, -1) in kinds,
+            irelative=self._kinds.irelative in used,
+            copy=self._kinds.copy in used,
         )
 
-    def symbols(self) -> tuple[set[int], set[int]]:
-        """Return the symbol indexes used by (ordinary, PLT) relocations. Raises FormatError."""
-        eager: set[int] = set()
-        plt: set[int] = set()
-        for table in self._tables:
-            (plt if table.plt else eager).update(self._columns(table)[1])
-        return eager, plt
+    def copied(self) -> set[int]:
+        """Return the symbols of COPY relocations. Raises FormatError, OSError."""
+        copy = self._kinds.copy
+        return {
+            symbol
+            for table in self._tables
+            for kinds, symbols in self._blocks(table, self._skipped(table))
+            if copy in kinds
+            for kind, symbol in zip(kinds, symbols, strict=True)
+            if kind == copy
+        }
 
-    def _columns(self, table: _Table) -> tuple[set[int], list[int]]:
-        """Return (kinds, symbol index of every relocation)."""
-        wide = self._layout.bits == 64
-        width = (3 if table.addend else 2) * (2 if wide else 1)
-        data = read_exactly(self._content, table.offset, table.size, "relocation table")
-        cells = words(data[: table.size - table.size % (4 * width)], self._layout)
-        if not wide:
-            info = cells[1::width]
-            return {value & 0xFF for value in info}, [value >> 8 for value in info]
-        low, high = (2, 3) if self._layout.endian == "little" else (3, 2)
-        if self._machine == EM_MIPS:
-            # r_sym is the first word in file order; the types are three bytes of the second.
-            shift = 24 if self._layout.endian == "little" else 0
-            return {(value >> shift) & 0xFF for value in cells[3::width]}, list(cells[2::width])
-        return set(cells[low::width]), list(cells[high::width])
+    def bindings(self, undefined: dict[int, Undefined], names: Collection[bytes], *, now: bool) -> dict[bytes, Binding]:
+        """Return how each of ``names`` is bound; ``now`` says that nothing is lazy here. Raises FormatError, OSError."""
+        found = dict.fromkeys(names, Binding.UNUSED)
+        wanted = {row: symbol for row, symbol in undefined.items() if symbol.name in found}
+        eager, lazy = self._used(wanted)
+        for row, symbol in wanted.items():
+            if row in eager or (row in lazy and now):
+                found[symbol.name] = Binding.NOW
+            elif row in lazy and found[symbol.name] is Binding.UNUSED:
+                found[symbol.name] = Binding.LAZY
+        return found
+
+    def _used(self, wanted: dict[int, Undefined]) -> tuple[set[int], set[int]]:
+        """Return the rows that (ordinary relocations, calls through the PLT) refer to."""
+        eager: set[int] = set()
+        lazy: set[int] = set()
+        for table in self._tables:
+            for kinds, symbols in self._blocks(table, self._skipped(table)):
+                if not table.plt:
+                    eager.update(wanted.keys() & symbols)
+                    continue
+                for kind, symbol in zip(kinds, symbols, strict=True):
+                    if symbol in wanted:
+                        (lazy if self._is_lazy(kind, wanted[symbol]) else eager).add(symbol)
+        if self._got is not None:
+            for row, symbol in wanted.items():
+                if row >= self._got:
+                    (lazy if _has_mips_stub(symbol) else eager).add(row)
+        return eager, lazy
+
+    def _is_lazy(self, kind: int, symbol: Undefined) -> bool:
+        """Whether a PLT relocation waits for the first call (each port's elf_machine_lazy_rel)."""
+        if self._machine in (EM_AARCH64, EM_RISCV) and symbol.other & STO_VARIANT_CC:
+            return False
+        return self._kinds.jump_slot in (kind, -1)
+
+    def _skipped(self, table: _Table) -> int:
+        return min(table.relative, table.size // self._row(table)) if self._kinds.relative >= 0 else 0
+
+    def _row(self, table: _Table) -> int:
+        return (3 if table.addend else 2) * (self._layout.bits // 8)
+
+    def _blocks(self, table: _Table, skipped: int) -> Iterator[tuple[Column, Column]]:
+        """Yield columns (kinds, symbols) of a table, past its first ``skipped`` rows."""
+        row = self._row(table)
+        if table.size > _TABLE_LIMIT:
+            raise FormatError(f"relocation table claims {table.size} bytes", offset=table.offset)
+        end = table.size - table.size % row
+        step = _BLOCK - _BLOCK % row
+        for start in range(skipped * row, end, step):
+            data = read_exactly(self._content, table.offset + start, min(step, end - start), "relocation table")
+            yield self._columns(data, row)
+
+    def _columns(self, data: bytes, row: int) -> tuple[Column, Column]:
+        numbers = self._layout.column(data)
+        if self._layout.bits == 32:
+            info = numbers[1 :: row // 4]
+            return [value & 0xFF for value in info], [value >> 8 for value in info]
+        first, second = numbers[2 :: row // 4], numbers[3 :: row // 4]
+        little = self._layout.endian == "little"
+        if self._machine == EM_MIPS:  # r_sym, then one byte each of r_ssym, r_type3, r_type2, r_type
+            shift = 24 if little else 0
+            return [(value >> shift) & 0xFF for value in second], first
+        kinds, symbols = (first, second) if little else (second, first)
+        if self._machine == EM_SPARCV9:  # the upper three bytes of the type are data
+            return [value & 0xFF for value in kinds], symbols
+        return kinds, symbols
+
+
+def _has_mips_stub(symbol: Undefined) -> bool:
+    """Whether the global offset table holds a lazy stub (sysdeps/mips/dl-machine.h, elf_machine_got_rel)."""
+    return symbol.info & 15 == STT_FUNC and bool(symbol.value) and not symbol.other & STO_MIPS_PLT
 
 
 def _tables(dynamic: Dynamic) -> Iterator[_Table]:
     """Yield the tables; as in elf/dynamic-link.h a PLT table at the end of the other is counted once."""
     tags = dynamic.tags
-    plt_size = tags.get(DT_PLTRELSZ, 0)
-    plt_start = tags.get(DT_JMPREL, 0)
-    for start, size, addend in ((DT_RELA, DT_RELASZ, True), (DT_REL, DT_RELSZ, False)):
-        if tags.get(start) and tags.get(size):
-            length = tags[size]
-            same_kind = tags.get(DT_PLTREL, DT_RELA) == start
-            if same_kind and plt_size and tags[start] <= plt_start < tags[start] + length:
-                length = plt_start - tags[start]
-            if length:
-                offset = dynamic.addresses.offset(tags[start], "relocation table")
-                yield _Table(offset=offset, size=length, addend=addend, plt=False)
+    plt_start, plt_size = tags.get(DT_JMPREL, 0), tags.get(DT_PLTRELSZ, 0)
+    plt_kind = tags.get(DT_PLTREL, DT_RELA)
+    for kind, size_tag, count_tag in ((DT_RELA, DT_RELASZ, DT_RELACOUNT), (DT_REL, DT_RELSZ, DT_RELCOUNT)):
+        start, size = tags.get(kind, 0), tags.get(size_tag, 0)
+        if plt_kind == kind and start + size == plt_start + plt_size:
+            size -= plt_size
+        if start and size:
+            relative = tags.get(count_tag, 0)
+            offset = dynamic.addresses.offset(start, "relocation table")
+            yield _Table(offset=offset, size=size, addend=kind == DT_RELA, relative=relative)
     if plt_start and plt_size:
         offset = dynamic.addresses.offset(plt_start, "PLT relocations")
-        yield _Table(offset=offset, size=plt_size, addend=tags.get(DT_PLTREL, DT_RELA) == DT_RELA, plt=True)
+        yield _Table(offset=offset, size=plt_size, addend=plt_kind == DT_RELA, plt=True)

@@ -1,193 +1,327 @@
 """Dynamic symbols: imports and exports, each read only when asked for.
 
-With a GNU hash table the imports are the rows before its first hashed symbol, so that a library with
-forty thousand exports gives its fifty imports in one short read.
+A lookup by hash table returns none but the rows that the table holds, so those are the exports. Undefined
+symbols mostly stand before the first hashed row; but GNU ld hashes the undefined functions whose address
+a program takes (``_bfd_x86_elf_hash_symbol``), so imports are looked for in every row.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from sys import byteorder
+from itertools import compress
 
-from runworthy.formats.content import Content, read_exactly
-from runworthy.formats.elf.dynamic import Dynamic, VersionTables
+from runworthy.formats.content import READ_LIMIT, Content, Window, read_exactly
+from runworthy.formats.elf.dynamic import Dynamic
 from runworthy.formats.elf.layout import (
     DT_GNU_HASH,
     DT_HASH,
+    DT_MIPS_SYMTABNO,
     DT_STRTAB,
     DT_SYMTAB,
     DT_VERSYM,
-    LINKABLE_BINDS,
-    LINKABLE_TYPES,
+    EM_ALPHA,
+    EM_MIPS,
+    EM_S390,
     SHN_ABS,
-    SHN_UNDEF,
-    STB_LOCAL,
+    STB_GLOBAL,
+    STB_GNU_UNIQUE,
     STB_WEAK,
+    STT_TLS,
     STV_HIDDEN,
     STV_INTERNAL,
+    VERSYM_INDEX,
     Layout,
 )
-from runworthy.model.elf import ET_EXEC, STT_TLS, ElfHeader, Exports, ImportGroup, SymbolRow
+from runworthy.formats.elf.versions import VersionTables
+from runworthy.model.elf import ElfHeader, Exports, ImportGroup
 from runworthy.model.errors import FormatError
 
-__all__ = ["SymbolTable", "words"]
+__all__ = ["Column", "SymbolTable", "Undefined"]
+
+_SYMBOL_LIMIT = 1 << 20
+_NAMES_LIMIT = READ_LIMIT
+_NAME_LIMIT = 1 << 16
+_SPAN_LIMIT = 1 << 18
+_BLOCK = 128
+
+Column = Sequence[int]
+
+# elf/dl-lookup.c: NOTYPE, OBJECT, FUNC, COMMON, TLS and GNU_IFUNC that are GLOBAL, WEAK or UNIQUE can be found.
+_LINKABLE = bytes(i & 15 in (0, 1, 2, 5, 6, 10) and i >> 4 in (STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE) for i in range(256))
+_GLOBAL = bytes(i >> 4 != 0 for i in range(256))
+_VISIBLE = bytes(i & 3 not in (STV_INTERNAL, STV_HIDDEN) for i in range(256))
+_KIND = bytes(i & 15 for i in range(256))
 
 
-def words(data: bytes, layout: Layout, code: str = "I") -> array[int]:
-    """Return ``data`` as numbers of the file's byte order: a whole column at once."""
-    column = array(code)
-    column.frombytes(data[: len(data) - len(data) % column.itemsize])
-    if layout.endian != byteorder:
-        column.byteswap()
-    return column
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A run of symbols by columns. ``section`` and ``value`` of Elf32_Sym stand elsewhere than those of Elf64_Sym."""
+
+    name: Column
+    info: bytes
+    other: bytes
+    section: Column
+    value: Column
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _rows(data: bytes, layout: Layout) -> _Rows:
+    column = layout.column
+    if layout.bits == 64:
+        halves, longs = column(data, "H"), column(data, "Q")
+        return _Rows(column(data)[::6], data[4::24], data[5::24], halves[3::12], longs[1::3])
+    numbers = column(data)
+    return _Rows(numbers[::4], data[12::16], data[13::16], column(data, "H")[7::8], numbers[1::4])
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """An undefined symbol by its row, for the question when it is bound."""
+
+    name: bytes
+    info: int
+    other: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Extent:
-    """Which rows hold what: imports are rows below ``imports``; exports are rows ``first`` to ``count``."""
+    """Rows ``first`` to ``count`` can be found by name; there are ``count`` rows in all."""
 
-    imports: int
     first: int
     count: int
+    certain: bool = True
 
 
 class SymbolTable:
-    """The dynamic symbol table of one file."""
+    """The dynamic symbol table of one file, as long as one question lasts: it holds the string table."""
 
     def __init__(
         self, content: Content, header: ElfHeader, dynamic: Dynamic, versions: VersionTables, layout: Layout
     ) -> None:
-        self._content = content
         self._header = header
         self._dynamic = dynamic
         self._versions = versions
         self._layout = layout
-        self._start = dynamic.addresses.offset(dynamic.tags[DT_SYMTAB], "dynamic symbol table")
+        self._start = self._place(DT_SYMTAB, "dynamic symbol table")
+        if dynamic.strings is None:
+            raise FormatError("dynamic symbols without a string table", offset=self._start)
+        self._content = self._nearby(content)
+        self._strings = _Names(self._content, *dynamic.strings)
 
     def imports(self) -> tuple[ImportGroup, ...]:
         """Return the undefined symbols, grouped by version record."""
+        rows = self._read(0, self._extent())
+        chosen = self._undefined(rows)
+        names = self._strings.at([rows.name[row] for row in chosen])
+        versions = self._versions_of(chosen)
         strong: dict[int, list[bytes]] = {}
         weak: dict[int, list[bytes]] = {}
-        extent = self._extent()
-        versions = self._versym(extent.imports)
-        for index, name, info, other, section, _ in self._rows(0, extent.imports):
-            bind = info >> 4
-            if section != SHN_UNDEF or bind == STB_LOCAL or not name or other & 3 in (STV_INTERNAL, STV_HIDDEN):
-                continue
-            group = (versions[index] & 0x7FFF) if versions else 0
-            (weak if bind == STB_WEAK else strong).setdefault(group, []).append(name)
-        need = self._versions.need_index
-        groups: dict[tuple[str | None, str | None], tuple[set[bytes], set[bytes]]] = {}
-        for index in sorted({*strong, *weak}):
-            record = need.get(index)
-            key = (record.file, record.version) if record else (None, None)
-            held = groups.setdefault(key, (set(), set()))
-            held[0].update(strong.get(index, ()))
-            held[1].update(weak.get(index, ()))
-        return tuple(
-            ImportGroup(file=file, version=version, strong=frozenset(held[0]), weak=frozenset(held[1]))
-            for (file, version), held in groups.items()
-        )
+        for row, name, version in zip(chosen, names, versions, strict=True):
+            group = weak if rows.info[row] >> 4 == STB_WEAK else strong
+            group.setdefault(version & VERSYM_INDEX, []).append(name)
+        return self._groups(strong, weak)
+
+    def copies(self, symbols: Iterable[int]) -> tuple[ImportGroup, ...]:
+        """Return the symbols of a program's COPY relocations: defined here, and needed from elsewhere all the same."""
+        rows = self._read(0, self._extent())
+        chosen = sorted({row for row in symbols if 0 < row < len(rows.name)})
+        names = self._strings.at([rows.name[row] for row in chosen])
+        strong: dict[int, list[bytes]] = {}
+        weak: dict[int, list[bytes]] = {}
+        for row, name, version in zip(chosen, names, self._versions_of(chosen), strict=True):
+            group = weak if rows.info[row] >> 4 == STB_WEAK else strong
+            group.setdefault(version & VERSYM_INDEX, []).append(name)
+        return self._groups(strong, weak)
 
     def exports(self) -> Exports:
-        """Return the symbols that a lookup by hash table can return."""
+        """Return the symbols that a lookup by hash table can return (elf/dl-lookup.c check_match)."""
         extent = self._extent()
-        versions = self._versym(extent.count)
-        rows: list[SymbolRow] = []
-        for index, name, info, other, section, value in self._rows(extent.first, extent.count):
-            kind = info & 15
-            # elf/dl-lookup.c check_match: undefined, valueless, local and hidden entries are passed over.
-            defined = section != SHN_UNDEF and (value or section == SHN_ABS or kind == STT_TLS)
-            if defined and kind in LINKABLE_TYPES and info >> 4 in LINKABLE_BINDS and other & 3 not in (1, 2):
-                rows.append((name, versions[index] if versions else 0, kind))
-        return Exports(rows, self._versions.def_index, versioned=bool(versions))
+        rows = self._read(extent.first, extent)
+        linkable, visible = rows.info.translate(_LINKABLE), rows.other.translate(_VISIBLE)
+        if 0 in linkable or 0 in visible or 0 in rows.section or 0 in rows.value:
+            found = [
+                a and b and section and (value or section == SHN_ABS or info & 15 == STT_TLS)
+                for a, b, section, value, info in zip(
+                    linkable, visible, rows.section, rows.value, rows.info, strict=True
+                )
+            ]
+        else:
+            found = None
+        names = self._strings.at(rows.name if found is None else list(compress(rows.name, found)))
+        kinds = rows.info.translate(_KIND)
+        versions = self._versym(extent.first, extent.count)
+        if found is not None:
+            kinds = bytes(compress(kinds, found))
+            versions = array("H", compress(versions, found)) if versions else None
+        return Exports.of_columns(names, versions, kinds, self._versions.names)
 
-    def indexes(self) -> Iterator[tuple[int, bytes]]:
-        """Yield (row, name) of every global symbol, defined or not."""
-        for index, name, info, _, _, _ in self._rows(0, self._extent().count):
-            if name and info >> 4 != STB_LOCAL:
-                yield index, name
+    def undefined(self) -> dict[int, Undefined]:
+        """Return the undefined symbols by their row."""
+        rows = self._read(0, self._extent())
+        chosen = self._undefined(rows)
+        names = self._strings.at([rows.name[row] for row in chosen])
+        return {
+            row: Undefined(name, rows.info[row], rows.other[row], rows.value[row])
+            for row, name in zip(chosen, names, strict=True)
+        }
 
-    def _rows(self, first: int, count: int) -> Iterator[tuple[int, bytes, int, int, int, int]]:
-        size = self._layout.sym.size
-        if count <= first:
-            return
-        data = read_exactly(self._content, self._start + first * size, (count - first) * size, "dynamic symbol table")
-        strings = self._dynamic.strings
-        if strings is None:
-            raise FormatError("dynamic symbols without a string table", offset=self._start)
-        text = read_exactly(self._content, strings.offset, strings.size, "dynamic string table")
-        find = text.find
-        wide = self._layout.bits == 64
-        for step, row in enumerate(self._layout.sym.iter_unpack(data)):
-            if wide:
-                name, info, other, section, value, _size = row
-            else:
-                name, value, _size, info, other, section = row
-            if name >= len(text):
-                raise FormatError(f"symbol {first + step} names string {name}, outside the table", offset=self._start)
-            end = find(b"\0", name)
-            yield first + step, text[name : end if end >= 0 else len(text)], info, other, section, value
+    # -- rows -------------------------------------------------------------------------------
 
-    def _versym(self, count: int) -> array[int] | None:
-        address = self._dynamic.tags.get(DT_VERSYM)
-        if not address or not count:
+    def _undefined(self, rows: _Rows) -> list[int]:
+        """Return the rows that a loader looks up elsewhere; hidden ones bind inside the file."""
+        usable = rows.info.translate(_GLOBAL), rows.other.translate(_VISIBLE)
+        return [
+            row
+            for row, (section, name, a, b) in enumerate(zip(rows.section, rows.name, *usable, strict=True))
+            if not section and name and a and b
+        ]
+
+    def _groups(self, strong: Mapping[int, list[bytes]], weak: Mapping[int, list[bytes]]) -> tuple[ImportGroup, ...]:
+        held: dict[tuple[str | None, str | None], tuple[list[bytes], list[bytes]]] = {}
+        need, names = self._versions.need_index, self._versions.names
+        for index in sorted({*strong, *weak}):
+            record = need.get(index)
+            key = (record.file, record.version) if record else (None, names.get(index))
+            group = held.setdefault(key, ([], []))
+            group[0].extend(strong.get(index, ()))
+            group[1].extend(weak.get(index, ()))
+        return tuple(
+            [
+                ImportGroup(file=file, version=version, strong=frozenset(group[0]), weak=frozenset(group[1]))
+                for (file, version), group in held.items()
+            ]
+        )
+
+    def _read(self, first: int, extent: _Extent) -> _Rows:
+        size = self._layout.sym_size
+        count = extent.count - first
+        if count > _SYMBOL_LIMIT:
+            raise FormatError(f"{count} dynamic symbols are over the limit of {_SYMBOL_LIMIT}", offset=self._start)
+        rows = _rows(
+            read_exactly(self._content, self._start + first * size, max(count, 0) * size, "dynamic symbol table"),
+            self._layout,
+        )
+        if not extent.certain:  # what follows the table may have been taken for symbols
+            end = next((row for row, name in enumerate(rows.name) if name >= self._strings.size), count)
+            return _Rows(rows.name[:end], rows.info[:end], rows.other[:end], rows.section[:end], rows.value[:end])
+        return rows
+
+    def _versions_of(self, rows: Sequence[int]) -> Column:
+        versions = self._versym(0, rows[-1] + 1) if rows else None
+        return [versions[row] for row in rows] if versions else [0] * len(rows)
+
+    def _versym(self, first: int, count: int) -> array[int] | None:
+        """Return the version numbers of rows; None when the file has no versions at all (dl-version.c: ndx_high)."""
+        if count <= first or not self._dynamic.tags.get(DT_VERSYM) or not self._versions.names:
             return None
-        offset = self._dynamic.addresses.offset(address, "symbol versions")
-        return words(read_exactly(self._content, offset, 2 * count, "symbol versions"), self._layout, "H")
+        offset = self._place(DT_VERSYM, "symbol versions") + 2 * first
+        return self._layout.column(read_exactly(self._content, offset, 2 * (count - first), "symbol versions"), "H")
+
+    # -- where the table ends ---------------------------------------------------------------
+
+    def _place(self, tag: int, what: str) -> int:
+        return self._dynamic.addresses.offset(self._dynamic.tags[tag], what)
+
+    def _nearby(self, content: Content) -> Content:
+        """Return ``content`` with the tables read at once where they lie close together, as linkers lay them."""
+        tags, find = self._dynamic.tags, self._dynamic.addresses.find
+        starts = [self._start]
+        for tag in (DT_GNU_HASH, DT_HASH, DT_VERSYM):
+            found = find(tags[tag]) if tag in tags else None
+            if found:
+                starts.append(found[0])
+        offset, size = self._dynamic.strings or (self._start, 0)
+        first, last = min(*starts, offset), max(*starts, offset + size)
+        return Window(content, first, last - first) if last - first <= _SPAN_LIMIT else content
 
     def _extent(self) -> _Extent:
         tags = self._dynamic.tags
         if tags.get(DT_GNU_HASH):
-            first, count = self._gnu_hash(self._dynamic.addresses.offset(tags[DT_GNU_HASH], "GNU hash table"))
-            if count is not None:
-                # A non-PIE program may hash undefined symbols whose PLT entry is their address (bfd elfxx-x86.c).
-                whole = self._header.type == ET_EXEC
-                return _Extent(imports=count if whole else min(first, count), first=first, count=count)
-            total = self._sysv_count() or self._count_by_layout()
-            return _Extent(imports=total, first=total, count=total)
-        total = self._sysv_count() or 0
-        if total:
-            return _Extent(imports=total, first=0, count=total)
-        total = self._count_by_layout()
-        return _Extent(imports=total, first=total, count=total)
+            first, count = self._gnu_hash(self._place(DT_GNU_HASH, "GNU hash table"))
+            if count:
+                return _Extent(first, count)
+            total = self._sysv_count()
+            if total:
+                return _Extent(total, total)
+        else:
+            total = self._sysv_count()
+            if total:
+                return _Extent(0, total)
+        if self._header.machine == EM_MIPS and DT_MIPS_SYMTABNO in tags:
+            return _Extent(0, tags[DT_MIPS_SYMTABNO])
+        total = self._count_by_neighbours()
+        return _Extent(total, total, certain=False)
 
-    def _sysv_count(self) -> int | None:
-        address = self._dynamic.tags.get(DT_HASH)
-        if not address:
-            return None
-        offset = self._dynamic.addresses.offset(address, "hash table")
-        # 64-bit s390 is the one Linux port whose hash entries are 8 bytes (its psABI; Alpha, the other, is unknown to us).
-        wide = self._header.machine == 22 and self._layout.bits == 64
-        step = 8 if wide else 4
-        return int(words(read_exactly(self._content, offset, 2 * step, "hash table"), self._layout, "Q" if wide else "I")[1])
+    def _sysv_count(self) -> int:
+        """Return nchain, the number of symbols. Hash entries of 64-bit s390 and of Alpha have 8 bytes (their psABIs)."""
+        if not self._dynamic.tags.get(DT_HASH):
+            return 0
+        offset = self._place(DT_HASH, "hash table")
+        wide = self._header.machine == EM_ALPHA or (self._header.machine == EM_S390 and self._layout.bits == 64)
+        head = read_exactly(self._content, offset, 16 if wide else 8, "hash table")
+        return self._layout.column(head, "Q" if wide else "I")[1]
 
-    def _gnu_hash(self, offset: int) -> tuple[int, int | None]:
-        """Return (first hashed symbol, number of symbols or None when no symbol is hashed)."""
+    def _gnu_hash(self, offset: int) -> tuple[int, int]:
+        """Return (first hashed symbol, number of symbols); the number is 0 when no symbol is hashed.
+
+        The table does not say how many there are: the last bucket's chain ends with the last symbol.
+        """
         layout = self._layout
-        buckets, first, bloom, _shift = words(read_exactly(self._content, offset, 16, "GNU hash table"), layout)
+        head = read_exactly(self._content, offset, 16, "GNU hash table")
+        buckets, first, bloom, _shift = layout.column(head)
         table = offset + 16 + bloom * (layout.bits // 8)
-        heads = words(read_exactly(self._content, table, 4 * buckets, "GNU hash buckets"), layout)
-        last = max(heads, default=0)
+        last = max(layout.column(read_exactly(self._content, table, 4 * buckets, "GNU hash buckets")), default=0)
         if last < first or last == 0:
-            return first, None
-        chains = table + 4 * buckets
-        position = last - first
-        while True:
-            block = words(self._content.pread(chains + 4 * position, 4096), layout)
+            return first, 0
+        chain = table + 4 * (buckets + last - first)
+        for start in range(chain, chain + 4 * _SYMBOL_LIMIT, 1 << 12):
+            block = layout.column(self._content.pread(start, 1 << 12))
+            end = next((step for step, value in enumerate(block) if value & 1), None)
+            if end is not None:
+                return first, last + (start - chain) // 4 + end + 1
             if not block:
-                raise FormatError("GNU hash chain reaches past the end of the file", offset=chains + 4 * position)
-            for step, value in enumerate(block):
-                if value & 1:
-                    return first, first + position + step + 1
-            position += len(block)
+                break
+        raise FormatError("GNU hash chain has no end", offset=chain)
 
-    def _count_by_layout(self) -> int:
-        """Count symbols of a file whose hash table is empty: the string table follows the symbols in every linker."""
+    def _count_by_neighbours(self) -> int:
+        """Return how many symbols fit before whatever comes next: a table with an empty hash tells no number."""
         tags = self._dynamic.tags
-        span = tags.get(DT_STRTAB, 0) - tags[DT_SYMTAB]
-        follower = [tags[tag] for tag in (DT_STRTAB, DT_VERSYM, DT_GNU_HASH, DT_HASH) if tags.get(tag, 0) > tags[DT_SYMTAB]]
-        span = min(follower, default=tags[DT_SYMTAB]) - tags[DT_SYMTAB]
-        return span // self._layout.sym.size
+        start = tags[DT_SYMTAB]
+        follower = min((tags[t] for t in (DT_STRTAB, DT_VERSYM, DT_GNU_HASH, DT_HASH) if tags.get(t, 0) > start), default=start)
+        return min((follower - start) // self._layout.sym_size, _SYMBOL_LIMIT)
+
+
+class _Names:
+    """Symbol names. A few long strings that many symbols share the tails of could fill the memory; they are refused."""
+
+    __slots__ = ("_content", "_offset", "size")
+
+    def __init__(self, content: Content, offset: int, size: int) -> None:
+        self._content = content
+        self._offset = offset
+        self.size = size
+
+    def at(self, indexes: Column) -> list[bytes]:
+        """Return the names at ``indexes`` of the string table. Raises FormatError, OSError."""
+        if not indexes:
+            return []
+        if max(indexes) >= self.size:
+            raise FormatError(f"a symbol's name is string {max(indexes)}, outside the table", offset=self._offset)
+        text = read_exactly(self._content, self._offset, self.size, "dynamic string table")
+        if text[-1]:
+            text += b"\0"
+        find = text.find
+        for start in range(0, len(text), _NAME_LIMIT):
+            if find(b"\0", start, start + _NAME_LIMIT) < 0:
+                raise FormatError(f"a symbol's name is longer than {_NAME_LIMIT} bytes", offset=self._offset + start)
+        names: list[bytes] = []
+        left = _NAMES_LIMIT
+        for start in range(0, len(indexes), _BLOCK):
+            block = [text[index : find(b"\0", index)] for index in indexes[start : start + _BLOCK]]
+            left -= sum(map(len, block))
+            if left < 0:
+                raise FormatError(f"symbol names take more than {_NAMES_LIMIT} bytes", offset=self._offset)
+            names += block
+        return names

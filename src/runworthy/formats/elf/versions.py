@@ -83,10 +83,10 @@ class _Records:
 def _needs(records: _Records, strings: Strings, layout: Layout) -> Iterator[tuple[int, VersionNeed]]:
     position = 0
     while True:
-        _version, count, file, aux, following = records.at(position, layout.verneed)
+        _version, _count, file, aux, following = records.at(position, layout.verneed)
         library = strings.get(file)
         at = position + aux
-        while count:
+        while True:
             _hash, flags, index, name, step = records.at(at, layout.vernaux)
             need = VersionNeed(file=library, version=strings.get(name), weak=bool(flags & VER_FLG_WEAK))
             yield index & VERSYM_INDEX, need

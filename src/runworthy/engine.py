@@ -1,0 +1,281 @@
+"""Subjects x targets: reads each subject once, judges it on every target, and assembles the report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from runworthy.formats.elf import is_elf
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.errors import FormatError, UsageError
+from runworthy.model.finding import Finding, Report, Result, Verdict
+from runworthy.model.libc import Libc
+from runworthy.model.trace import STAGES, Answer, Evidence, Need, Stage, Step, Stretch, Trace
+from runworthy.rules import Case, apply_rules
+from runworthy.simulate.hosts import host_api
+from runworthy.simulate.launch import Launch
+from runworthy.simulate.process import Machinery, simulate
+from runworthy.targets.directory import DirectoryView
+from runworthy.targets.names import TargetName
+from runworthy.targets.overlay import Overlay
+from runworthy.targets.placement import Source, locate, place
+from runworthy.targets.target import Target
+
+__all__ = ["Engine", "Wishes"]
+
+Addition = Callable[[Target, Overlay], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How a check is to be made. ``additions`` change every target's root before anything is judged (``--with``)."""
+
+    launch: Launch = field(default_factory=Launch)
+    at: str | None = None
+    additions: Sequence[Addition] = ()
+
+
+@dataclass(slots=True)
+class _Subject:
+    """A file as given. ``problem`` says why it cannot be judged."""
+
+    name: str
+    source: Source | None = None
+    elf: ElfFile | None = None
+    problem: FormatError | None = None
+    foreign: bool = False
+
+    @property
+    def arch(self) -> Architecture | None:
+        return self.elf.facts.architecture if self.elf else None
+
+
+@dataclass(slots=True)
+class _Root:
+    """A target opened for one architecture, with every subject shown in it."""
+
+    target: Target
+    overlay: Overlay
+    machinery: Machinery
+
+
+class Engine:
+    """Judges subjects on targets. Facts, searches and proofs are shared by everything one engine is asked."""
+
+    def __init__(self, wishes: Wishes | None = None) -> None:
+        self._wishes = wishes or Wishes()
+        self._machine = DirectoryView("/")
+        self._roots: dict[tuple[int, str], _Root] = {}
+
+    def check(self, subjects: Iterable[str], targets: Sequence[TargetName]) -> Report:
+        """Return the report on every subject on every target. Raises UsageError, TargetError."""
+        read = [self._read(name) for name in subjects]
+        if self._wishes.at is not None and len(read) > 1:
+            raise UsageError("--at places one subject", hint="check one file at a time with --at")
+        results = [self._cell(subject, name) for subject in read for name in targets]
+        return Report(results=tuple(results))
+
+    # -- subjects ---------------------------------------------------------------------------
+
+    def _read(self, name: str) -> _Subject:
+        try:
+            source = locate(name, self._machine)
+            entry = source.view.lstat(source.real).entry
+            if entry.kind != "file":
+                kind = "a directory" if entry.kind == "dir" else "no regular file"
+                return _Subject(name, problem=FormatError(f"is {kind}"), foreign=True)
+            if not is_elf(source.view.content(source.real)):
+                return _Subject(name, source, problem=FormatError(_what_it_is(source)), foreign=True)
+            return _Subject(name, source, source.view.elf(source.real))
+        except FormatError as error:
+            return _Subject(name, problem=error)
+        except OSError as error:
+            return _Subject(name, problem=FormatError(error.strerror or "cannot be read"))
+
+    # -- cells ------------------------------------------------------------------------------
+
+    def _cell(self, subject: _Subject, name: TargetName) -> Result:
+        if subject.elf is None or subject.source is None:
+            return self._unreadable(subject, name)
+        root = self._root(name, subject.arch)
+        try:
+            path = place(subject.source, root.target, root.overlay, self._wishes.at)
+            trace = simulate(root.machinery, path, root.machinery.target.view.elf(path))
+        except (FormatError, OSError) as error:
+            subject = _Subject(subject.name, problem=FormatError(str(error)))
+            return self._unreadable(subject, name)
+        return _result(subject, path, subject.elf.facts, root, trace)
+
+    def _root(self, name: TargetName, arch: Architecture | None) -> _Root:
+        key = (id(name), arch.name if arch else "")
+        held = self._roots.get(key)
+        if held is None:
+            from dataclasses import replace
+
+            target = name.open(arch)
+            overlay = Overlay(target.view)
+            for addition in self._wishes.additions:
+                addition(target, overlay)
+            target = replace(target, view=overlay)
+            held = _Root(target, overlay, Machinery(target, self._wishes.launch, _runtime_names(target.arch)))
+            self._roots[key] = held
+        return held
+
+    def _unreadable(self, subject: _Subject, name: TargetName) -> Result:
+        problem = subject.problem or FormatError("cannot be read")
+        need = Need(
+            kind="exec-format",
+            name="ELF",
+            by=subject.name,
+            evidence=Evidence(file=subject.name, offset=problem.offset),
+        )
+        why = "not-modelled" if subject.foreign else "unreadable"
+        step = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=problem.message)
+        stretch = Stretch(object=subject.name, machine="", loader="", root=name.text, steps=(step,))
+        trace = Trace(stretches=(stretch,), until=self._wishes.launch.until)
+        return _finish(subject.name, name.text, subject.name, None, None, trace, "", "closed", ())
+
+
+def _result(subject: _Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
+    target = root.target
+    loader = trace.stretches[-1].loader
+    libc = root.machinery.libcs.get(loader) or _libc_of_root(root)
+    return _finish(
+        subject.name, target.name, path, facts, libc, trace, target.arch.name, target.completeness, _assumptions(target)
+    )
+
+
+def _finish(
+    subject: str,
+    target: str,
+    path: str,
+    facts: ElfFacts | None,
+    libc: Libc | None,
+    trace: Trace,
+    machine: str,
+    completeness: str,
+    assumptions: tuple[str, ...],
+) -> Result:
+    """Return the cell: verdict by the trace, findings by the rules."""
+    verdict, stage = verdict_of(trace)
+    findings: tuple[Finding, ...] = ()
+    if any(step.answer is not Answer.MET or step.assumption for step in trace.needs):
+        from runworthy.rules._index import load_rules
+
+        case = Case(
+            subject=subject,
+            target=target,
+            path=path,
+            facts=facts,
+            libc=libc,
+            machine=machine,
+            completeness=completeness,
+            trace=trace,
+            catalogue=_LazyIndex(),
+        )
+        findings, _ = apply_rules(case, load_rules())
+    return Result(
+        subject=subject,
+        target=target,
+        machine=machine,
+        libc=str(libc) if libc else "",
+        completeness=completeness,
+        verdict=verdict,
+        stage=stage,
+        findings=findings,
+        trace=trace,
+        assumptions=assumptions,
+    )
+
+
+def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
+    """Return the verdict and the stage at which it falls (DESIGN section 1)."""
+    worst: dict[Verdict, Stage] = {}
+    for step in trace.needs:
+        verdict = _weight(step)
+        if verdict != "runs" and (verdict not in worst or STAGES.index(step.stage) < STAGES.index(worst[verdict])):
+            worst[verdict] = step.stage
+    for verdict in ("fails", "unknown", "risky"):
+        if verdict in worst:
+            return verdict, worst[verdict]
+    return "runs", None
+
+
+def _weight(step: Step) -> Verdict:
+    """Return the verdict that one step alone would give."""
+    if step.need.weak or step.need.kind in ("run-time-file", "dlopen"):
+        return "runs"
+    if step.answer is Answer.UNKNOWN:
+        return "unknown"
+    if step.answer is Answer.UNMET:
+        return "fails" if step.fatal and step.assumption is None else "risky"
+    if step.answer is Answer.HOST and host_api(step.need.name) is None:
+        return "risky"
+    return "risky" if step.assumption else "runs"
+
+
+def _assumptions(target: Target) -> tuple[str, ...]:
+    """Return what the user has stated to be there, and that a root's own libraries fit each other."""
+    stated = [f"{name} is stated to be present" for name in sorted(target.present)]
+    if target.assume_all:
+        stated.append("every library outside the known core is stated to be present")
+    return tuple(stated)
+
+
+def _libc_of_root(root: _Root) -> Libc | None:
+    """Return the C library of the root for subjects that did not reach its loader."""
+    arch = root.target.arch
+    for loader in (arch.glibc_loader, arch.musl_loader):
+        try:
+            return root.machinery.libc(loader)
+        except (OSError, FormatError):
+            continue
+    return None
+
+
+def _runtime_names(arch: Architecture) -> Callable[[bytes], bool]:
+    """Return whether any C library or compiler runtime of the catalogue exports a name; asked rarely, loaded late."""
+
+    def is_runtime_name(name: bytes) -> bool:
+        return bool(_LazyIndex().providers(name, arch.name))
+
+    return is_runtime_name
+
+
+class _LazyIndex:
+    """The catalogue's index, opened at the first question."""
+
+    def first_with(self, node: str, arch: str) -> tuple[str, ...]:
+        """Return the oldest release of each family that defines the node, empty for an unknown architecture."""
+        from runworthy.model.arch import architecture
+        from runworthy.targets.catalogue import open_catalogue
+
+        found = architecture(arch)
+        return open_catalogue().index().first_with(node, found) if found else ()
+
+    def providers(self, symbol: bytes, arch: str) -> tuple[str, ...]:
+        """Return which C libraries and compiler runtimes export the name."""
+        from runworthy.model.arch import architecture
+        from runworthy.targets.catalogue import open_catalogue
+
+        found = architecture(arch)
+        return open_catalogue().index().providers(symbol, found) if found else ()
+
+
+def _what_it_is(source: Source) -> str:
+    """Return what a file that is no ELF file begins like."""
+    head = source.view.content(source.real).pread(0, 16)
+    kinds = ((b"", "is empty"), (b"#!", "is a script"), (b"MZ", "is a PE or APE file"), (b"PK", "is a zip archive"))
+    if not head:
+        return "is empty"
+    found = next((text for magic, text in kinds[1:] if head.startswith(magic)), "is not an ELF file")
+    return f"{found}: only ELF files are judged"
+
+
+def missing_subjects(names: Iterable[str]) -> list[str]:
+    """Return the names at which nothing lies."""
+    return [name for name in names if not os.path.lexists(name)]
+
+

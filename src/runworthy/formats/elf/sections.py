@@ -1,0 +1,48 @@
+"""Section headers, for the few questions that segments cannot answer; many files have none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from runworthy.formats.content import Content, read_exactly
+from runworthy.formats.elf.layout import SHN_XINDEX, SHT_NOBITS, Layout
+from runworthy.model.elf import ElfHeader
+from runworthy.model.errors import FormatError
+
+__all__ = ["has_sections", "read_sections"]
+
+_SECTION_LIMIT = 1 << 18
+_NAME_LIMIT = 64
+
+
+def has_sections(header: ElfHeader, size: int) -> bool:
+    """Whether the header leads to section headers inside a file of ``size`` bytes. A count of 0 stands in the first."""
+    return 0 < header.shoff < size and header.shoff + header.shnum * header.shentsize <= size
+
+
+def read_sections(
+    content: Content, header: ElfHeader, layout: Layout, wanted: Collection[bytes]
+) -> dict[bytes, tuple[int, int]] | None:
+    """Return name -> (offset, size) of the ``wanted`` sections that have bytes in the file. Raises OSError.
+
+    None when the section headers are stripped or damaged: nothing that runs depends on them.
+    """
+    size = layout.shdr.size
+    if not has_sections(header, content.size) or header.shentsize != size:
+        return None
+    try:
+        first = layout.shdr.unpack(read_exactly(content, header.shoff, size, "section header 0"))
+        count = header.shnum or first[5]
+        if count > _SECTION_LIMIT:
+            return None
+        rows = list(layout.shdr.iter_unpack(read_exactly(content, header.shoff, size * count, "section headers")))
+        strings = rows[first[6] if header.shstrndx == SHN_XINDEX else header.shstrndx]
+        names = read_exactly(content, strings[4], strings[5], "section names")
+    except (FormatError, IndexError):
+        return None
+    found: dict[bytes, tuple[int, int]] = {}
+    for name, kind, _flags, _address, offset, length, *_ in rows:
+        text = names[name : names.find(b"\0", name, name + _NAME_LIMIT)]
+        if text in wanted and kind != SHT_NOBITS:
+            found.setdefault(text, (offset, length))
+    return found

@@ -1,0 +1,123 @@
+"""Targets by the names people write after ``--on`` (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from runworthy.model.arch import Architecture, architecture
+from runworthy.model.errors import TargetError, UsageError
+from runworthy.model.machine import Machine, baseline, level_of_cpu, parse_kernel
+from runworthy.targets.target import Target
+
+__all__ = ["MachineWish", "TargetName", "parse_page_size"]
+
+_IMAGES = ("docker://", "docker-daemon:", "oci:", "oci-archive:", "docker-archive:", "containers-storage:")
+_UNITS = {"": 1, "k": 1024, "kib": 1024, "kb": 1024}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineWish:
+    """What the user states about the machine; empty fields are left to the target."""
+
+    platform: str = ""
+    cpu: str = ""
+    page_size: str = ""
+    kernel: str = ""
+
+    def architecture(self) -> Architecture | None:
+        """Return the architecture that ``--platform`` names. Raises UsageError."""
+        if not self.platform:
+            return None
+        arch = architecture(self.platform)
+        if arch is None:
+            raise UsageError(f"--platform {self.platform} is not known", hint="write it as in linux/arm64 or aarch64")
+        return arch
+
+    def apply(self, machine: Machine) -> Machine:
+        """Return ``machine`` with what is stated here. Raises UsageError."""
+        if self.cpu:
+            level = level_of_cpu(self.cpu)
+            if level is None or not machine.level:
+                raise UsageError(
+                    f"--cpu {self.cpu} is no CPU level of {machine.arch.name}",
+                    hint="x86-64-v1, x86-64-v2, x86-64-v3 and x86-64-v4 are known",
+                )
+            machine = replace(machine, level=level, level_stated=True)
+        if self.page_size:
+            machine = replace(machine, page_size=parse_page_size(self.page_size), page_size_stated=True)
+        if self.kernel:
+            kernel = parse_kernel(self.kernel)
+            if kernel is None:
+                raise UsageError(f"--kernel {self.kernel} is no kernel release", hint="write it as in 5.10")
+            machine = replace(machine, kernel=kernel)
+        return machine
+
+
+def parse_page_size(text: str) -> int:
+    """Return bytes from ``4096``, ``16k`` or ``64KiB``. Raises UsageError."""
+    lower = text.strip().lower()
+    number = lower.rstrip("kib")
+    unit = _UNITS.get(lower[len(number) :])
+    if not number.isdecimal() or unit is None or int(number) * unit not in (4096, 8192, 16384, 65536, 262144):
+        raise UsageError(f"--page-size {text} is no page size", hint="4k, 16k and 64k are usual")
+    return int(number) * unit
+
+
+@dataclass(slots=True)
+class TargetName:
+    """A target as written. Without an architecture of its own it takes the subject's, so it is opened per architecture."""
+
+    text: str
+    wish: MachineWish = field(default_factory=MachineWish)
+    present: Sequence[str] = ()
+    _opened: dict[str, Target] = field(default_factory=dict)
+
+    def open(self, arch: Architecture | None) -> Target:
+        """Return the target for a subject of this architecture. Raises TargetError, UsageError."""
+        key = arch.name if arch else ""
+        held = self._opened.get(key)
+        if held is None:
+            target = self._open(arch)
+            held = self._opened[key] = replace(
+                target,
+                machine=self.wish.apply(target.machine),
+                present=frozenset(name for name in self.present if name != "all"),
+                assume_all="all" in self.present,
+            )
+        return held
+
+    def _open(self, arch: Architecture | None) -> Target:
+        text = self.text
+        if text == "host":
+            from runworthy.targets.host import host_target
+
+            return host_target()
+        if text.startswith(_IMAGES):
+            raise TargetError(f"{text}: images are not read yet", hint="unpack it to a directory and name that")
+        if text.startswith("rootfs:") or text.startswith((".", "/", "~")) or os.sep in text and os.path.isdir(text):
+            from runworthy.targets.host import directory_target
+
+            directory = os.path.expanduser(text.removeprefix("rootfs:"))
+            return directory_target(directory, text, self.wish.architecture() or arch)
+        return self._from_catalogue(arch)
+
+    def _from_catalogue(self, arch: Architecture | None) -> Target:
+        from runworthy.targets.catalogue import open_catalogue
+
+        stated = self.wish.architecture()
+        found = open_catalogue().find(self.text, stated or arch)
+        arch_stated = stated is not None or found.arch is not arch
+        return Target(
+            name=f"{found.name}/{found.arch.name}" if arch_stated else found.name,
+            view=found.view,
+            machine=baseline(found.arch),
+            completeness=found.completeness,
+            libcs={found.libc.loader: found.libc} if found.libc.loader else {},
+            system_directories=found.loader_directories,
+            cache_from_configuration=found.cache_from_configuration,
+            as_of=found.as_of,
+            arch_stated=arch_stated,
+            notes=found.notes,
+        )
