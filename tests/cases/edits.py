@@ -89,7 +89,7 @@ def _sections(content: bytes) -> list[tuple[int, int, int, int]]:
 def _vernaux(content: bytes, name: bytes) -> Iterator[int]:
     """The file offsets of the Elf64_Vernaux entries that have `name`."""
     sections = _sections(content)
-    kind, offset, link, needs = next(row for row in sections if row[0] == _SHT_GNU_VERNEED)
+    _, offset, link, needs = next(row for row in sections if row[0] == _SHT_GNU_VERNEED)
     strings = sections[link][1]
     for _ in range(needs):
         _, count, _, first, following = struct.unpack_from("<HHIII", content, offset)

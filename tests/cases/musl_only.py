@@ -105,9 +105,7 @@ CASES = (
             library("usr/local/lib/libc1.so"),
             program(needs=("libb.so", "libc1.so")),
         ),
-        truths=(
-            Listing(on=MUSL, chosen={"libb.so": "/usr/local/lib/libb.so", "libc1.so": "/lib/libc1.so"}),
-        ),
+        truths=(Listing(on=MUSL, chosen={"libb.so": "/usr/local/lib/libb.so", "libc1.so": "/lib/libc1.so"}),),
     ),
     Case(
         name="M05-reserved-names",
@@ -117,9 +115,21 @@ CASES = (
             library("usr/lib/libm.so.6"),
             program(
                 needs=(
-                    "libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1",
-                    "libxnet.so", "libc.anything", "libmvec.so.1", "libresolv.so.2", "libanl.so.1",
-                    "libnsl.so.1", "libcrypt.so.1", "ld-linux-x86-64.so.2", "libm-2.31.so",
+                    "libc.so.6",
+                    "libm.so.6",
+                    "libpthread.so.0",
+                    "libdl.so.2",
+                    "librt.so.1",
+                    "libutil.so.1",
+                    "libxnet.so",
+                    "libc.anything",
+                    "libmvec.so.1",
+                    "libresolv.so.2",
+                    "libanl.so.1",
+                    "libnsl.so.1",
+                    "libcrypt.so.1",
+                    "ld-linux-x86-64.so.2",
+                    "libm-2.31.so",
                 ),
             ),
         ),
@@ -129,8 +139,13 @@ CASES = (
                 missing=tuple(
                     (name, "/app/main")
                     for name in (
-                        "libmvec.so.1", "libresolv.so.2", "libanl.so.1", "libnsl.so.1", "libcrypt.so.1",
-                        "ld-linux-x86-64.so.2", "libm-2.31.so",
+                        "libmvec.so.1",
+                        "libresolv.so.2",
+                        "libanl.so.1",
+                        "libnsl.so.1",
+                        "libcrypt.so.1",
+                        "ld-linux-x86-64.so.2",
+                        "libm-2.31.so",
                     )
                 ),
             ),
@@ -209,7 +224,7 @@ CASES = (
     ),
     Case(
         name="M10-dlopen-search",
-        proves="dlopen searches with the program's RUNPATH, not the caller's; needs of what it opens go up to the program",
+        proves="dlopen searches with the RUNPATH of the program",
         source="musl ldso/dynlink.c dlopen: load_library(file, head)",
         tree=(
             library("app/lib/libb.so"),
@@ -314,10 +329,7 @@ CASES = (
         proves="a name longer than NAME_MAX is looked for nowhere",
         tree=(program(needs=("lib" + "x" * 300 + ".so",)),),
         truths=(
-            Listing(
-                on=MUSL, missing=(("lib" + "x" * 300 + ".so", "/app/main"),), warnings=("needed by /app/main",)
-            ),
+            Listing(on=MUSL, missing=(("lib" + "x" * 300 + ".so", "/app/main"),), warnings=("needed by /app/main",)),
         ),
     ),
 )
-

@@ -118,9 +118,7 @@ CASES = (
                 env={"LD_LIBRARY_PATH": "/env"},
                 chosen={"libb.so": "/env/libb.so"},
             ),
-            Listing(
-                on=(*GLIBC, *MUSL), env={"LD_LIBRARY_PATH": "/else"}, chosen={"libb.so": "/app/lib/libb.so"}
-            ),
+            Listing(on=(*GLIBC, *MUSL), env={"LD_LIBRARY_PATH": "/else"}, chosen={"libb.so": "/app/lib/libb.so"}),
         ),
     ),
     Case(
@@ -140,7 +138,7 @@ CASES = (
     Case(
         name="04b-environment-separators",
         proves="LD_LIBRARY_PATH is split at ':' and, by glibc only, at ';'; musl splits at a newline too",
-        source="glibc elf/dl-load.c fillin_rpath with sep \":;\"; musl path_open: strcspn(s, \":\\n\")",
+        source='glibc elf/dl-load.c fillin_rpath with sep ":;"; musl path_open: strcspn(s, ":\\n")',
         tree=(library("two/libb.so"), program(needs=("libb.so",))),
         truths=(
             Listing(on=(*GLIBC, *MUSL), env={"LD_LIBRARY_PATH": "/one:/two"}, chosen={"libb.so": "/two/libb.so"}),
@@ -184,11 +182,7 @@ CASES = (
             library("app/lib/liba.so", needs=("libb.so",), runpath="/app/other"),
             program(needs=("liba.so", "libb.so"), runpath=_ORIGIN_LIB),
         ),
-        truths=(
-            Listing(
-                on=(*GLIBC, *MUSL), chosen={"liba.so": "/app/lib/liba.so", "libb.so": "/app/lib/libb.so"}
-            ),
-        ),
+        truths=(Listing(on=(*GLIBC, *MUSL), chosen={"liba.so": "/app/lib/liba.so", "libb.so": "/app/lib/libb.so"}),),
     ),
     Case(
         name="06-already-loaded-by-soname",
@@ -200,9 +194,7 @@ CASES = (
             program(needs=("libfile.so", "liba.so"), runpath=_ORIGIN_LIB),
         ),
         truths=(
-            Listing(
-                on=GLIBC, chosen={"libfile.so": "/app/lib/libfile.so", "liba.so": "/app/lib/liba.so"}
-            ),
+            Listing(on=GLIBC, chosen={"libfile.so": "/app/lib/libfile.so", "liba.so": "/app/lib/liba.so"}),
             Listing(
                 on=MUSL,
                 missing=(("libsoname.so", "/app/lib/liba.so"),),
@@ -223,7 +215,7 @@ CASES = (
     ),
     Case(
         name="07-symlink-loop",
-        proves="a file that fails otherwise than by not being there ends its path list; glibc goes on to the next stage",
+        proves="a file that fails otherwise than by not being there ends its path list; glibc tries the next stage",
         source="glibc elf/dl-load.c open_path: `if (here_any && errno != ENOENT && errno != EACCES) return -1`",
         tree=(
             Link("app/one/libb.so", "libb.so"),
@@ -286,9 +278,7 @@ CASES = (
         ),
         truths=(
             Listing(on=GLIBC, missing=("libb.so",), chosen={"liba.so": "/app/lib/liba.so"}),
-            Listing(
-                on=MUSL, missing=(("libb.so", "/app/lib/liba.so"),), chosen={"liba.so": "/app/lib/liba.so"}
-            ),
+            Listing(on=MUSL, missing=(("libb.so", "/app/lib/liba.so"),), chosen={"liba.so": "/app/lib/liba.so"}),
         ),
     ),
     Case(
@@ -442,7 +432,7 @@ CASES = (
     Case(
         name="24-empty-path-element",
         proves="an empty element of a path is the current directory for glibc, nothing for musl",
-        source="glibc elf/dl-load.c fillin_rpath: `cp = \"\"` -> \"./\"; musl path_open: strspn(s, \":\\n\")",
+        source='glibc elf/dl-load.c fillin_rpath: `cp = ""` -> "./"; musl path_open: strspn(s, ":\\n")',
         tree=(library("work/libb.so"), program(needs=("libb.so",), runpath=":/nowhere")),
         truths=(
             Listing(on=GLIBC, cwd="/work", chosen={"libb.so": "libb.so"}),
@@ -503,11 +493,7 @@ CASES = (
             library("app/lib/liba.so", needs=("libb.so",), rpath="/app/own"),
             program(needs=("liba.so",), rpath=_ORIGIN_LIB),
         ),
-        truths=(
-            Listing(
-                on=(*GLIBC, *MUSL), chosen={"liba.so": "/app/lib/liba.so", "libb.so": "/app/own/libb.so"}
-            ),
-        ),
+        truths=(Listing(on=(*GLIBC, *MUSL), chosen={"liba.so": "/app/lib/liba.so", "libb.so": "/app/own/libb.so"}),),
     ),
     Case(
         name="29-needed-with-slash",
@@ -524,9 +510,7 @@ CASES = (
                 chosen={"/opt/x/libb.so": "/opt/x/libb.so", "y/libc1.so": "y/libc1.so"},
             ),
             Listing(on=GLIBC, missing=("y/libc1.so",), chosen={"/opt/x/libb.so": "/opt/x/libb.so"}),
-            Listing(
-                on=MUSL, missing=(("y/libc1.so", "/app/main"),), chosen={"/opt/x/libb.so": "/opt/x/libb.so"}
-            ),
+            Listing(on=MUSL, missing=(("y/libc1.so", "/app/main"),), chosen={"/opt/x/libb.so": "/opt/x/libb.so"}),
         ),
     ),
     Case(
@@ -745,4 +729,3 @@ CASES = (
         truths=(Listing(on=(*GLIBC, *MUSL), chosen={"libb.so": "/app/lib/libb.so"}),),
     ),
 )
-

@@ -1,6 +1,5 @@
 """The record of every case against the live judges."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ _PAIRS = [(case, name) for case in every() for name in case.roots]
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """One builder for the module: files compiled for one root serve the next."""
-    yield Builder(Path(tmp_path_factory.mktemp("cases")))
+    return Builder(Path(tmp_path_factory.mktemp("cases")))
 
 
 def test_names_are_unique() -> None:
@@ -27,6 +26,7 @@ def test_names_are_unique() -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.judge
 @pytest.mark.parametrize(("case", "name"), _PAIRS, ids=[f"{case.name}-{name}" for case, name in _PAIRS])
 def test_recorded_truth(builder: Builder, case: Case, name: str) -> None:
     """What a case records is what the real loader says today."""

@@ -184,7 +184,7 @@ CASES = (
     Case(
         name="27-not-page-aligned",
         proves="a segment whose offset and address differ modulo the page size is fatal; musl maps it, wrongly placed",
-        source="glibc elf/dl-load.c _dl_map_object_from_fd: \"ELF load command address/offset not properly aligned\"",
+        source='glibc elf/dl-load.c _dl_map_object_from_fd: "ELF load command address/offset not properly aligned"',
         tree=(library("app/one/libb.so"), Edit("app/one/libb.so", incongruent(1)), _USER),
         truths=(Listing(on=GLIBC, fatal="ELF load command address/offset not p"),),
     ),

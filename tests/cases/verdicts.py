@@ -24,9 +24,7 @@ def differences(judge: Judge, truth: Truth) -> dict[str, object]:
 def listed(judge: Judge, truth: Listing) -> Answer:
     """The live judge's listing."""
     if truth.started:
-        return judge.ask_started(
-            truth.subject, env=truth.env, cwd=truth.cwd, uid=truth.uid, emulator=truth.emulator
-        )
+        return judge.ask_started(truth.subject, env=truth.env, cwd=truth.cwd, uid=truth.uid, emulator=truth.emulator)
     return judge.ask(truth.subject, env=truth.env, cwd=truth.cwd, emulator=truth.emulator)
 
 

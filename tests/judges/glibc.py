@@ -29,14 +29,10 @@ _VDSO = ("linux-vdso", "linux-gate")
 _STATIC = "\tstatically linked"
 # elf/rtld.c, print_unresolved: "%s	(%s)\n"; the text before the tab is from
 # elf/dl-lookup.c, _dl_lookup_symbol_x: "undefined symbol: %s%s%s".
-_UNDEFINED = re.compile(
-    r"undefined symbol: (?P<symbol>.+?)(?:, version (?P<version>.+))?\t\((?P<object>.+)\)"
-)
+_UNDEFINED = re.compile(r"undefined symbol: (?P<symbol>.+?)(?:, version (?P<version>.+))?\t\((?P<object>.+)\)")
 # elf/rtld.c, print_missing_version: "%s: %s: %s\n", with the text from
 # elf/dl-version.c, match_symbol: "version `%s' not found (required by %s)".
-_VERSION = re.compile(
-    r".+?: (?P<library>/?[^:]+): version `(?P<version>.+)' not found \(required by (?P<by>.+)\)"
-)
+_VERSION = re.compile(r".+?: (?P<library>/?[^:]+): version `(?P<version>.+)' not found \(required by (?P<by>.+)\)")
 # elf/dl-version.c, match_symbol: the library has no DT_VERDEF at all.
 _NO_VERSIONS = re.compile(r".+: no version information available \(required by .+\)")
 # elf/dl-version.c, match_symbol: a weak version reference (VER_FLG_WEAK).
@@ -50,7 +46,9 @@ _EARLY = re.compile(r"FATAL: (?P<what>.+)")
 # elf/dl-load.c, do_preload by elf/rtld.c: "ERROR: ld.so: object '%s' from %s cannot be preloaded (%s): ignored."
 _PRELOAD = re.compile(r"ERROR: ld\.so: object '.+' from .+ cannot be preloaded.*: ignored\.")
 # elf/dl-reloc.c, dl-machine.h: refused relocations, through _dl_signal_error.
-_RELOCATION = re.compile(r"(?P<object>.+?): (?P<detail>(?:unexpected|unknown|unsupported) .*reloc.*|cannot (?:handle|allocate).*TLS.*)")
+_RELOCATION = re.compile(
+    r"(?P<object>.+?): (?P<detail>(?:unexpected|unknown|unsupported) .*reloc.*|cannot (?:handle|allocate).*TLS.*)"
+)
 # elf/dl-lookup.c and sysdeps/*/dl-machine.h: it goes on after saying so.
 _WARNING = re.compile(r".+: (?:Symbol `.+' has different size in shared object|Symbol `.+' causes overflow in).*")
 

@@ -22,7 +22,9 @@ _PRELOAD = re.compile(r"Error loading shared library (?P<name>.+?): (?P<why>[^:(
 # do_relocs: "Error relocating %s: %s: symbol not found".
 _UNDEFINED = re.compile(r"Error relocating (?P<object>.+): (?P<symbol>[^:]+): symbol not found")
 # do_relocs: "unsupported relocation type %d"; "%s: initial-exec TLS resolves to dynamic definition in %s".
-_RELOCATION = re.compile(r"Error relocating (?P<object>.+?): (?P<detail>unsupported relocation type \d+|.+: initial-exec TLS .+)")
+_RELOCATION = re.compile(
+    r"Error relocating (?P<object>.+?): (?P<detail>unsupported relocation type \d+|.+: initial-exec TLS .+)"
+)
 # do_relocs / reloc_all: "RELRO protection failed: %m".
 _RELRO = re.compile(r"Error relocating (?P<object>.+?): (?P<detail>RELRO protection failed: .+)")
 # __dls3: "%s: cannot load %s: %s\n" and "%s: %s: Not a valid dynamic program\n".

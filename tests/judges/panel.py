@@ -1,6 +1,6 @@
 """The front door: one judge, over one root, for as many files as wanted."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -45,8 +45,8 @@ class Judge:
         timeout: float = 20.0,
     ) -> Answer:
         """What the loader says about `program`, a path inside the root."""
-        loader = glibc if self.root.libc == "glibc" else musl
-        return loader.ask(self.jail, self.root, program, env=env, cwd=cwd, emulator=emulator, timeout=timeout)
+        loader: Callable[..., Answer] = glibc.ask if self.root.libc == "glibc" else musl.ask
+        return loader(self.jail, self.root, program, env=env, cwd=cwd, emulator=emulator, timeout=timeout)
 
     def ask_started(
         self,

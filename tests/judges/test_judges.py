@@ -96,6 +96,7 @@ def test_signal_is_told() -> None:
 # --- jails -------------------------------------------------------------------
 
 
+@pytest.mark.judge
 def test_jail_ends_what_runs_too_long() -> None:
     """The time limit holds, and the jail goes on."""
     root = roots.requires("bookworm-amd64")
@@ -104,6 +105,7 @@ def test_jail_ends_what_runs_too_long() -> None:
         assert jail.run(["/bin/true"]).rc == 0
 
 
+@pytest.mark.judge
 def test_jail_leaves_nothing_running() -> None:
     """What a program leaves in the background ends with it."""
     root = roots.requires("bookworm-amd64")
@@ -113,6 +115,7 @@ def test_jail_leaves_nothing_running() -> None:
     assert "sleep" not in listed.stdout.split()
 
 
+@pytest.mark.judge
 def test_jail_does_not_write_to_the_root() -> None:
     """Files made inside vanish."""
     root = roots.requires("bookworm-amd64")
@@ -122,6 +125,7 @@ def test_jail_does_not_write_to_the_root() -> None:
     assert not (root.path / "made").exists()
 
 
+@pytest.mark.judge
 def test_jail_reports_execve() -> None:
     """What execve says comes back as its errno."""
     root = roots.requires("bookworm-amd64")
@@ -130,6 +134,7 @@ def test_jail_reports_execve() -> None:
         assert jail.run(["/etc/passwd"]).errno == 13
 
 
+@pytest.mark.judge
 def test_jail_proc_is_a_choice(tmp_path: Path) -> None:
     """/proc is mounted, or not; paths can be bound; the environment is exactly what is given."""
     root = roots.requires("bookworm-amd64")
@@ -140,6 +145,7 @@ def test_jail_proc_is_a_choice(tmp_path: Path) -> None:
         assert jail.run(["/usr/bin/env"], env={"A": "1"}).stdout == "A=1\n"
 
 
+@pytest.mark.judge
 def test_jail_that_cannot_be_built(tmp_path: Path) -> None:
     """A layer that does not exist is an error, not an empty root."""
     roots.requires("bookworm-amd64")
@@ -150,6 +156,7 @@ def test_jail_that_cannot_be_built(tmp_path: Path) -> None:
 # --- real loaders on real files ----------------------------------------------
 
 
+@pytest.mark.judge
 @pytest.mark.parametrize("name", _GLIBC)
 def test_own_programs_are_clean(name: str) -> None:
     """A distribution's own programs have all they need."""
@@ -162,6 +169,7 @@ def test_own_programs_are_clean(name: str) -> None:
             assert answer.unparsed == ()
 
 
+@pytest.mark.judge
 def test_newer_program_on_older_root() -> None:
     """Programs of trixie lack versions on bullseye."""
     newer, older = roots.requires("trixie-amd64"), roots.requires("bullseye-amd64")
@@ -171,6 +179,7 @@ def test_newer_program_on_older_root() -> None:
     assert answer.unparsed == ()
 
 
+@pytest.mark.judge
 @pytest.mark.parametrize("name", _MUSL)
 def test_extension_module_on_musl(name: str) -> None:
     """An extension module's CPython symbols are undefined where no CPython loads it."""
@@ -178,10 +187,11 @@ def test_extension_module_on_musl(name: str) -> None:
     wheel = roots.requires_corpus("cryptography-musllinux-x86_64")
     (module,) = wheel.rglob("_rust.abi3.so")
     answer = ask(root, f"/subject/{module.relative_to(wheel)}", binds={"/subject": wheel})
-    assert any(undefined.symbol == "PyModule_Create2" or undefined.symbol.startswith("Py") for undefined in answer.undefined)
+    assert any(undefined.symbol.startswith("Py") for undefined in answer.undefined)
     assert answer.unparsed == ()
 
 
+@pytest.mark.judge
 def test_foreign_machine() -> None:
     """An aarch64 loader answers through qemu."""
     root = roots.requires("trixie-arm64")
@@ -193,6 +203,7 @@ def test_foreign_machine() -> None:
     assert answer.unparsed == ()
 
 
+@pytest.mark.judge
 def test_many_at_once_keep_their_order() -> None:
     """`ask_many` gives every file its own answer."""
     root = roots.requires("bookworm-amd64")
@@ -203,6 +214,7 @@ def test_many_at_once_keep_their_order() -> None:
     assert "libtinfo.so.6" in answers["/bin/bash"].chosen
 
 
+@pytest.mark.judge
 def test_search_is_told() -> None:
     """LD_DEBUG shows every path that was tried."""
     root = roots.requires("trixie-amd64")
