@@ -148,7 +148,7 @@ CASES = (
     Case(
         name="19h-trace-dies",
         proves="where every library with versions is missing, tracing ld.so dies: it says nothing of symbols then",
-        source="glibc elf/dl-version.c _dl_check_map_versions: faked objects do not raise ndx_high, l_versions stays NULL",
+        source="glibc elf/dl-version.c _dl_check_map_versions: a faked object does not raise ndx_high",
         tree=(
             library(**_NEWER),
             program(source=_USES_NEW, needs=("ghost/libv.so",), runpath="/app/lib"),
@@ -334,7 +334,7 @@ CASES = (
     ),
     Case(
         name="S03-hidden-version",
-        proves="an unversioned reference binds on glibc to the first version though it is hidden; musl sees default ones",
+        proves="an unversioned reference binds on glibc to the first version, even hidden; musl sees default ones",
         source="glibc elf/dl-lookup.c check_match: `(verstab[symidx] & 0x7fff) >= ... 3`; musl find_sym: versym >= 0",
         tree=(
             library("ghost/libv.so", "int f(void) { return 0; }"),
