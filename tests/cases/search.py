@@ -728,4 +728,61 @@ CASES = (
         ),
         truths=(Listing(on=(*GLIBC, *MUSL), chosen={"libb.so": "/app/lib/libb.so"}),),
     ),
+    Case(
+        name="R19-filters",
+        proves="glibc loads what DT_FILTER and, where it is there, DT_AUXILIARY name; musl knows neither",
+        source="glibc elf/dl-deps.c _dl_map_object_deps",
+        tree=(
+            library("app/lib/libf.so"),
+            library("app/lib/libx.so"),
+            library("app/lib/liba.so", flags=("-Wl,-F,libf.so", "-Wl,-f,libx.so"), runpath="$ORIGIN"),
+            library("app/lib/libb.so", flags=("-Wl,-f,libgone.so",)),
+            program(needs=("liba.so", "libb.so"), runpath=_ORIGIN_LIB),
+            library("app/two/libb.so", flags=("-Wl,-F,libgone.so",)),
+            program("app/other", needs=("libb.so",), runpath="/app/two"),
+        ),
+        truths=(
+            Listing(
+                on=GLIBC,
+                missing=("libgone.so",),
+                chosen={
+                    "liba.so": "/app/lib/liba.so",
+                    "libb.so": "/app/lib/libb.so",
+                    "libf.so": "/app/lib/libf.so",
+                    "libx.so": "/app/lib/libx.so",
+                },
+            ),
+            Start(on=(*GLIBC, *MUSL)),
+            Listing(on=GLIBC, subject="/app/other", missing=("libgone.so",), chosen={"libb.so": "/app/two/libb.so"}),
+            Start(on=GLIBC, subject="/app/other", rc=127, stderr=("libgone.so: cannot open shared object file",)),
+            Listing(on=MUSL, chosen={"liba.so": "/app/lib/liba.so", "libb.so": "/app/lib/libb.so"}),
+            Start(on=MUSL, subject="/app/other"),
+        ),
+    ),
+    Case(
+        name="R20-secure-environment",
+        proves="AT_SECURE makes musl drop LD_LIBRARY_PATH and LD_PRELOAD; the rest of the search goes on",
+        tree=(
+            library("app/lib/libb.so"),
+            program(needs=("libb.so",)),
+            Mode("app/main", 0o4755),
+        ),
+        truths=(
+            Start(on=(*GLIBC, *MUSL), uid=0, env={"LD_LIBRARY_PATH": "/app/lib"}),
+            Start(
+                on=GLIBC,
+                uid=1000,
+                env={"LD_LIBRARY_PATH": "/app/lib"},
+                rc=127,
+                stderr=("libb.so: cannot open shared object file",),
+            ),
+            Start(
+                on=MUSL,
+                uid=1000,
+                env={"LD_LIBRARY_PATH": "/app/lib"},
+                rc=127,
+                stderr=("Error loading shared library libb.so",),
+            ),
+        ),
+    ),
 )

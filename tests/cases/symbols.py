@@ -447,4 +447,80 @@ CASES = (
             Start(on=("bookworm-amd64", "trixie-amd64")),
         ),
     ),
+    Case(
+        name="S08-version-without-symbols",
+        proves="versions that mark an ABI have no symbols; Debian's 2.41 has one that upstream's 2.41 has not",
+        source="GLIBC_ABI_GNU2_TLS: glibc 2.42, backported by Debian to 2.41",
+        tree=(
+            Bring("libc.so.6"),
+            library(
+                "ghost/libc.so.6", "int mark(void) { return 0; }", versions="GLIBC_ABI_GNU2_TLS { global: mark; };"
+            ),
+            program(
+                source="int mark(void) __attribute__((weak)); int main(void) { return mark ? 1 : 0; }",
+                needs=("ghost/libc.so.6",),
+            ),
+        ),
+        truths=(
+            Listing(
+                on=("bullseye-amd64", "bookworm-amd64"),
+                versions=(("/lib/x86_64-linux-gnu/libc.so.6", "GLIBC_ABI_GNU2_TLS", "/app/main"),),
+                chosen={"libc.so.6": "/lib/x86_64-linux-gnu/libc.so.6"},
+            ),
+            Listing(on=("trixie-amd64",), chosen={"libc.so.6": "/lib/x86_64-linux-gnu/libc.so.6"}),
+        ),
+    ),
+    Case(
+        name="S09-sysv-hash",
+        proves="a library with only the old hash table serves as well",
+        tree=(
+            library("app/lib/libb.so", "int f(void) { return 6; }", flags=("-Wl,--hash-style=sysv",)),
+            program(
+                source="int f(void); int main(void) { return f(); }", needs=("app/lib/libb.so",), runpath="/app/lib"
+            ),
+        ),
+        truths=(
+            Listing(on=(*GLIBC, *MUSL), chosen={"libb.so": "/app/lib/libb.so"}),
+            Start(on=(*GLIBC, *MUSL), rc=6),
+        ),
+    ),
+    Case(
+        name="S10-protected-and-local",
+        proves="a symbol of hidden visibility is not exported; a weak definition serves like a strong one",
+        tree=(
+            library("ghost/libb.so", "int f(void) { return 1; } int g(void) { return 1; }"),
+            library(
+                "app/lib/libb.so",
+                '__attribute__((visibility("hidden"))) int f(void) { return 6; }'
+                " __attribute__((weak)) int g(void) { return 6; }",
+            ),
+            program(
+                source="int f(void); int g(void); int main(int c) { return c ? f() : g(); }",
+                needs=("ghost/libb.so",),
+                runpath="/app/lib",
+            ),
+        ),
+        truths=(
+            Listing(on=(*GLIBC, *MUSL), chosen={"libb.so": "/app/lib/libb.so"}, undefined=(("/app/main", "f", None),)),
+            Start(on=GLIBC, rc=6),
+        ),
+    ),
+    Case(
+        name="S11-weak-before-strong",
+        proves="the first definition in the scope counts, though it is weak and a later one strong",
+        source="glibc elf/dl-lookup.c do_lookup_x: STB_WEAK matters with LD_DYNAMIC_WEAK only",
+        tree=(
+            library("app/lib/libb.so", "__attribute__((weak)) int f(void) { return 6; }"),
+            library("app/lib/libc1.so", "int f(void) { return 7; }"),
+            program(
+                source="int f(void); int main(void) { return f(); }",
+                needs=("app/lib/libb.so", "app/lib/libc1.so"),
+                runpath="/app/lib",
+            ),
+        ),
+        truths=(
+            Start(on=(*GLIBC, *MUSL), rc=6),
+            Start(on=GLIBC, env={"LD_DYNAMIC_WEAK": "1"}, rc=7),
+        ),
+    ),
 )
