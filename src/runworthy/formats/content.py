@@ -103,7 +103,7 @@ class Window:
     def pread(self, offset: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``offset``, without a system call when they are at hand. Raises OSError."""
         begin = offset - self._start
-        if 0 <= begin and 0 <= count <= len(self._data) - begin:
+        if begin >= 0 and 0 <= count <= len(self._data) - begin:
             return self._data[begin : begin + count]
         return self._content.pread(offset, count)
 

@@ -7,12 +7,12 @@ hundred thousand and printed by the dozen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from itertools import chain
-from typing import Protocol
+from itertools import repeat
+from typing import NamedTuple, Protocol
 
 from runworthy.model.arch import Architecture, Endian, architecture_of_elf
 
@@ -60,9 +60,11 @@ class ElfHeader:
     shstrndx: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """A program header. All numbers are bytes; ``flags`` are PF_X=1, PF_W=2, PF_R=4."""
+class Segment(NamedTuple):
+    """A program header. All numbers are bytes; ``flags`` are PF_X=1, PF_W=2, PF_R=4.
+
+    A tuple, like VersionNeed: every file has a dozen, and they are made five times as fast.
+    """
 
     type: int
     flags: int
@@ -73,8 +75,7 @@ class Segment:
     align: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionNeed:
+class VersionNeed(NamedTuple):
     """One entry of ``.gnu.version_r``: ``file`` must define ``version`` (``weak``: VER_FLG_WEAK is set)."""
 
     file: str
@@ -93,7 +94,7 @@ class VersionDef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DlopenNote:
-    """One ``.note.dlopen`` entry (UAPI group, ELF dlopen metadata): libraries opened at run time, any of ``sonames``."""
+    """One ``.note.dlopen`` entry (UAPI group, ELF dlopen metadata): one of ``sonames`` is opened at run time."""
 
     feature: str
     description: str
@@ -192,7 +193,7 @@ class ElfFacts:
 
     @property
     def bind_now(self) -> bool:
-        """Every symbol is bound at start: DF_BIND_NOW, DF_1_NOW or DT_BIND_NOW (readers fold the last into the first)."""
+        """Every symbol is bound at start: DF_BIND_NOW (DT_BIND_NOW is folded into it) or DF_1_NOW."""
         return bool(self.dt_flags & DF_BIND_NOW or self.dt_flags_1 & DF_1_NOW)
 
     @property
@@ -267,51 +268,45 @@ class Exports:
     @cached_property
     def names(self) -> frozenset[bytes]:
         """Every defined name, whatever its version."""
-        return frozenset(self._names)
+        return _union(self._by_index.values())
 
     @cached_property
     def by_version(self) -> Mapping[str, frozenset[bytes]]:
         """Defined names by exact version, hidden ones included."""
-        found: dict[str, list[bytes]] = {}
+        found: dict[str, list[frozenset[bytes]]] = {}
         for index, names in self._by_index.items():
             version = self._versions.get(index & _INDEX)
             if version is not None:
-                found.setdefault(version, []).extend(names)
-        return {version: frozenset(names) for version, names in found.items()}
+                found.setdefault(version, []).append(names)
+        return {version: _union(names) for version, names in found.items()}
 
     @cached_property
     def base(self) -> frozenset[bytes]:
         """Definitions whose index names no version and that are not hidden: they satisfy any version."""
-        if self._indexes is None:
-            return self.names
         plain = (names for index, names in self._by_index.items() if index < _HIDDEN and index not in self._versions)
-        return frozenset(chain.from_iterable(plain))
+        return _union(plain)
 
     @cached_property
     def unversioned(self) -> frozenset[bytes]:
         """What a reference without a version finds: index 0 to 2, or the only default version of the name."""
-        if self._indexes is None:
-            return self.names
-        early = {name for index, names in self._by_index.items() if index & _INDEX < 3 for name in names}
+        early = _union(names for index, names in self._by_index.items() if index & _INDEX < 3)
+        defaults = [names for index, names in self._by_index.items() if 3 <= index < _HIDDEN]
+        if not defaults:
+            return early
         once: set[bytes] = set()
         often: set[bytes] = set()
-        for index, names in self._by_index.items():
-            if 3 <= index < _HIDDEN:
-                found = set(names)
-                often |= once & found
-                once |= found
-        return frozenset(early | (once - often))
+        for names in defaults:
+            often |= once & names
+            once |= names
+        return early | (once - often)
 
     @cached_property
     def default(self) -> frozenset[bytes]:
         """What musl sees: neither hidden versions nor indirect functions (OK_TYPES has no STT_GNU_IFUNC)."""
-        indirect = STT_GNU_IFUNC in self._kinds
-        if self._indexes is None:
-            return self.names - self.indirect if indirect else self.names
-        if indirect:
-            rows = zip(self._names, self._indexes, self._kinds, strict=True)
+        if STT_GNU_IFUNC in self._kinds:
+            rows = zip(self._names, self._indexes or repeat(1), self._kinds, strict=False)
             return frozenset([name for name, index, kind in rows if index < _HIDDEN and kind != STT_GNU_IFUNC])
-        return frozenset(chain.from_iterable(names for index, names in self._by_index.items() if index < _HIDDEN))
+        return _union(names for index, names in self._by_index.items() if index < _HIDDEN)
 
     @cached_property
     def indirect(self) -> frozenset[bytes]:
@@ -328,12 +323,23 @@ class Exports:
         return tuple(self._versions[index] for index in found if index in self._versions)
 
     @cached_property
-    def _by_index(self) -> Mapping[int, Collection[bytes]]:
-        """Names by version index with its hidden bit."""
+    def _by_index(self) -> Mapping[int, frozenset[bytes]]:
+        """Names by version index with its hidden bit; a file without versions has all under VER_NDX_GLOBAL."""
+        names, indexes = self._names, self._indexes
+        if not names:
+            return {}
+        if indexes is None or indexes.count(indexes[0]) == len(indexes):
+            return {indexes[0] if indexes else 1: frozenset(names)}
         found: dict[int, list[bytes]] = {}
-        for name, index in zip(self._names, self._indexes or (), strict=True):
+        for name, index in zip(names, indexes, strict=True):
             found.setdefault(index, []).append(name)
-        return found
+        return {index: frozenset(group) for index, group in found.items()}
+
+
+def _union(groups: Iterable[frozenset[bytes]]) -> frozenset[bytes]:
+    """Return the union; a single group is returned itself, not copied."""
+    held = list(groups)
+    return held[0] if len(held) == 1 else frozenset().union(*held)
 
 
 class ElfFile(Protocol):
@@ -351,6 +357,9 @@ class ElfFile(Protocol):
 
     def relocations(self) -> Relocations:
         """Relocation kinds in use. Raises FormatError."""
+
+    def copies(self) -> tuple[ImportGroup, ...]:
+        """Variables that a program copies out of its libraries: a library must define each. Raises FormatError."""
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
         """How each undefined name is bound, by the relocations that use it. Raises FormatError."""

@@ -34,7 +34,9 @@ from runworthy.formats.elf.layout import (
     Layout,
 )
 from runworthy.formats.elf.notes import read_notes
+from runworthy.formats.elf.relocations import RelocationTables
 from runworthy.formats.elf.sections import has_sections
+from runworthy.formats.elf.symbols import SymbolTable
 from runworthy.formats.elf.versions import VersionTables, read_versions
 from runworthy.model.elf import (
     DF_BIND_NOW,
@@ -67,6 +69,7 @@ class ElfReader:
         self,
         content: Content,
         facts: ElfFacts,
+        *,
         layout: Layout,
         dynamic: Dynamic | None,
         versions: VersionTables,
@@ -161,13 +164,9 @@ class ElfReader:
     def _symbols(self) -> SymbolTable | None:
         if self._dynamic is None or DT_SYMTAB not in self._dynamic.tags:
             return None
-        from runworthy.formats.elf.symbols import SymbolTable
-
         return SymbolTable(self._content, self.facts.header, self._dynamic, self._versions, self._layout)
 
     def _relocation_tables(self, dynamic: Dynamic) -> RelocationTables:
-        from runworthy.formats.elf.relocations import RelocationTables
-
         return RelocationTables(self._content, dynamic, self._layout, self.facts.header.machine)
 
 
@@ -181,22 +180,23 @@ def read_elf(content: Content, path: str = "") -> ElfReader:
         dynamic = read_dynamic(head, segments, layout)
         strings = Strings(head, *dynamic.strings) if dynamic and dynamic.strings else None
         versions = read_versions(head, dynamic, strings, layout) if dynamic and strings else VersionTables()
-        facts = _facts(head, header, segments, dynamic, strings, versions, layout)
+        facts = _facts(head, header, segments, layout, dynamic=dynamic, strings=strings, versions=versions)
     except FormatError as error:
         raise error.at(path) from None
     finally:
         release(content)
-    return ElfReader(content, facts, layout, dynamic, versions, path)
+    return ElfReader(content, facts, layout=layout, dynamic=dynamic, versions=versions, path=path)
 
 
 def _facts(
     content: Content,
     header: ElfHeader,
     segments: tuple[Segment, ...],
+    layout: Layout,
+    *,
     dynamic: Dynamic | None,
     strings: Strings | None,
     versions: VersionTables,
-    layout: Layout,
 ) -> ElfFacts:
     notes = read_notes(content, segments, layout, header.machine)
     interpreter = _interpreter(content, segments)

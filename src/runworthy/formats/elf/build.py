@@ -64,12 +64,13 @@ def _blocks(content: Content, start: int, size: int, overlap: int) -> Iterator[t
 
 def _rust_commit(content: Content, segments: tuple[Segment, ...]) -> str | None:
     """Return ``commit <hash>`` of the compiler whose standard library is linked in."""
-    for segment in segments:
-        if segment.type == PT_LOAD and not segment.flags & PF_W:
-            for _, block in _blocks(content, segment.offset, segment.filesz, 64):
-                found = _RUST_PATH.search(block)
-                if found:
-                    return f"commit {found[1].decode('ascii')}"
+    loaded = [segment for segment in segments if segment.type == PT_LOAD]
+    constants = [s for s in loaded if _access(s) == 0] or [s for s in loaded if _access(s) == PF_X]
+    for segment in constants:
+        for _, block in _blocks(content, segment.offset, segment.filesz, 64):
+            found = _RUST_PATH.search(block)
+            if found:
+                return f"commit {found[1].decode('ascii')}"
     return None
 
 
@@ -104,7 +105,7 @@ def _varint_string(content: Content, offset: int) -> tuple[bytes, int]:
     """Return a string that its length precedes (encoding/binary Uvarint), and where it ends."""
     head = content.pread(offset, 10)
     size = used = 0
-    for used, byte in enumerate(head, 1):  # noqa: B007  # how many were used is what is wanted
+    for used, byte in enumerate(head, 1):
         size |= (byte & 0x7F) << (7 * (used - 1))
         if not byte & 0x80:
             break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from sys import intern
 
@@ -40,7 +39,9 @@ class Strings:
 
     def __init__(self, content: Content, offset: int, size: int) -> None:
         if offset + size > content.size:
-            raise FormatError(f"dynamic string table reaches past the end of the file ({content.size} bytes)", offset=offset)
+            raise FormatError(
+                f"dynamic string table reaches past the end of the file ({content.size} bytes)", offset=offset
+            )
         self._content = content
         self._offset = offset
         self._size = size
@@ -111,24 +112,23 @@ def read_dynamic(content: Content, segments: tuple[Segment, ...], layout: Layout
     if length > _DYNAMIC_LIMIT:
         raise FormatError(f"dynamic section claims {length} bytes", offset=offset)
     data = read_exactly(content, offset, length, "dynamic section")
-    entries: list[tuple[int, int]] = []
-    for entry in layout.dyn.iter_unpack(data):
-        if entry[0] == DT_NULL:
-            break
-        entries.append(entry)  # type: ignore[arg-type]  # the format has two numbers
-    tags = dict(entries)
+    cells = layout.column(data, "Q" if layout.bits == 64 else "I")
+    kinds, values = cells[::2], cells[1::2]
+    if DT_NULL in kinds:
+        kinds = kinds[: kinds.index(DT_NULL)]
+    tags = dict(zip(kinds, values, strict=False))
+
+    def every(tag: int) -> tuple[int, ...]:
+        return tuple([value for kind, value in zip(kinds, values, strict=False) if kind == tag]) if tag in tags else ()
+
     return Dynamic(
         tags=tags,
-        needed=_all(entries, DT_NEEDED),
-        filters=_all(entries, DT_FILTER) if DT_FILTER in tags else (),
-        auxiliaries=_all(entries, DT_AUXILIARY) if DT_AUXILIARY in tags else (),
+        needed=every(DT_NEEDED),
+        filters=every(DT_FILTER),
+        auxiliaries=every(DT_AUXILIARY),
         addresses=addresses,
         strings=_strings(tags, addresses),
     )
-
-
-def _all(entries: Iterable[tuple[int, int]], tag: int) -> tuple[int, ...]:
-    return tuple([value for kind, value in entries if kind == tag])
 
 
 def _strings(tags: dict[int, int], addresses: AddressMap) -> tuple[int, int] | None:

@@ -72,13 +72,12 @@ def read_segments(content: Content, header: ElfHeader, layout: Layout) -> tuple[
         raise FormatError(f"program header entries are {header.phentsize} bytes, not {size}", offset=header.phoff)
     rows = layout.phdr.iter_unpack(read_exactly(content, header.phoff, size * count, "program header table"))
     if layout.bits == 64:
-        return tuple(
-            Segment(type=kind, flags=flags, offset=offset, vaddr=vaddr, filesz=filesz, memsz=memsz, align=align)
-            for kind, flags, offset, vaddr, _, filesz, memsz, align in rows
-        )
+        return tuple(map(Segment._make, rows))
     return tuple(
-        Segment(type=kind, flags=flags, offset=offset, vaddr=vaddr, filesz=filesz, memsz=memsz, align=align)
-        for kind, offset, vaddr, _, filesz, memsz, flags, align in rows
+        [
+            Segment(kind, flags, offset, vaddr, filesz, memsz, align)
+            for kind, offset, vaddr, filesz, memsz, flags, align in rows
+        ]
     )
 
 

@@ -86,7 +86,7 @@ def _layout(bits: int, endian: Endian) -> Layout:
         bits=bits,
         endian=endian,
         ehdr=Struct(order + ("16sHHIQQQIHHHHHH" if wide else "16sHHIIIIIHHHHHH")),
-        phdr=Struct(order + ("IIQQQQQQ" if wide else "IIIIIIII")),
+        phdr=Struct(order + ("IIQQ8xQQQ" if wide else "III4xIIII")),  # p_paddr is nobody's concern
         shdr=Struct(order + ("IIQQQQIIQQ" if wide else "IIIIIIIIII")),
         dyn=Struct(order + ("QQ" if wide else "II")),
         word=Struct(order + "I"),

@@ -48,8 +48,8 @@ def read_notes(content: Content, segments: tuple[Segment, ...], layout: Layout, 
         seen.add(place)  # PT_GNU_PROPERTY repeats a PT_NOTE
         left -= segment.filesz
         data = content.pread(segment.offset, segment.filesz)
-        for owner, kind, description in _walk(data, layout, 8 if segment.align == 8 else 4):
-            _take(notes, owner, kind, description, layout, machine)
+        for note in _walk(data, layout, 8 if segment.align == 8 else 4):
+            _take(notes, note, layout, machine)
     return notes
 
 
@@ -67,7 +67,8 @@ def _walk(data: bytes, layout: Layout, align: int) -> Iterator[tuple[bytes, int,
         position = body + size + -size % align
 
 
-def _take(notes: Notes, owner: bytes, kind: int, body: bytes, layout: Layout, machine: int) -> None:
+def _take(notes: Notes, note: tuple[bytes, int, bytes], layout: Layout, machine: int) -> None:
+    owner, kind, body = note
     if owner == b"GNU":
         if kind == NT_GNU_BUILD_ID:
             notes.build_id = body.hex()

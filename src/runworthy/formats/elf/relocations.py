@@ -137,7 +137,7 @@ class RelocationTables:
         }
 
     def bindings(self, undefined: dict[int, Undefined], names: Collection[bytes], *, now: bool) -> dict[bytes, Binding]:
-        """Return how each of ``names`` is bound; ``now`` says that nothing is lazy here. Raises FormatError, OSError."""
+        """Return how each of ``names`` is bound; ``now``: nothing is lazy here. Raises FormatError, OSError."""
         found = dict.fromkeys(names, Binding.UNUSED)
         wanted = {row: symbol for row, symbol in undefined.items() if symbol.name in found}
         eager, lazy = self._used(wanted)
@@ -157,13 +157,13 @@ class RelocationTables:
                 if not table.plt:
                     eager.update(wanted.keys() & symbols)
                     continue
-                for kind, symbol in zip(kinds, symbols, strict=True):
-                    if symbol in wanted:
-                        (lazy if self._is_lazy(kind, wanted[symbol]) else eager).add(symbol)
+                for kind, row in zip(kinds, symbols, strict=True):
+                    if row in wanted:
+                        (lazy if self._is_lazy(kind, wanted[row]) else eager).add(row)
         if self._got is not None:
-            for row, symbol in wanted.items():
+            for row, undefined in wanted.items():
                 if row >= self._got:
-                    (lazy if _has_mips_stub(symbol) else eager).add(row)
+                    (lazy if _has_mips_stub(undefined) else eager).add(row)
         return eager, lazy
 
     def _is_lazy(self, kind: int, symbol: Undefined) -> bool:

@@ -8,9 +8,10 @@ a program takes (``_bfd_x86_elf_hash_symbol``), so imports are looked for in eve
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from operator import not_
 
 from runworthy.formats.content import READ_LIMIT, Content, Window, read_exactly
 from runworthy.formats.elf.dynamic import Dynamic
@@ -49,8 +50,10 @@ _BLOCK = 128
 Column = Sequence[int]
 
 # elf/dl-lookup.c: NOTYPE, OBJECT, FUNC, COMMON, TLS and GNU_IFUNC that are GLOBAL, WEAK or UNIQUE can be found.
-_LINKABLE = bytes(i & 15 in (0, 1, 2, 5, 6, 10) and i >> 4 in (STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE) for i in range(256))
-_GLOBAL = bytes(i >> 4 != 0 for i in range(256))
+_LINKABLE = bytes(
+    i & 15 in (0, 1, 2, 5, 6, 10) and i >> 4 in (STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE) for i in range(256)
+)
+_LOCAL = 15  # the highest st_info of a local symbol
 _VISIBLE = bytes(i & 3 not in (STV_INTERNAL, STV_HIDDEN) for i in range(256))
 _KIND = bytes(i & 15 for i in range(256))
 
@@ -113,27 +116,12 @@ class SymbolTable:
     def imports(self) -> tuple[ImportGroup, ...]:
         """Return the undefined symbols, grouped by version record."""
         rows = self._read(0, self._extent())
-        chosen = self._undefined(rows)
-        names = self._strings.at([rows.name[row] for row in chosen])
-        versions = self._versions_of(chosen)
-        strong: dict[int, list[bytes]] = {}
-        weak: dict[int, list[bytes]] = {}
-        for row, name, version in zip(chosen, names, versions, strict=True):
-            group = weak if rows.info[row] >> 4 == STB_WEAK else strong
-            group.setdefault(version & VERSYM_INDEX, []).append(name)
-        return self._groups(strong, weak)
+        return self._groups(rows, self._undefined(rows))
 
     def copies(self, symbols: Iterable[int]) -> tuple[ImportGroup, ...]:
         """Return the symbols of a program's COPY relocations: defined here, and needed from elsewhere all the same."""
         rows = self._read(0, self._extent())
-        chosen = sorted({row for row in symbols if 0 < row < len(rows.name)})
-        names = self._strings.at([rows.name[row] for row in chosen])
-        strong: dict[int, list[bytes]] = {}
-        weak: dict[int, list[bytes]] = {}
-        for row, name, version in zip(chosen, names, self._versions_of(chosen), strict=True):
-            group = weak if rows.info[row] >> 4 == STB_WEAK else strong
-            group.setdefault(version & VERSYM_INDEX, []).append(name)
-        return self._groups(strong, weak)
+        return self._groups(rows, sorted({row for row in symbols if 0 < row < len(rows.name)}))
 
     def exports(self) -> Exports:
         """Return the symbols that a lookup by hash table can return (elf/dl-lookup.c check_match)."""
@@ -171,19 +159,27 @@ class SymbolTable:
 
     def _undefined(self, rows: _Rows) -> list[int]:
         """Return the rows that a loader looks up elsewhere; hidden ones bind inside the file."""
-        usable = rows.info.translate(_GLOBAL), rows.other.translate(_VISIBLE)
+        names, infos, others = rows.name, rows.info, rows.other
         return [
             row
-            for row, (section, name, a, b) in enumerate(zip(rows.section, rows.name, *usable, strict=True))
-            if not section and name and a and b
+            for row in compress(range(len(names)), map(not_, rows.section))
+            if names[row] and infos[row] > _LOCAL and _VISIBLE[others[row]]
         ]
 
-    def _groups(self, strong: Mapping[int, list[bytes]], weak: Mapping[int, list[bytes]]) -> tuple[ImportGroup, ...]:
+    def _groups(self, rows: _Rows, chosen: list[int]) -> tuple[ImportGroup, ...]:
+        """Return the chosen rows by the version record that their version number leads to."""
+        names = self._strings.at([rows.name[row] for row in chosen])
+        versions = self._versym(0, chosen[-1] + 1) if chosen else None
+        infos = rows.info
+        strong: dict[int, list[bytes]] = {}
+        weak: dict[int, list[bytes]] = {}
+        for row, name in zip(chosen, names, strict=True):
+            index = versions[row] & VERSYM_INDEX if versions else 0
+            (weak if infos[row] >> 4 == STB_WEAK else strong).setdefault(index, []).append(name)
         held: dict[tuple[str | None, str | None], tuple[list[bytes], list[bytes]]] = {}
-        need, names = self._versions.need_index, self._versions.names
         for index in sorted({*strong, *weak}):
-            record = need.get(index)
-            key = (record.file, record.version) if record else (None, names.get(index))
+            record = self._versions.need_index.get(index)
+            key = (record.file, record.version) if record else (None, self._versions.names.get(index))
             group = held.setdefault(key, ([], []))
             group[0].extend(strong.get(index, ()))
             group[1].extend(weak.get(index, ()))
@@ -207,10 +203,6 @@ class SymbolTable:
             end = next((row for row, name in enumerate(rows.name) if name >= self._strings.size), count)
             return _Rows(rows.name[:end], rows.info[:end], rows.other[:end], rows.section[:end], rows.value[:end])
         return rows
-
-    def _versions_of(self, rows: Sequence[int]) -> Column:
-        versions = self._versym(0, rows[-1] + 1) if rows else None
-        return [versions[row] for row in rows] if versions else [0] * len(rows)
 
     def _versym(self, first: int, count: int) -> array[int] | None:
         """Return the version numbers of rows; None when the file has no versions at all (dl-version.c: ndx_high)."""
@@ -255,7 +247,7 @@ class SymbolTable:
         return _Extent(total, total, certain=False)
 
     def _sysv_count(self) -> int:
-        """Return nchain, the number of symbols. Hash entries of 64-bit s390 and of Alpha have 8 bytes (their psABIs)."""
+        """Return nchain, the number of symbols. Entries of 64-bit s390 and of Alpha have 8 bytes (their psABIs)."""
         if not self._dynamic.tags.get(DT_HASH):
             return 0
         offset = self._place(DT_HASH, "hash table")
@@ -289,7 +281,9 @@ class SymbolTable:
         """Return how many symbols fit before whatever comes next: a table with an empty hash tells no number."""
         tags = self._dynamic.tags
         start = tags[DT_SYMTAB]
-        follower = min((tags[t] for t in (DT_STRTAB, DT_VERSYM, DT_GNU_HASH, DT_HASH) if tags.get(t, 0) > start), default=start)
+        follower = min(
+            (tags[t] for t in (DT_STRTAB, DT_VERSYM, DT_GNU_HASH, DT_HASH) if tags.get(t, 0) > start), default=start
+        )
         return min((follower - start) // self._layout.sym_size, _SYMBOL_LIMIT)
 
 

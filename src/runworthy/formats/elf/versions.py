@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from struct import Struct
+from struct import error as StructError  # noqa: N812  # an exception is named like one
+from typing import TypeVar
 
 from runworthy.formats.content import Content
 from runworthy.formats.elf.dynamic import Dynamic, Strings
@@ -17,6 +18,8 @@ __all__ = ["VersionTables", "read_versions"]
 _RECORD_LIMIT = 1 << 16
 _STRETCH = 1 << 12
 _REACH = 16 << 20
+
+_Raw = TypeVar("_Raw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,68 +45,81 @@ def read_versions(content: Content, dynamic: Dynamic, strings: Strings, layout: 
     needs: list[VersionNeed] = []
     defs: list[VersionDef] = []
     need_index: dict[int, VersionNeed] = {}
+    names: dict[int, str] = {}
+    text = strings.get
     if tags.get(DT_VERNEED):
         start = dynamic.addresses.offset(tags[DT_VERNEED], "version needs")
-        for index, need in _needs(_Records(content, start), strings, layout):
+        for file, name, index, flags in _records(content, start, lambda data: _needs(data, layout)):
+            need = VersionNeed(text(file), text(name), bool(flags & VER_FLG_WEAK))
             needs.append(need)
             need_index[index] = need
+            names[index] = need.version
     if tags.get(DT_VERDEF):
         start = dynamic.addresses.offset(tags[DT_VERDEF], "version definitions")
-        defs.extend(_defs(_Records(content, start), strings, layout))
-    names = {index: need.version for index, need in need_index.items()}
-    names.update((record.index, record.name) for record in defs if not record.base)
+        for name, index, flags in _records(content, start, lambda data: _defs(data, layout)):
+            base = bool(flags & VER_FLG_BASE)
+            defs.append(VersionDef(name=text(name), index=index, base=base))
+            if not base:
+                names[index] = defs[-1].name
     return VersionTables(needs=tuple(needs), defs=tuple(defs), need_index=need_index, names=names)
 
 
-class _Records:
-    """Linked records, read through one growing stretch. Links lead forward only, so no chain is endless."""
-
-    __slots__ = ("_content", "_data", "_left", "_start")
-
-    def __init__(self, content: Content, start: int) -> None:
-        self._content = content
-        self._start = start
-        self._data = content.pread(start, _STRETCH)
-        self._left = _RECORD_LIMIT
-
-    def at(self, position: int, record: Struct) -> tuple[int, ...]:
-        self._left -= 1
-        if self._left < 0:
-            raise FormatError(f"more than {_RECORD_LIMIT} version records", offset=self._start)
-        end = position + record.size
-        if end > len(self._data):
-            if end > _REACH or self._start + end > self._content.size:
-                raise FormatError("version record reaches past the end of the file", offset=self._start + position)
-            self._data = self._content.pread(self._start, min(max(4 * len(self._data), end), _REACH))
-            if end > len(self._data):
-                raise FormatError("version record could not be read in full", offset=self._start + position)
-        return record.unpack_from(self._data, position)
+_Need = tuple[int, int, int, int]
+_Def = tuple[int, int, int]
 
 
-def _needs(records: _Records, strings: Strings, layout: Layout) -> Iterator[tuple[int, VersionNeed]]:
+def _records(content: Content, start: int, walk: Callable[[bytes], list[_Raw]]) -> list[_Raw]:
+    """Return what ``walk`` collects from linked records at ``start``, showing it more bytes when they run out.
+
+    Links lead forward only, so no chain is endless.
+    """
+    reach = _STRETCH
+    while True:
+        data = content.pread(start, reach)
+        try:
+            return walk(data)
+        except StructError:
+            if len(data) < reach:
+                raise FormatError("version record reaches past the end of the file", offset=start) from None
+        except OverflowError:
+            raise FormatError(f"more than {_RECORD_LIMIT} version records", offset=start) from None
+        if reach >= _REACH:
+            raise FormatError(f"version records reach over more than {_REACH} bytes", offset=start)
+        reach = min(16 * reach, _REACH)
+
+
+def _needs(data: bytes, layout: Layout) -> list[_Need]:
+    """Return (file, version, index, flags) of each need; the first two are string indexes."""
+    record, auxiliary = layout.verneed.unpack_from, layout.vernaux.unpack_from
+    found: list[_Need] = []
     position = 0
     while True:
-        _version, _count, file, aux, following = records.at(position, layout.verneed)
-        library = strings.get(file)
+        _version, _count, file, aux, following = record(data, position)
         at = position + aux
         while True:
-            _hash, flags, index, name, step = records.at(at, layout.vernaux)
-            need = VersionNeed(file=library, version=strings.get(name), weak=bool(flags & VER_FLG_WEAK))
-            yield index & VERSYM_INDEX, need
+            _hash, flags, index, name, step = auxiliary(data, at)
+            found.append((file, name, index & VERSYM_INDEX, flags))
             if not step:
                 break
             at += step
+            if len(found) > _RECORD_LIMIT:
+                raise OverflowError
         if not following:
-            break
+            return found
         position += following
+        if len(found) > _RECORD_LIMIT:
+            raise OverflowError
 
 
-def _defs(records: _Records, strings: Strings, layout: Layout) -> Iterator[VersionDef]:
+def _defs(data: bytes, layout: Layout) -> list[_Def]:
+    """Return (version, index, flags) of each definition; the first is a string index."""
+    found: list[_Def] = []
     position = 0
-    while True:
-        _version, flags, index, _count, _hash, aux, following = records.at(position, layout.verdef)
-        name, _next = records.at(position + aux, layout.verdaux)
-        yield VersionDef(name=strings.get(name), index=index & VERSYM_INDEX, base=bool(flags & VER_FLG_BASE))
+    while len(found) <= _RECORD_LIMIT:
+        _version, flags, index, _count, _hash, aux, following = layout.verdef.unpack_from(data, position)
+        name, _next = layout.verdaux.unpack_from(data, position + aux)
+        found.append((name, index & VERSYM_INDEX, flags))
         if not following:
-            break
+            return found
         position += following
+    raise OverflowError
