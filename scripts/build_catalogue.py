@@ -18,6 +18,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,10 +26,10 @@ REPOSITORY: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "src"))
 
 from runworthy.model.arch import ARCHITECTURES, Architecture, architecture  # noqa: E402 - the path is set just above
-from runworthy.model.elf import Exports  # noqa: E402
 from runworthy.targets.catalogue.catalogue import PACK_PATH, Catalogue  # noqa: E402
 from runworthy.targets.catalogue.layout import GLIBC_SONAMES, layout_of  # noqa: E402
 from runworthy.targets.catalogue.pack import BLOCK_ROW, CHUNK_ROW, HEADER, MAGIC  # noqa: E402
+from runworthy.targets.catalogue.record import RecordedExports  # noqa: E402
 from runworthy.targets.catalogue.target import CatalogueTarget  # noqa: E402
 
 Facts = dict[str, Any]
@@ -50,6 +51,12 @@ FIRST_RELEASE: Final = {"riscv64": (2, 27), "loongarch64": (2, 36)}
 """The release that brought an architecture (glibc NEWS); the others are older than the lists."""
 OLDEST_LISTED: Final = (2, 17)
 
+FORMER: Final = {"libcrypt": "libcrypt.so.1", "libnsl": "libnsl.so.1"}
+"""Libraries that distributions take from elsewhere now; who asks for one of their names still means a C library."""
+LOADER_DIRECTORIES: Final = frozenset(
+    ("", "/etc", "/etc/ld.so.conf.d", "/lib", "/lib64", "/lib/*", "/usr", "/usr/lib", "/usr/lib64", "/usr/lib/*")
+)
+"""Directories that every check looks at; ``*`` stands for the triplet."""
 HOT_SONAMES: Final = frozenset((*GLIBC_SONAMES.values(), "libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"))
 
 # Distribution in distro_versions -> (name before the colon, layout, the releases whose /lib is a directory of its own).
@@ -89,7 +96,7 @@ PACKAGE_MANAGERS: Final = {
 }
 MANYLINUX: Final = {"2010": "2_12", "2014": "2_17"}
 MANYLINUX_LAYOUTS: Final = {"2_24": "multiarch-split", "2_31": "multiarch"}
-"""manylinux_2_24 is built on Debian 9, manylinux_2_31 on Ubuntu 20.04 (pypa/manylinux), the others on the RHEL family."""
+"""manylinux_2_24 is built on Debian 9, manylinux_2_31 on Ubuntu 20.04 (pypa/manylinux), the others on RHEL's family."""
 FAMILY_ORDER: Final = {"testing": "9997", "sid": "9998", "experimental": "9999", "rolling": "9998", "devel": "9999"}
 
 
@@ -101,14 +108,17 @@ class PackWriter:
 
     def __init__(self) -> None:
         self._chunks: list[tuple[str, bytes]] = []
-        self._numbers: dict[bytes, int] = {}
+        self._numbers: dict[tuple[str, bytes], int] = {}
         self._bases: dict[str, list[tuple[int, object]]] = defaultdict(list)
 
     def add(self, stream: str, data: bytes) -> int:
-        """Return the number of a chunk; chunks of one stream lie together in the order of their coming."""
-        number = self._numbers.get(data)
+        """Return the number of a chunk, one of the same stream that is equal if there is one.
+
+        Chunks of one stream lie together in the order of their coming: what one question reads should be one stream.
+        """
+        number = self._numbers.get((stream, data))
         if number is None:
-            number = self._numbers[data] = len(self._chunks)
+            number = self._numbers[stream, data] = len(self._chunks)
             self._chunks.append((stream, data))
         return number
 
@@ -140,8 +150,9 @@ class PackWriter:
         self, stream: str, key: str, wanted: object, plain: list[str], against: Callable[[Any], list[str]]
     ) -> int:
         full = b"=" + _bytes("\n".join(plain))
-        if full in self._numbers:
-            return self._numbers[full]
+        key = f"{stream} {key}"
+        if (stream, full) in self._numbers:
+            return self._numbers[stream, full]
         tries = (b"~" + _bytes("\n".join((str(number), *against(base)))) for number, base in self._bases[key])
         best = min(tries, key=len, default=full)
         if len(best) < len(full) * DELTA_WORTH:
@@ -220,17 +231,28 @@ def usually_hidden(versions: Versions) -> set[str]:
     }
 
 
+def names_stream(soname: str, arch: Architecture) -> str:
+    """Return the stream for the names of a library: those that every check reads lie together by architecture."""
+    if soname.startswith(("ld-musl", "libc.musl")):
+        return f"musl names {arch.name}"
+    if soname in HOT_SONAMES or soname == soname_of("ld", arch):
+        large = soname in ("libc.so.6", "libm.so.6", "libstdc++.so.6")
+        return f"{soname if large else 'small'} names {arch.name}"
+    return "other names"
+
+
 @dataclass
 class Records:
     """Writes ELF records."""
 
     pack: PackWriter
 
-    def add(self, facts: Mapping[str, Any], versions: Versions, hidden: set[str]) -> int:
+    def add(
+        self, stream: str, arch: Architecture, facts: Mapping[str, Any], versions: Versions, hidden: set[str]
+    ) -> int:
         """Return the chunk of a record; ``facts`` are in the words of the facts' README."""
-        soname = facts.get("soname")
-        names = "names" if soname in HOT_SONAMES or str(soname).startswith(("ld", "libc.musl")) else "other names"
-        key = str(soname or "")
+        key = str(facts.get("soname") or "")
+        names = names_stream(key, arch)
         lines = [f"{facts['type']} {facts['align']} {facts.get('flags_1', 0)} {int('needed' in facts)}"]
         single = (("i", "interp"), ("s", "soname"), ("p", "rpath"), ("r", "runpath"))
         lines += [f"{letter}{facts[word]}" for letter, word in single if facts.get(word) is not None]
@@ -245,11 +267,11 @@ class Records:
         turned = hidden ^ usually_hidden(versions)
         if turned:
             lines.append(f"H{self.pack.names(names, f'{key} turned', turned)}")
-        return self.pack.lines("hot", lines)
+        return self.pack.lines(stream, lines)
 
-    def recorded(self, facts: Mapping[str, Any]) -> int:
+    def recorded(self, stream: str, arch: Architecture, facts: Mapping[str, Any]) -> int:
         """Return the chunk of a recorded file."""
-        return self.add(facts, *versions_of(facts.get("exports", ()), facts.get("version_defs", ())))
+        return self.add(stream, arch, facts, *versions_of(facts.get("exports", ()), facts.get("version_defs", ())))
 
 
 # -- closed roots -------------------------------------------------------------------------------
@@ -276,7 +298,7 @@ class Root:
 
     def path_of(self, soname: str) -> str:
         """Return the path of the library with that soname."""
-        return next(path for path, facts in self.facts["libraries"].items() if facts.get("soname") == soname)
+        return next(str(path) for path, facts in self.facts["libraries"].items() if facts.get("soname") == soname)
 
 
 def read_roots(folder: Path) -> list[Root]:
@@ -315,10 +337,19 @@ class Tree:
 
     def _directory(self, path: str) -> int:
         listing = {name: self._value(f"{path}/{name}", text) for name, text in sorted(self.children[path].items())}
+        return self.pack.mapping(self._stream(path), self._common(path), listing)
+
+    def _common(self, path: str) -> str:
+        """Return a path with ``*`` for what only tells the architecture."""
         for part in (self.root.arch.multiarch, self.root.arch.musl_loader.rpartition("-")[2]):
             path = path.replace(part, "*")
-        hot = path in ("", "/etc", "/lib", "/lib64", "/usr", "/usr/lib", "/usr/lib64", "/lib/*", "/usr/lib/*", "/usr/bin")
-        return self.pack.mapping("hot" if hot or path.startswith("/etc/ld.so") else "cold", path, listing)
+        return path
+
+    def _stream(self, directory: str) -> str:
+        """Return the stream of a directory and of the records of its files: what loaders look at lies together."""
+        if self._common(directory) in LOADER_DIRECTORIES:
+            return f"loader {self.root.family} {self.root.arch.name}"
+        return f"programs {self.root.family}" if directory.endswith("bin") else "other files"
 
     def _value(self, path: str, text: str) -> str:
         facts, kind = self.root.facts, text[0]
@@ -329,15 +360,18 @@ class Tree:
             return f"d{mode} {self._directory(path)}"
         size = text.split()[2]
         if path in facts["libraries"] or "type" in facts["executables"].get(path, ()):
-            record = self.records.recorded(facts["libraries"].get(path) or facts["executables"][path])
+            stream = self._stream(path.rpartition("/")[0])
+            record = self.records.recorded(
+                stream, self.root.arch, facts["libraries"].get(path) or facts["executables"][path]
+            )
             return f"e{mode} {size} {record}"
         if path in facts["executables"]:
             line = "#!" + facts["executables"][path]["script"]
-            return f"s{mode} {self.pack.lines('cold', [line, ''])}"
+            return f"s{mode} {size} {self.pack.lines('texts', [line, ''])}"
         known = self._text(path)
         if known is not None:
-            return f"t{mode} {self.pack.lines('texts', [known])}"
-        return f"f{mode}" if int(size) else f"f{mode} 0"
+            return f"t{mode} {size} {self.pack.lines('texts', [known])}"
+        return f"f{mode} {size}"
 
     def _text(self, path: str) -> str | None:
         facts = self.root.facts
@@ -374,7 +408,7 @@ def as_of(root: Root) -> str:
     base = root.facts["packages"].get("base-files", "")
     # Debian counts the updates of base-files with its point releases: 12.4+deb12u15 is in 12.15.
     if "+deb" in base:
-        return base.partition("+deb")[2].replace("u", ".")
+        return str(base.partition("+deb")[2].replace("u", "."))
     return version.strip('"') or (f"base-files {base}" if base else "")
 
 
@@ -431,6 +465,12 @@ class Abi:
     def libraries(self, arch: Architecture) -> list[str]:
         """Return the libraries of an architecture that the catalogue holds."""
         return ["ld", *(name for name in GLIBC_SONAMES if name in self._lists[arch.name])]
+
+    def names(self, arch: Architecture, library: str) -> set[str]:
+        """Return every name that a library exports in any release."""
+        former = library in FORMER
+        releases = self.listed if former else self.releases(arch)
+        return {pair.partition("@")[0] for release in releases for pair in self.pairs(arch, library, release)}
 
     def pairs(self, arch: Architecture, library: str, release: Release) -> set[str]:
         """Return what a library exports at a release, empty when it does not exist then.
@@ -501,14 +541,13 @@ class Composer:
                 if pairs:
                     file = "ld" if library == "ld" else GLIBC_SONAMES[library]
                     lines.append(f"{file}\t{self._library(arch, library, release, pairs)}")
-            number = self._held[arch.name, release] = self._pack.lines("hot", lines)
+            number = self._held[arch.name, release] = self._pack.lines(f"loader glibc {arch.name}", lines)
         return number
 
     def _library(self, arch: Architecture, library: str, release: Release, pairs: set[str]) -> int:
         model = self._near("x86_64", release)
         real = model.library(soname_of(library, model.arch)) or {}
-        private = "GLIBC_PRIVATE" in real.get("version_defs", ())
-        nodes = {pair.partition("@")[2] for pair in pairs} | ({"GLIBC_PRIVATE"} if private else set())
+        nodes = {pair.partition("@")[2] for pair in pairs} | self._bare_nodes(arch, library, release)
         versions, _ = versions_of(pairs, sorted(nodes, key=node_order))
         loaders = {soname_of("ld", model.arch): soname_of("ld", arch)}
         facts = {
@@ -520,10 +559,22 @@ class Composer:
         }
         if library == "libc":
             facts["interp"] = arch.glibc_loader
-        return self._records.add(facts, versions, self._hidden(arch, library, release, versions))
+        hidden = self._hidden(arch, library, release, versions)
+        return self._records.add(f"loader glibc {arch.name}", arch, facts, versions, hidden)
+
+    def _bare_nodes(self, arch: Architecture, library: str, release: Release) -> set[str]:
+        """Return the nodes that a real file has at a release, with symbols or not: the lists hold none without symbols.
+
+        Distributions backport GLIBC_ABI_ nodes, so those are taken from each recipe and not from Debian.
+        """
+        root = self._near(arch.name if arch.name in self._debian else "x86_64", release)
+        real = (root.library(soname_of(library, root.arch)) or {}).get("version_defs", ())
+        if root.arch is not arch:
+            return {"GLIBC_PRIVATE"} & set(real)
+        return {node for node in real if not node.startswith("GLIBC_ABI_") and _at_most(node, release)}
 
     def _hidden(self, arch: Architecture, library: str, release: Release, versions: Versions) -> set[str]:
-        """Return the hidden pairs. The lists do not tell; a name that a real file only has hidden has no default version.
+        """Return the hidden pairs. The lists do not tell; a name that real files only have hidden has no default.
 
         Real files are known from 2.31 on: a release before that takes the newest version of each name as its default.
         """
@@ -547,15 +598,22 @@ class Composer:
         return usual
 
     def runtime(self, arch: Architecture, nodes: set[str]) -> list[str]:
-        """Return the lines of the compiler runtime: Debian sid's libraries, of which the reader keeps the known nodes."""
-        root = self._abi.sid.get(arch.name)
+        """Return the lines of the compiler runtime, of which the reader keeps the nodes that a recipe has.
+
+        Each library is that of the oldest Debian which has all of them. libgcc_s needs this: GCC 12 brought
+        ``__extendsfdf2`` to x86 under the node of 3.0.
+        """
         lines = []
         for soname in ("libgcc_s.so.1", "libstdc++.so.6"):
-            real = root.library(soname) if root else None
-            if real is not None and nodes & set(real["version_defs"]):
+            held = [root.library(soname) or {} for _, root in sorted(self._debian.get(arch.name, {}).items())]
+            offered = [set(real.get("version_defs", ())) for real in held]
+            wanted = nodes & set().union(*offered)
+            if wanted:
+                real = next((real for real, have in zip(held, offered, strict=True) if wanted <= have), held[-1])
                 facts = {word: real[word] for word in ("type", "soname", "needed")}
                 facts["align"] = max(arch.page_sizes)
-                chunk = self._records.add(facts, *versions_of(real["exports"], real["version_defs"]))
+                rows = versions_of(real["exports"], real["version_defs"])
+                chunk = self._records.add(f"loader glibc {arch.name}", arch, facts, *rows)
                 lines.append(f"runtime\t{soname}\t{chunk}")
         return lines
 
@@ -565,7 +623,8 @@ class Composer:
             return []
         facts = {"type": 3, "align": max(arch.page_sizes), "soname": "libz.so.1", "needed": ["libc.so.6"]}
         defs = sorted({f"ZLIB_{node}" for node in nodes}, key=lambda node: release_of(node[5:]))
-        return [f"runtime\tlibz.so.1\t{self._records.add(facts, *versions_of(exports, defs))}"]
+        chunk = self._records.add(f"loader glibc {arch.name}", arch, facts, *versions_of(exports, defs))
+        return [f"runtime\tlibz.so.1\t{chunk}"]
 
 
 # -- the index ----------------------------------------------------------------------------------
@@ -593,9 +652,9 @@ class Row:
         """Return the line, as ``runworthy.targets.catalogue.catalogue`` reads it."""
         dates = [self.dates.get(word) or "" for word in ("eol", "lts", "elts")]
         manager = PACKAGE_MANAGERS.get(self.family, "rpm") if self.manager is None else self.manager
-        fields = [self.name, self.arch.name, self.completeness, self.family, self.order, self.as_of, *dates, self.libc]
+        fields = [self.arch.name, self.completeness, self.family, self.order, self.as_of, *dates, self.libc]
         fields += [dotted(self.version) if self.version else "", self.loader, manager, str(self.chunk)]
-        return "\t".join(("T", *fields))
+        return "\t".join(fields)
 
 
 def order_of(release: str) -> str:
@@ -628,11 +687,16 @@ class Builder:
         closed = {(row.name, row.arch.name) for row in self.rows}
         for arch, name in sorted((arch, name) for arch, held in self.distributions.items() for name in held):
             row = self._core(arch, name)
-            if (row.name, row.arch.name) not in closed:
-                self.rows.append(row)
+            if (row.name, row.arch.name) in closed:
+                row.name = f"+{row.name}"
+            self.rows.append(row)
         self.rows.sort(key=lambda row: (row.name, row.arch.name))
-        lines = [row.line() for row in self.rows]
-        lines += self._firsts() + self._providers()
+        tables = self.pack.lines("recipes", self._firsts() + self._providers())
+        lines = [str(tables)]
+        for name, rows in groupby(self.rows, key=lambda row: row.name):
+            held = list(rows)
+            chunk = self.pack.lines("index", (row.line() for row in held))
+            lines.append("\t".join((name, str(chunk), *(row.arch.name for row in held))))
         return self.pack.write(path, self.pack.lines("index", lines))
 
     # closed
@@ -651,9 +715,13 @@ class Builder:
             detail.append("note\tall of its programs are static: it has no loader and no C library to link with")
         if root.family in ("debian", "almalinux"):
             detail.append("cache\t1")
-        nodes = {node for facts in root.facts["libraries"].values() if facts.get("soname") in HOT_SONAMES
-                 for node in facts.get("version_defs", ())}
-        eol = self._eol.get(f"debian-{ {'sid': 'unstable'}.get(root.release, root.release)}", {})
+        nodes = {
+            node
+            for facts in root.facts["libraries"].values()
+            if facts.get("soname") in HOT_SONAMES
+            for node in facts.get("version_defs", ())
+        }
+        eol = self._eol.get(f"debian-{ {'sid': 'unstable'}.get(root.release, root.release) }", {})
         return Row(
             name=root.name,
             arch=root.arch,
@@ -664,7 +732,7 @@ class Builder:
             libc="glibc" if glibc else "musl" if musl else "none",
             version=glibc or musl,
             loader=loader,
-            chunk=self.pack.lines("hot", detail),
+            chunk=self.pack.lines(f"loader {root.family} {root.arch.name}", detail),
             dates=eol if root.family == "debian" else self._eol["almalinux-9"] if root.family == "almalinux" else {},
             manager=root.facts.get("package_manager") or "",
             nodes=frozenset(nodes) if glibc else frozenset(),
@@ -696,9 +764,11 @@ class Builder:
         if not runtime:
             detail.append("note\tthe exports of its libstdc++ and libgcc_s are not known")
         if opened:
-            detail.append(f"note\tsymbols new in glibc {facts['glibc']} are not known; older ones are those of {dotted(composed)}")
+            detail.append(f"note\tits symbols under {' and '.join(opened)} are not known")
         if glibc < OLDEST_LISTED:
-            detail.append(f"note\tits glibc is composed from the list of 2.17, keeping the symbols of {facts['glibc']} and older")
+            detail.append(
+                f"note\tits glibc is composed from the list of 2.17, keeping the symbols of {facts['glibc']} and older"
+            )
         return Row(
             name=name,
             arch=arch,
@@ -715,8 +785,11 @@ class Builder:
         )
 
     def _nodes(self, arch: Architecture, release: Release) -> set[str]:
-        return {pair.partition("@")[2] for library in self.abi.libraries(arch)
-                for pair in self.abi.pairs(arch, library, release)}
+        return {
+            pair.partition("@")[2]
+            for library in self.abi.libraries(arch)
+            for pair in self.abi.pairs(arch, library, release)
+        }
 
     def _dates(self, key: str) -> Mapping[str, str | None]:
         dates = dict(self._eol.get(key) or self._eol[f"rhel / {key}"])
@@ -752,8 +825,11 @@ class Builder:
         Where none is listed, GLIBC_ABI_DT_RELR from 2.36 on, which brought it (glibc NEWS).
         """
         spelling = next((row for row in self.distributions if architecture(row) is arch), "")
-        lists = [set(facts["versions"]["GLIBC"]) for facts in self.distributions.get(spelling, {}).values()
-                 if release_of(facts["glibc"]) == release]
+        lists = [
+            set(facts["versions"]["GLIBC"])
+            for facts in self.distributions.get(spelling, {}).values()
+            if release_of(facts["glibc"]) == release
+        ]
         real = self.abi.sid.get(arch.name)
         if real is not None and release == self.abi.newest:
             libc = real.library("libc.so.6")
@@ -763,7 +839,9 @@ class Builder:
 
     def _musllinux(self) -> None:
         """Add musllinux_1_N: the oldest Alpine that carries musl 1.N or newer (PEP 656)."""
-        alpine = sorted((root for root in self.roots if root.family == "alpine"), key=lambda root: release_of(root.release))
+        alpine = sorted(
+            (root for root in self.roots if root.family == "alpine"), key=lambda root: release_of(root.release)
+        )
         for minor in sorted({(musl_of(root) or ())[1] for root in alpine}):
             for arch in ARCHITECTURES:
                 fit = [root for root in alpine if root.arch is arch and (musl_of(root) or ()) >= (1, minor)]
@@ -772,11 +850,19 @@ class Builder:
 
     def _musl(self, root: Root, minor: int) -> Row:
         loader, zlib_path = root.facts["loaders"][0], root.path_of("libz.so.1")
-        sonames = {f"libc.musl-{loader.removeprefix('/lib/ld-musl-')}": loader.rpartition("/")[2],
-                   "libz.so.1": zlib_path.rpartition("/")[2]}
-        files = [f"file\t{path}\t{self._records.recorded(root.facts['libraries'][path])}" for path in (loader, zlib_path)]
+        sonames = {
+            f"libc.musl-{loader.removeprefix('/lib/ld-musl-')}": loader.rpartition("/")[2],
+            "libz.so.1": zlib_path.rpartition("/")[2],
+        }
+        stream = f"loader alpine {root.arch.name}"
+        libraries = root.facts["libraries"]
+        files = [
+            f"file\t{path}\t{self._records.recorded(stream, root.arch, libraries[path])}"
+            for path in (loader, zlib_path)
+        ]
         links = [f"link\t/lib/{name}\t{target}" for name, target in sonames.items()]
-        note = f"note\tmusl and zlib of {root.name}, the oldest Alpine Linux known with musl 1.{minor} on this architecture"
+        oldest = f"the oldest Alpine Linux known to have musl 1.{minor} on this architecture"
+        note = f"note\tmusl and zlib of {root.name}, {oldest}"
         return Row(
             name=f"musllinux_1_{minor}",
             arch=root.arch,
@@ -796,7 +882,10 @@ class Builder:
         lines = []
         for arch in ARCHITECTURES:
             firsts: dict[str, dict[str, Row]] = defaultdict(dict)
-            for row in sorted((row for row in self.rows if row.arch is arch), key=lambda row: release_of(row.order)):
+            for row in sorted(
+                (row for row in self.rows if row.arch is arch and row.name[0] != "+"),
+                key=lambda row: release_of(row.order),
+            ):
                 for node in row.nodes:
                     firsts[node].setdefault(row.family, row)
             if firsts:
@@ -809,11 +898,13 @@ class Builder:
         for arch in ARCHITECTURES:
             sets: dict[str, set[int]] = defaultdict(set)
             if arch in self.abi.architectures:
-                for library in self.abi.libraries(arch):
-                    names = {pair.partition("@")[0] for release in self.abi.releases(arch)
-                             for pair in self.abi.pairs(arch, library, release)}
-                    soname = soname_of(library, arch)
-                    sets[f"glibc:{soname}"].add(self.pack.names("provided", f"provided {soname}", names))
+                for library, soname in [
+                    *((name, soname_of(name, arch)) for name in self.abi.libraries(arch)),
+                    *FORMER.items(),
+                ]:
+                    names = self.abi.names(arch, library)
+                    if names:
+                        sets[f"glibc:{soname}"].add(self.pack.names("provided", f"provided {soname}", names))
             for root in self.roots:
                 if root.arch is arch:
                     self._provided(root, sets)
@@ -824,12 +915,12 @@ class Builder:
     def _provided(self, root: Root, sets: dict[str, set[int]]) -> None:
         for path, facts in root.facts["libraries"].items():
             soname = facts.get("soname")
-            if soname in ("libstdc++.so.6", "libgcc_s.so.1") or path in root.facts["loaders"] and musl_of(root):
+            if soname in ("libstdc++.so.6", "libgcc_s.so.1") or (path in root.facts["loaders"] and musl_of(root)):
                 versions, _ = versions_of(facts["exports"], facts.get("version_defs", ()))
                 provider = "musl" if path in root.facts["loaders"] else soname
                 key = str(soname)
                 sets[provider].update(
-                    self.pack.names("names", f"{key} {version}" if version else key, names)
+                    self.pack.names(names_stream(key, root.arch), f"{key} {version}" if version else key, names)
                     for version, names in versions.items()
                     if names
                 )
@@ -841,7 +932,7 @@ def _firsts_of(held: Mapping[str, Row]) -> list[str]:
 
 
 def _is_newer(node: str, release: Release) -> bool:
-    """Whether a node that no list has is one of libc.so.6: one without symbols, or of a release newer than the lists."""
+    """Whether a node that no list has is libc.so.6's: one without symbols, or of a release newer than the lists."""
     number = node.removeprefix("GLIBC_")
     return node.startswith("GLIBC_ABI_") or (number[0].isdigit() and release_of(number) > release)
 
@@ -871,13 +962,12 @@ def _gzipped(path: Path) -> Facts:
 # -- proof --------------------------------------------------------------------------------------
 
 
-def rows_of(exports: Exports) -> set[str]:
+def rows_of(exports: RecordedExports) -> set[str]:
     """Return exports as the facts write them."""
     found = set()
-    for name, index, _ in exports._rows:
-        version = exports._versions.get(index & 0x7FFF)
+    for name, version, default in exports.references():
         text = name.decode("utf-8", "surrogateescape")
-        found.add(text if version is None else f"{text}{'@' if index & 0x8000 else '@@'}{version}")
+        found.add(text if version is None else f"{text}{'@@' if default else '@'}{version}")
     return found
 
 
@@ -929,36 +1019,55 @@ def check_elf(target: CatalogueTarget, path: str, held: Facts) -> Iterator[str]:
 
 
 def check_composed(root: Root, core: CatalogueTarget, sonames: Iterable[str]) -> Iterator[str]:
-    """Yield every difference between a composed root and a real one of the same release, GLIBC_PRIVATE aside."""
+    """Yield every difference between a composed root and a real one of the same release, GLIBC_PRIVATE aside.
+
+    GLIBC_ABI_ nodes are left out too: they come to a release by updates, and root and recipe are of different days.
+    """
     for soname in sonames:
         real = root.library(soname)
-        path = next((path for path in (f"{at}/{soname}" for at in core.loader_directories) if core.view.exists(path)), "")
-        if soname == soname_of("ld", root.arch):
-            path = root.arch.glibc_loader
+        paths = [root.arch.glibc_loader] if soname == soname_of("ld", root.arch) else []
+        paths += [f"{directory}/{soname}" for directory in core.loader_directories]
+        path = next((path for path in paths if core.view.exists(path)), "")
         if real is None or not path:
-            if (real is None) != (not path):
+            if real is not None or path:
                 yield f"{core.name}/{core.arch.name}: {soname} is in one only"
             continue
         elf = core.view.load_elf(core.view.resolve(path).path)
         want = {text for text in real["exports"] if not text.endswith("@GLIBC_PRIVATE")}
         have = rows_of(elf.exports())
         if have != want:
-            yield (f"{core.name}/{core.arch.name}: {soname}: {len(have - want)} too many {sorted(have - want)[:6]}, "
-                   f"{len(want - have)} missing {sorted(want - have)[:6]}")
-        nodes = {row.name for row in elf.facts.version_defs if not row.base}
-        if nodes != set(real["version_defs"]):
-            yield f"{core.name}/{core.arch.name}: {soname}: version nodes {sorted(nodes ^ set(real['version_defs']))}"
+            differ = f"{sorted(have - want)[:6]} too many, {sorted(want - have)[:6]} missing"
+            yield f"{core.name}/{core.arch.name}: {soname}: {differ}"
+        nodes = {row.name for row in elf.facts.version_defs if not row.base} ^ set(real["version_defs"])
+        nodes = {node for node in nodes if not node.startswith("GLIBC_ABI_")}
+        if nodes:
+            yield f"{core.name}/{core.arch.name}: {soname}: version nodes {sorted(nodes)}"
 
 
 def check(builder: Builder, path: Path) -> Iterator[str]:
     """Yield every way in which the pack does not say what the facts say."""
     catalogue = Catalogue(str(path))
+    recipes = {(row.name, row.arch.name) for row in builder.rows}
     for root in builder.roots:
         yield from check_closed(root, catalogue.find(root.name, root.arch))
         release = glibc_of(root, builder.abi)
-        if root.family == "debian" and release:
-            glibc = [soname_of(library, root.arch) for library in builder.abi.libraries(root.arch)]
-            yield from check_composed(root, catalogue.find(f"glibc:{dotted(release)}", root.arch), glibc)
+        if root.family != "debian" or release is None:
+            continue
+        glibc = [soname_of(library, root.arch) for library in builder.abi.libraries(root.arch)]
+        yield from check_composed(root, catalogue.find(f"glibc:{dotted(release)}", root.arch), glibc)
+        # Debian's recipe for sid is of another day than its root.
+        if root.release != "sid" and (f"+{root.name}", root.arch.name) in recipes:
+            runtime = [soname for soname in ("libstdc++.so.6", "libgcc_s.so.1") if root.library(soname)]
+            yield from check_composed(root, catalogue.recipe(root.name, root.arch), glibc + runtime)
+
+
+def _grouped(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the sizes with those of the architectures added up."""
+    found: dict[str, int] = defaultdict(int)
+    for stream, size in sizes.items():
+        words = stream.split()
+        found[" ".join(words[:-1] if architecture(words[-1]) else words)] += size
+    return found
 
 
 # -- command ------------------------------------------------------------------------------------
@@ -976,7 +1085,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     total = options.output.stat().st_size
     closed = sum(row.completeness == "closed" for row in builder.rows)
     print(f"{options.output}: {total} bytes, {closed} closed roots, {len(builder.rows) - closed} core roots")
-    print("  " + ", ".join(f"{name} {size}" for name, size in sizes.items()))
+    for name, size in sorted(_grouped(sizes).items()):
+        print(f"  {name}: {size}")
     problems = [] if options.no_check else list(check(builder, options.output))
     if total > SIZE_LIMIT:
         problems.append(f"{total} bytes is over the limit of {SIZE_LIMIT}")

@@ -16,6 +16,7 @@ from runworthy.targets.catalogue.naming import (
     Meaning,
     PythonTag,
     architecture_in,
+    is_built_on,
     meaning_of,
     python_tag,
     spellings,
@@ -41,18 +42,22 @@ class Catalogue:
     def __init__(self, path: str = PACK_PATH) -> None:
         """Open the file at ``path``. Raises FormatError when it is no catalogue, OSError."""
         self._pack = Pack(path, os.stat(path).st_size)
-        self._rows: dict[str, dict[str, str]] = {}
-        self._tables: dict[str, list[str]] = {}
-        for line in self._pack.lines(self._pack.index):
-            kind, name, rest = line.split("\t", 2)
-            if kind == "T":
-                self._rows.setdefault(name, {})[rest[: rest.index("\t")]] = line
-            else:
-                self._tables.setdefault(kind, []).append(line)
+        tables, *rows = self._pack.lines(self._pack.index)
+        self._tables = int(tables)
+        self._rows: dict[str, list[str]] = {}
+        self._chunks: dict[str, int] = {}
+        for line in rows:
+            name, chunk, *archs = line.split("\t")
+            self._chunks[name] = int(chunk)
+            if name[0] != "+":
+                self._rows[name] = archs
+
+    def _summaries(self, name: str) -> Iterator[tuple[Summary, int]]:
+        return (_summary(name, line) for line in self._pack.lines(self._chunks[name]))
 
     def names(self) -> tuple[str, ...]:
         """Return the catalogue's own names of its targets, sorted."""
-        return tuple(sorted(self._rows))
+        return tuple(self._rows)
 
     def architectures(self, name: str) -> tuple[Architecture, ...]:
         """Return the architectures for which a target exists. Raises TargetError for an unknown name."""
@@ -62,10 +67,8 @@ class Catalogue:
         return _architectures(self._rows[self._meaning(name).name])
 
     def targets(self) -> Iterator[Summary]:
-        """Return all targets, without opening their roots."""
-        for name in sorted(self._rows):
-            for line in self._rows[name].values():
-                yield _summary(line)[0]
+        """Return all targets by name, without opening their roots."""
+        return (summary for name in self._rows for summary, _ in self._summaries(name))
 
     def index(self) -> CatalogueIndex:
         """Return what rules may ask about the catalogue as a whole."""
@@ -75,7 +78,7 @@ class Catalogue:
     def _index(self) -> CatalogueIndex:
         from runworthy.targets.catalogue.index import CatalogueIndex
 
-        return CatalogueIndex(self._pack, tuple(self.targets()), self._tables)
+        return CatalogueIndex(self._pack, tuple(self.targets()), self._pack.lines(self._tables))
 
     def find(self, name: str, arch: Architecture | None) -> CatalogueTarget:
         """Return the target that ``name`` means, on the architecture that it carries after a slash, else on ``arch``.
@@ -88,7 +91,7 @@ class Catalogue:
         if tag is not None:
             return self._python(tag, tag.arch or arch)
         for base, spelling in split_architecture(text):
-            meaning = meaning_of(base.lower(), self._rows)
+            meaning = meaning_of(base.lower(), self._rows) or self._exact(base.lower())
             if meaning is None:
                 tag = python_tag(base.lower())
                 if tag is not None and spelling:
@@ -98,13 +101,31 @@ class Catalogue:
             return self._meant(meaning, base, stated)
         raise self._unknown(text)
 
+    def recipe(self, name: str, arch: Architecture) -> CatalogueTarget:
+        """Return the composed root of a distribution that has a closed one too. It proves the composition.
+
+        Raises TargetError when there is no such pair.
+        """
+        hidden = f"+{name}"
+        if hidden not in self._chunks or all(row.arch is not arch for row, _ in self._summaries(hidden)):
+            raise TargetError(f"{name} has no recipe beside its root for {arch.name}")
+        return replace(self._open(hidden, arch.name), name=name)
+
     # -- names --------------------------------------------------------------------------------
 
     def _meaning(self, name: str) -> Meaning:
-        meaning = meaning_of(name.lower(), self._rows)
+        meaning = meaning_of(name.lower(), self._rows) or self._exact(name.lower())
         if meaning is None:
             raise self._unknown(name)
         return meaning
+
+    def _exact(self, text: str) -> Meaning | None:
+        """Return what a point release means (``alpine:3.20.3``) where it is the one that the facts were read from."""
+        name, _, point = text.rpartition(".")
+        if name not in self._rows or not point.isdigit():
+            return None
+        exact = text.partition(":")[2]
+        return Meaning(name=name) if any(row.as_of == exact for row, _ in self._summaries(name)) else None
 
     def _meant(self, meaning: Meaning, written: str, arch: Architecture | None) -> CatalogueTarget:
         target = self._open(meaning.name, self._chosen(meaning.name, written, arch))
@@ -141,28 +162,39 @@ class Catalogue:
 
     def _no_tag(self, tag: PythonTag) -> TargetError:
         prefixes = ("musllinux_",) if tag.family == "musllinux" else ("manylinux_", "glibc:")
-        summaries = [_summary(next(iter(rows.values())))[0] for name, rows in self._rows.items()
-                     if name.startswith(prefixes)]
-        known = sorted((row.libc.version or _NO_VERSION, row.name) for row in summaries)
+        summaries = (row for name in self._rows if name.startswith(prefixes) for row, _ in self._summaries(name))
+        known = sorted({(row.libc.version or _NO_VERSION, row.name) for row in summaries})
         if tag.version < known[0][0][:2]:
             return TargetError(f"{tag.name} is older than the catalogue's facts", hint=f"the oldest is {known[0][1]}")
         return TargetError(f"{tag.name} is not in the catalogue", hint=f"the newest is {known[-1][1]}")
 
     def _unknown(self, name: str) -> TargetError:
+        for at in (at for at, letter in enumerate(name) if letter == "/"):
+            meaning = meaning_of(name[:at].lower(), self._rows)
+            if meaning is not None:
+                there = ", ".join(row.name for row in _architectures(self._rows[meaning.name]))
+                return TargetError(f"{name[at + 1 :]!r} is no architecture", hint=f"{name[:at]} is there for: {there}")
+        return TargetError(f"there is no target {name!r} in the catalogue", hint=self._nearest(name.lower()))
+
+    def _nearest(self, name: str) -> str:
+        """Return words that lead from an unknown name to known ones."""
         from difflib import get_close_matches
 
-        base = next((base for base, arch in reversed(list(split_architecture(name))) if arch), name).lower()
-        repository = base.partition(":")[0]
-        near = [known for known in self.names() if known.partition(":")[0] == repository]
-        if not near or ":" in base:
-            near = get_close_matches(base, sorted(spellings(self._rows)), n=4, cutoff=0.5) or near[:4]
-        hint = f"did you mean {', '.join(near)}?" if near else "`runworthy targets` lists all names"
-        return TargetError(f"there is no target {name!r} in the catalogue", hint=hint)
+        base = [base for base, _ in split_architecture(name)][-1]
+        repository, _, tag = base.partition(":")
+        if is_built_on(repository):
+            return f"name the release it is built on, as in {repository}:TAG-bookworm or {repository}:TAG-alpine3.20"
+        family = self.index().families.get(repository, ())
+        if repository == "glibc":
+            return f"{family[0]} to {family[-1]} are known"
+        near = get_close_matches(base, sorted(spellings(self._rows)), n=4, cutoff=0.5) if tag or not family else []
+        near = near or list(family)
+        return f"did you mean {', '.join(near)}?" if near else "`runworthy targets` lists all names"
 
     # -- roots --------------------------------------------------------------------------------
 
     def _open(self, name: str, arch: str) -> CatalogueTarget:
-        row, chunk = _summary(self._rows[name][arch])
+        row, chunk = next(pair for pair in self._summaries(name) if pair[0].arch.name == arch)
         detail: dict[str, list[str]] = {}
         for line in self._pack.lines(chunk):
             key, _, value = line.partition("\t")
@@ -194,9 +226,7 @@ class Catalogue:
         view = ClosedView(self._pack, row.arch, int(detail["root"][0]))
         return view, tuple(detail["search"][0].split(":")) if "search" in detail else (), row.libc.loader
 
-    def _core(
-        self, row: Summary, detail: Mapping[str, list[str]]
-    ) -> tuple[CatalogueView, tuple[str, ...], str | None]:
+    def _core(self, row: Summary, detail: Mapping[str, list[str]]) -> tuple[CatalogueView, tuple[str, ...], str | None]:
         if row.libc.family == "musl":
             return self._musl(row, detail)
         layout = layout_of(detail["layout"][0], row.arch)
@@ -219,18 +249,16 @@ class Catalogue:
             row.arch,
             libraries,
             layout.links,
-            authority(frozenset(file for file, _ in runtime)),
-            frozenset(detail["open"][0].split()) if "open" in detail else frozenset(),
+            authority=authority(frozenset(file for file, _ in runtime)),
+            open_versions=frozenset(detail["open"][0].split()) if "open" in detail else frozenset(),
         )
         return view, layout.search, layout.loader
 
-    def _musl(
-        self, row: Summary, detail: Mapping[str, list[str]]
-    ) -> tuple[CatalogueView, tuple[str, ...], str | None]:
+    def _musl(self, row: Summary, detail: Mapping[str, list[str]]) -> tuple[CatalogueView, tuple[str, ...], str | None]:
         files = [line.split("\t") for line in detail["file"]]
         links = dict(line.split("\t") for line in detail["link"])
         libraries = [CoreLibrary(path, int(chunk)) for path, chunk in files]
-        view = CoreView(self._pack, row.arch, libraries, links, authority(frozenset(("libz.so.1",))))
+        view = CoreView(self._pack, row.arch, libraries, links, authority=authority(frozenset(("libz.so.1",))))
         return view, tuple(detail["search"][0].split(":")), row.libc.loader
 
 
@@ -239,10 +267,10 @@ def _architectures(names: object) -> tuple[Architecture, ...]:
     return tuple(sorted((row for row in found if row), key=lambda row: row.name))
 
 
-def _summary(line: str) -> tuple[Summary, int]:
-    """Return a line of the index as a summary, and the chunk with the rest."""
-    fields = line.split("\t")[1:]
-    name, arch, completeness, family, order, as_of, eol, lts, elts, libc, version, loader, manager, chunk = fields
+def _summary(name: str, line: str) -> tuple[Summary, int]:
+    """Return a target's line as a summary, and the chunk with the rest."""
+    fields = line.split("\t")
+    arch, completeness, family, order, as_of, eol, lts, elts, libc, version, loader, manager, chunk = fields
     row = architecture(arch)
     if row is None:
         raise TargetError(f"the catalogue names an unknown architecture {arch!r}")
@@ -276,5 +304,5 @@ def _opened(target: CatalogueTarget, written: str) -> CatalogueTarget:
 
 
 def _python_note(target: CatalogueTarget, tag: PythonTag) -> CatalogueTarget:
-    note = f"no recipe for {tag.name}: judged by {target.name}, so nothing but the C library is known"
+    note = f"no recipe for {tag.name}: judged by {target.name}"
     return replace(target, name=tag.name, family=tag.family, notes=(*target.notes, note))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from runworthy.model.arch import Architecture
@@ -15,15 +15,17 @@ __all__ = ["CatalogueIndex"]
 class CatalogueIndex:
     """Which targets first have something, and who provides a name."""
 
-    def __init__(self, pack: Pack, targets: tuple[Summary, ...], tables: Mapping[str, Sequence[str]]) -> None:
-        """Take the tables out of the index chunk; their chunks are read when they are asked for."""
+    def __init__(self, pack: Pack, targets: tuple[Summary, ...], lines: Iterable[str]) -> None:
+        """Take the lines that say which chunks hold the answers; those are read when they are asked for."""
         self._pack = pack
         self._targets = targets
-        self._firsts = {arch: int(chunk) for _, arch, chunk in (line.split("\t") for line in tables.get("F", ()))}
+        self._firsts: dict[str, int] = {}
         self._providers: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
-        for line in tables.get("P", ()):
-            _, arch, provider, chunks = line.split("\t")
-            self._providers.setdefault(arch, []).append((provider, tuple(map(int, chunks.split(",")))))
+        for kind, arch, *rest in (line.split("\t") for line in lines):
+            if kind == "F":
+                self._firsts[arch] = int(rest[0])
+            else:
+                self._providers.setdefault(arch, []).append((rest[0], tuple(map(int, rest[1].split(",")))))
         self._nodes: dict[str, Mapping[str, str]] = {}
         self._names: dict[tuple[str, str], frozenset[bytes]] = {}
 
@@ -32,7 +34,7 @@ class CatalogueIndex:
         return self._targets
 
     def first_with(self, node: str, arch: Architecture) -> tuple[str, ...]:
-        """Return the oldest release of each family that defines a version node, ``glibc:2.N`` first where it is one of glibc.
+        """Return the oldest release of each family that defines a version node, ``glibc:2.N`` first for one of glibc.
 
         Empty when no target of that architecture has it.
         """
@@ -46,7 +48,7 @@ class CatalogueIndex:
     def providers(self, symbol: bytes, arch: Architecture) -> tuple[str, ...]:
         """Return which C libraries and compiler runtimes of the catalogue export a name, under any version.
 
-        They are written ``glibc:libc.so.6``, ``musl``, ``libstdc++.so.6``, ``libgcc_s.so.1``; ``libz.so.1`` too.
+        They are written ``glibc:libc.so.6``, ``musl``, ``libstdc++.so.6``, ``libgcc_s.so.1``.
         """
         rows = self._providers.get(arch.name, ())
         return tuple(provider for provider, chunks in rows if symbol in self._provided(arch.name, provider, chunks))

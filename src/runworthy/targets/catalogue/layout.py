@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from runworthy.model.arch import ARCHITECTURES, Architecture
 
@@ -41,8 +40,7 @@ _FOREIGN_LOADERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(NamedTuple):
     """Directories of a composed root. ``search`` are the directories that its loader searches by default, in order."""
 
     glibc: str
@@ -61,12 +59,12 @@ def layout_of(kind: str, arch: Architecture) -> Layout:
     """
     name, _, split = kind.partition("-")
     if name == "multiarch":
-        return _multiarch(arch, bool(split))
-    return _plain("lib" if name == "lib" else arch.lib.partition("/")[0], arch, bool(split))
+        return _multiarch(arch, split=bool(split))
+    return _plain("lib" if name == "lib" else arch.lib.partition("/")[0], arch, split=bool(split))
 
 
-def _multiarch(arch: Architecture, split: bool) -> Layout:
-    """Debian's layout. Its glibc searches the triplet's directories first (debian/patches/any/local-ld-multiarch.diff)."""
+def _multiarch(arch: Architecture, *, split: bool) -> Layout:
+    """Debian's layout. Its glibc searches the triplet's directories first (its patch any/local-ld-multiarch.diff)."""
     triplet = arch.multiarch
     root = "" if split else "/usr"
     directory = f"{root}/lib/{triplet}"
@@ -82,8 +80,8 @@ def _multiarch(arch: Architecture, split: bool) -> Layout:
     )
 
 
-def _plain(lib: str, arch: Architecture, split: bool) -> Layout:
-    """One directory for all. glibc searches its slibdir and libdir, /lib64 and /usr/lib64 (sysdeps/unix/sysv/linux/configure).
+def _plain(lib: str, arch: Architecture, *, split: bool) -> Layout:
+    """One directory for all. glibc searches its slibdir and libdir, on most 64-bit architectures /lib64 and /usr/lib64.
 
     On riscv64 both carry the ABI's name, which the distributions make a link to the directory itself.
     """
@@ -100,7 +98,11 @@ def _plain(lib: str, arch: Architecture, split: bool) -> Layout:
     place = f"{root}{parent}" if lib != "lib" or parent == "/lib" else f"{root}/lib"
     search = (f"/{lib}{tail}", f"/usr/{lib}{tail}")
     return Layout(
-        glibc=f"{root}/{lib}", runtime=f"/usr/{lib}", loader=f"{place}/{file}", search=search, links=dict(sorted(links.items()))
+        glibc=f"{root}/{lib}",
+        runtime=f"/usr/{lib}",
+        loader=f"{place}/{file}",
+        search=search,
+        links=dict(sorted(links.items())),
     )
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from runworthy.model.arch import ARCHITECTURES, Architecture, architecture
 
-__all__ = ["Meaning", "PythonTag", "architecture_in", "meaning_of", "python_tag", "split_architecture", "spellings"]
+__all__ = [
+    "Meaning",
+    "PythonTag",
+    "architecture_in",
+    "is_built_on",
+    "meaning_of",
+    "python_tag",
+    "spellings",
+    "split_architecture",
+]
 
 _REPOSITORIES: Final[Mapping[str, str]] = {
     "alma": "almalinux",
@@ -86,16 +94,14 @@ _BUILT_ON: Final = frozenset(
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
+class Meaning(NamedTuple):
     """The catalogue's own name for what was written. ``opened``: only the base of what was written is known."""
 
     name: str
     opened: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonTag:
+class PythonTag(NamedTuple):
     """A platform tag: ``manylinux_2_28_x86_64`` is family manylinux, version (2, 28), x86_64."""
 
     family: str
@@ -168,6 +174,11 @@ def _readings(text: str) -> Iterator[str]:
     tag = _CODENAMES.get(repository, {}).get(tag, tag)
     yield f"{repository}:{tag}"
     yield f"{repository}:{tag}.0"
+
+
+def is_built_on(repository: str) -> bool:
+    """Whether an image's tags may name the distribution that it is built on."""
+    return repository in _BUILT_ON
 
 
 def _base_of(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The catalogue's file: content-addressed chunks in compressed blocks, read with positioned reads.
+r"""The catalogue's file: content-addressed chunks in compressed blocks, read with positioned reads.
 
 Layout (little endian)::
 
@@ -11,7 +11,8 @@ A chunk is text. Three shapes share one idea, that most of a chunk is equal to a
 
 * lines: ``=`` and the lines, as they are;
 * a set of lines: ``=`` and the lines, or ``~BASE`` and then ``+LINE`` and ``-LINE``;
-* a map from names to values: ``=`` and ``NAME\\tVALUE`` lines, or ``~BASE`` and then ``NAME\\tVALUE`` (put) and ``NAME`` (drop).
+* a map from names to values: ``=`` and ``NAME\tVALUE`` lines, or ``~BASE`` and then ``NAME\tVALUE`` (put) and
+  ``NAME`` (drop).
 
 A base is never itself written against a base. ``scripts/build_catalogue.py`` writes the file.
 """

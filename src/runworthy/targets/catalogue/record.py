@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import (
@@ -16,13 +16,12 @@ from runworthy.model.elf import (
     ImportGroup,
     Relocations,
     Segment,
-    SymbolRow,
     VersionDef,
     VersionNeed,
 )
 from runworthy.targets.catalogue.pack import Pack
 
-__all__ = ["Record", "RecordedElf", "parse_record"]
+__all__ = ["Record", "RecordedElf", "RecordedExports", "parse_record"]
 
 EM_ARM_FLAGS = 0x05000400
 """EABI version 5, hard float (Arm ELF ABI, section 4.1)."""
@@ -33,8 +32,7 @@ _EHDR, _PHDR = {32: 52, 64: 64}, {32: 32, 64: 56}
 _HIDDEN = 0x8000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """What is stored of an ELF file. ``defs`` are (version, chunk of its names or -1), in index order from 2 on.
 
     ``plain`` is the chunk of the names without a version, ``turned`` the one of the (version, name) pairs whose
@@ -96,58 +94,64 @@ def parse_record(lines: Sequence[str]) -> Record:
     )
 
 
-class _RecordedExports(Exports):
-    """Exports whose names are taken out of the pack when they are asked for."""
+class RecordedExports(Exports):
+    """Exports whose names are taken out of the pack when they are asked for. Types of symbols are not recorded."""
 
     def __init__(self, pack: Pack, record: Record) -> None:
+        """Take the chunks that ``record`` names out of ``pack``."""
+        versions = {index: name for index, (name, _) in enumerate(record.defs, start=2)}
+        super().__init__((), versions, versioned=bool(record.defs))
         self._pack = pack
         self._record = record
-        self._versions = {index: name for index, (name, _) in enumerate(record.defs, start=2)}
-        self.versioned = bool(record.defs)
 
-    @cached_property
-    def _rows(self) -> Collection[SymbolRow]:  # type: ignore[override]
-        """Rows in the order of their versions. The type of a symbol is not recorded (STT_NOTYPE)."""
-        index = 1 if self.versioned else 0
-        rows: list[SymbolRow] = [(name, index, 0) for name in sorted(self._plain)]
-        groups = [(index, self._names(chunk)) for index, (_, chunk) in enumerate(self._record.defs, start=2)]
-        last = {name: index for index, names in groups for name in names}
-        turned = self._turned
-        for index, names in groups:
-            odd = turned.get(self._versions[index], ())
-            for name in sorted(names):
-                hidden = (last[name] != index) != (name in odd)
-                rows.append((name, index | _HIDDEN if hidden else index, 0))
-        return rows
+    def references(self) -> Iterator[tuple[bytes, str | None, bool]]:
+        """Return (name, version, is default) of every row, in index order; the version is None where there is none."""
+        for index, names in sorted(self._by_index.items(), key=lambda pair: pair[0] & ~_HIDDEN):
+            version = self._versions.get(index & ~_HIDDEN)
+            yield from ((name, version, index < _HIDDEN) for name in sorted(names))
 
     @cached_property
     def names(self) -> frozenset[bytes]:
         """Every defined name, whatever its version."""
-        return self._plain.union(*(self._names(chunk) for _, chunk in self._record.defs))
+        return self.base.union(*(self._set(chunk) for _, chunk in self._record.defs))
 
     @cached_property
     def by_version(self) -> Mapping[str, frozenset[bytes]]:
         """Defined names by exact version, hidden ones included."""
-        return {version: self._names(chunk) for version, chunk in self._record.defs if chunk >= 0}
+        return {version: self._set(chunk) for version, chunk in self._record.defs if chunk >= 0}
 
     @cached_property
     def base(self) -> frozenset[bytes]:
         """Definitions without a version: they satisfy any version."""
-        return self._plain
+        return self._set(self._record.plain)
+
+    def versions_of(self, name: bytes) -> tuple[str, ...]:
+        """Every version under which ``name`` is defined, in index order."""
+        return tuple(version for version, names in self.by_version.items() if name in names)
 
     @cached_property
-    def _plain(self) -> frozenset[bytes]:
-        return self._names(self._record.plain)
-
-    @property
-    def _turned(self) -> Mapping[str, set[bytes]]:
-        found: dict[str, set[bytes]] = {}
-        for line in self._names(self._record.turned):
-            version, _, name = line.partition(b" ")
-            found.setdefault(version.decode("utf-8", "surrogateescape"), set()).add(name)
+    def _by_index(self) -> Mapping[int, frozenset[bytes]]:
+        """Names by version index with its hidden bit: of the versions of a name, the last is the default."""
+        found = {1: self.base} if self._record.plain >= 0 else {}
+        turned = self._turned()
+        later: frozenset[bytes] = frozenset()
+        for index, (version, chunk) in reversed(list(enumerate(self._record.defs, start=2))):
+            names = self._set(chunk)
+            hidden = (names & later) ^ turned.get(version, frozenset())
+            later |= names
+            found |= {index | _HIDDEN: hidden} if hidden else {}
+            found |= {index: names - hidden} if len(hidden) < len(names) else {}
         return found
 
-    def _names(self, chunk: int) -> frozenset[bytes]:
+    def _turned(self) -> Mapping[str, frozenset[bytes]]:
+        """Names by version whose default or hidden state is the other one."""
+        found: dict[str, set[bytes]] = {}
+        for line in self._set(self._record.turned):
+            version, _, name = line.partition(b" ")
+            found.setdefault(version.decode("utf-8", "surrogateescape"), set()).add(name)
+        return {version: frozenset(names) for version, names in found.items()}
+
+    def _set(self, chunk: int) -> frozenset[bytes]:
         return self._pack.names(chunk) if chunk >= 0 else frozenset()
 
 
@@ -168,17 +172,21 @@ class RecordedElf:
         """Return nothing: undefined symbols were not recorded."""
         return ()
 
-    def exports(self) -> Exports:
+    def exports(self) -> RecordedExports:
         """Return the recorded exports. Raises FormatError, OSError when the pack cannot be read."""
         return self._exports
 
     @cached_property
-    def _exports(self) -> Exports:
-        return _RecordedExports(self._pack, self._record)
+    def _exports(self) -> RecordedExports:
+        return RecordedExports(self._pack, self._record)
 
     def relocations(self) -> Relocations:
         """Return no relocations: they were not recorded."""
         return Relocations(kinds=frozenset(), count=0, irelative=False, copy=False)
+
+    def copies(self) -> tuple[ImportGroup, ...]:
+        """Return nothing: relocations were not recorded."""
+        return ()
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
         """Return every name as unused: relocations were not recorded."""
