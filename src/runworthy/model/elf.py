@@ -250,9 +250,7 @@ class Exports:
     """
 
     def __init__(self, rows: Collection[SymbolRow], versions: Mapping[int, str], *, versioned: bool) -> None:
-        self._names: Sequence[bytes] = [name for name, _, _ in rows]
-        self._indexes: Sequence[int] | None = [index for _, index, _ in rows] if versioned else None
-        self._kinds = bytes(kind for _, _, kind in rows)
+        self._rows = rows
         self._versions = versions
         self.versioned = versioned
 
@@ -262,8 +260,15 @@ class Exports:
     ) -> Exports:
         """Return the exports whose rows stand in columns of equal length; ``indexes`` is None without versions."""
         made = cls((), versions, versioned=indexes is not None)
-        made._names, made._indexes, made._kinds = names, indexes, kinds
+        made._columns = names, indexes, kinds
         return made
+
+    @cached_property
+    def _columns(self) -> tuple[Sequence[bytes], Sequence[int] | None, bytes]:
+        """Names, version indexes (None without versions) and types of the rows."""
+        names = [name for name, _, _ in self._rows]
+        indexes = [index for _, index, _ in self._rows] if self.versioned else None
+        return names, indexes, bytes(kind for _, _, kind in self._rows)
 
     @cached_property
     def names(self) -> frozenset[bytes]:
@@ -303,29 +308,32 @@ class Exports:
     @cached_property
     def default(self) -> frozenset[bytes]:
         """What musl sees: neither hidden versions nor indirect functions (OK_TYPES has no STT_GNU_IFUNC)."""
-        if STT_GNU_IFUNC in self._kinds:
-            rows = zip(self._names, self._indexes or repeat(1), self._kinds, strict=False)
+        names, indexes, kinds = self._columns
+        if STT_GNU_IFUNC in kinds:
+            rows = zip(names, indexes or repeat(1), kinds, strict=False)
             return frozenset([name for name, index, kind in rows if index < _HIDDEN and kind != STT_GNU_IFUNC])
         return _union(names for index, names in self._by_index.items() if index < _HIDDEN)
 
     @cached_property
     def indirect(self) -> frozenset[bytes]:
         """Names defined as STT_GNU_IFUNC."""
-        if STT_GNU_IFUNC not in self._kinds:
+        names, _, kinds = self._columns
+        if STT_GNU_IFUNC not in kinds:
             return frozenset()
-        return frozenset([n for n, kind in zip(self._names, self._kinds, strict=True) if kind == STT_GNU_IFUNC])
+        return frozenset([name for name, kind in zip(names, kinds, strict=True) if kind == STT_GNU_IFUNC])
 
     def versions_of(self, name: bytes) -> tuple[str, ...]:
         """Every version under which ``name`` is defined, in table order."""
-        if self._indexes is None:
+        names, indexes, _ = self._columns
+        if indexes is None:
             return ()
-        found = (index & _INDEX for row, index in zip(self._names, self._indexes, strict=True) if row == name)
+        found = (index & _INDEX for row, index in zip(names, indexes, strict=True) if row == name)
         return tuple(self._versions[index] for index in found if index in self._versions)
 
     @cached_property
     def _by_index(self) -> Mapping[int, frozenset[bytes]]:
         """Names by version index with its hidden bit; a file without versions has all under VER_NDX_GLOBAL."""
-        names, indexes = self._names, self._indexes
+        names, indexes, _ = self._columns
         if not names:
             return {}
         if indexes is None or indexes.count(indexes[0]) == len(indexes):
