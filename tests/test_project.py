@@ -106,6 +106,12 @@ def test_no_module_needs_unix_to_be_imported() -> None:
     assert not bound
 
 
+def test_every_rule_family_is_held_apart() -> None:
+    (contract,) = (row for row in PYPROJECT["tool"]["importlinter"]["contracts"] if row["type"] == "independence")
+    families = sorted(path.parent.name for path in PACKAGE.glob("rules/*/__init__.py"))
+    assert contract["modules"] == [f"runworthy.rules.{family}" for family in families]
+
+
 def test_nothing_of_one_machine() -> None:
     found = []
     for path in files():
