@@ -29,7 +29,8 @@ _VDSO = ("linux-vdso", "linux-gate")
 _STATIC = "\tstatically linked"
 # elf/rtld.c, print_unresolved: "%s	(%s)\n"; the text before the tab is from
 # elf/dl-lookup.c, _dl_lookup_symbol_x: "undefined symbol: %s%s%s".
-_UNDEFINED = re.compile(r"undefined symbol: (?P<symbol>.+?)(?:, version (?P<version>.+))?\t\((?P<object>.+)\)")
+# The version is empty where the tracing loader has lost it (elf/dl-version.c: versions of a faked object).
+_UNDEFINED = re.compile(r"undefined symbol: (?P<symbol>.+?)(?:, version (?P<version>.*))?\t\((?P<object>.+)\)")
 # elf/rtld.c, print_missing_version: "%s: %s: %s\n", with the text from
 # elf/dl-version.c, match_symbol: "version `%s' not found (required by %s)".
 _VERSION = re.compile(r".+?: (?P<library>/?[^:]+): version `(?P<version>.+)' not found \(required by (?P<by>.+)\)")

@@ -14,7 +14,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Step
 from runworthy.simulate.linkmap import LinkMap, Loaded
 
-__all__ = ["BindContext", "BoundMemo", "unresolved_steps"]
+__all__ = ["BindContext", "BoundMemo", "copied_steps", "unreadable_step", "unresolved_steps"]
 
 RuntimeNames = Callable[[bytes], bool]
 
@@ -51,7 +51,7 @@ def unresolved_steps(
     context: BindContext, loaded: Loaded, missing: Mapping[ImportGroup, frozenset[bytes]]
 ) -> Iterator[Step]:
     """Yield a step for each name that no object defines and that a relocation of ``loaded`` uses."""
-    names = frozenset().union(*missing.values())
+    names = frozenset[bytes]().union(*missing.values())
     if not names:
         return
     try:
@@ -64,6 +64,15 @@ def unresolved_steps(
             binding = bindings.get(name, Binding.UNUSED)
             if binding is not Binding.UNUSED:
                 yield _step(context, loaded, group, name, lazy=binding is Binding.LAZY and not context.always_now)
+
+
+def copied_steps(
+    context: BindContext, loaded: Loaded, missing: Mapping[ImportGroup, frozenset[bytes]]
+) -> Iterator[Step]:
+    """Yield a step for each variable that the program copies at start and no library defines."""
+    for group, unresolved in missing.items():
+        for name in sorted(unresolved):
+            yield _step(context, loaded, group, name, lazy=False)
 
 
 def unreadable_step(loaded: Loaded, error: FormatError) -> Step:

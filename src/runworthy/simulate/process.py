@@ -28,7 +28,7 @@ from runworthy.simulate.runtime import runtime_steps
 from runworthy.targets.libc import identify_loader
 from runworthy.targets.target import Target
 
-__all__ = ["Machinery", "simulate"]
+__all__ = ["Machinery", "simulate", "simulate_under"]
 
 _OTHER_LOADERS = (
     "/lib/ld-uClibc.so.0",
@@ -80,6 +80,13 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
         loader = facts.interpreter if facts.is_program else _loader_for(machinery, facts)
         stretch.run(loader)
     return Trace(stretches=(stretch.finish(),), until=launch.until)
+
+
+def simulate_under(machinery: Machinery, path: str, elf: ElfFile, loader: str) -> Trace:
+    """Return what the loader at ``loader`` says when it is started by hand with the file: ``ld.so FILE``."""
+    stretch = _Stretch(machinery, path, elf, [])
+    stretch.run(loader)
+    return Trace(stretches=(stretch.finish(),), until=machinery.launch.until)
 
 
 class _Stretch:

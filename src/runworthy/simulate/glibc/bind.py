@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from runworthy.model.elf import ElfFile, Exports, ImportGroup
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Step
-from runworthy.simulate.binding import BindContext, unreadable_step, unresolved_steps
+from runworthy.simulate.binding import BindContext, copied_steps, unreadable_step, unresolved_steps
 from runworthy.simulate.linkmap import Loaded
 
 __all__ = ["bind"]
@@ -53,10 +53,26 @@ def _bind_one(
         left = _left(group, scope, named, used)
         if left:
             missing[group] = left
-    if missing:
+    uncopied = _uncopied(context, loaded, scope, used) if loaded.is_main else {}
+    if missing or uncopied:
         yield from unresolved_steps(context, loaded, missing)
+        yield from copied_steps(context, loaded, uncopied)
     elif clean:
         context.memo.prove(loaded.elf, frozenset(used))
+
+
+def _uncopied(
+    context: BindContext, main: Loaded, scope: Sequence[Loaded], used: set[int]
+) -> dict[ImportGroup, frozenset[bytes]]:
+    """Return variables of COPY relocations that nothing but the program defines (ELF_RTYPE_CLASS_COPY passes it over)."""
+    others = [loaded for loaded in scope if loaded is not main]
+    missing: dict[ImportGroup, frozenset[bytes]] = {}
+    for group in main.elf.copies():
+        named = context.link_map.by_name.get(group.file) if group.file else None
+        left = _left(group, others, named, used)
+        if left:
+            missing[group] = left
+    return missing
 
 
 def _left(group: ImportGroup, scope: Sequence[Loaded], named: Loaded | None, used: set[int]) -> frozenset[bytes]:

@@ -11,7 +11,7 @@ from runworthy.model.arch import Architecture
 from runworthy.model.elf import Binding, ImportGroup
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Step
-from runworthy.simulate.binding import BindContext, unreadable_step, unresolved_steps
+from runworthy.simulate.binding import BindContext, copied_steps, unreadable_step, unresolved_steps
 from runworthy.simulate.linkmap import Loaded
 
 __all__ = ["bind"]
@@ -30,7 +30,9 @@ _SUPPORTED: dict[str, frozenset[int]] = {
 }
 _SUPPORTED["armv6"] = _SUPPORTED["armel"] = _SUPPORTED["armv7"]
 
-# Names that the loader still answers for with a 64 appended, since 1.2.4 (get_lfs64).
+# Names that the loader still answers for with a 64 appended, since 1.2.4 (get_lfs64). Its buffer has 16 bytes,
+# so that posix_fallocate64, which is on its list, is never found.
+_LFS64_LIMIT = 16
 _LFS64 = frozenset(
     f"{name}64".encode()
     for name in (
@@ -40,6 +42,7 @@ _LFS64 = frozenset(
         "open openat posix_fadvise posix_fallocate pread preadv prlimit pwrite pwritev readdir scandir "
         "sendfile setrlimit stat statfs statvfs tmpfile truncate versionsort __fxstat __fxstatat __lxstat __xstat"
     ).split()
+    if len(name) + 2 <= _LFS64_LIMIT
 )
 _READDIR64_R = b"readdir64_r"
 
@@ -67,25 +70,40 @@ def _symbols(context: BindContext, loaded: Loaded, scope: Sequence[Loaded], musl
     missing: dict[ImportGroup, frozenset[bytes]] = {}
     used: set[int] = set()
     for group in loaded.elf.imports():
-        left = group.strong
-        for other in scope:
-            if not left:
-                break
-            rest = left - other.elf.exports().default
-            if len(rest) != len(left):
-                used.add(id(other.elf))
-                left = rest
+        # No version is looked at, so none is required: who should have brought a name is still worth telling.
+        left = _left(group.strong, scope, used)
         left = frozenset(name for name in left if not _answered_by_loader(name, scope, musl))
         if left:
-            # No version is looked at, so none is required: who should have brought it is still worth telling.
             missing[group] = left
     own = _hidden_from_itself(loaded, scope)
-    if missing:
-        yield from unresolved_steps(context, loaded, missing)
-    if own:
-        yield from _own_steps(loaded, own)
-    if not missing and not own:
+    uncopied = _uncopied(loaded, scope, used) if loaded.is_main else {}
+    yield from unresolved_steps(context, loaded, missing)
+    yield from copied_steps(context, loaded, uncopied)
+    yield from _own_steps(loaded, own)
+    if not (missing or own or uncopied):
         context.memo.prove(loaded.elf, frozenset(used))
+
+
+def _left(names: frozenset[bytes], scope: Sequence[Loaded], used: set[int]) -> frozenset[bytes]:
+    """Return the names that no object of the scope defines; ``used`` collects who helped."""
+    for other in scope:
+        if not names:
+            break
+        rest = names - other.elf.exports().default
+        if len(rest) != len(names):
+            used.add(id(other.elf))
+            names = rest
+    return names
+
+
+def _uncopied(main: Loaded, scope: Sequence[Loaded], used: set[int]) -> dict[ImportGroup, frozenset[bytes]]:
+    """Return variables of COPY relocations that nothing but the program defines (looked up from head->syms_next on).
+
+    A weak one is no exception: only an undefined weak symbol may stay unresolved, and the program defines these.
+    """
+    others = [loaded for loaded in scope if loaded is not main]
+    left = {group: _left(group.strong | group.weak, others, used) for group in main.elf.copies()}
+    return {group: names for group, names in left.items() if names}
 
 
 def _answered_by_loader(name: bytes, scope: Sequence[Loaded], musl: tuple[int, ...]) -> bool:

@@ -1,0 +1,7 @@
+"""``python -m runworthy``."""
+
+import sys
+
+from runworthy.cli import main
+
+sys.exit(main())

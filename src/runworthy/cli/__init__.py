@@ -1,0 +1,72 @@
+"""The command line: one module for each command, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from runworthy.model.errors import RunworthyError, UsageError
+
+__all__ = ["main"]
+
+USAGE_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (DESIGN section 5). Nothing but a code comes out of it."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except SystemExit as end:  # argparse ends `--help` so
+        return end.code if isinstance(end.code, int) else USAGE_ERROR
+    except KeyboardInterrupt:
+        _complain("interrupted", "")
+        return INTERRUPTED
+    except RunworthyError as error:
+        _complain(f"error: {error}", error.hint if isinstance(error, UsageError) else "")
+    except Exception as error:  # noqa: BLE001 - a person gets one line, never a traceback
+        _internal(error)
+    return USAGE_ERROR
+
+
+def _run(arguments: list[str]) -> int:
+    from runworthy.cli import commands
+
+    first = arguments[0] if arguments else "--help"
+    if first in ("-h", "--help", "help"):
+        from runworthy.cli.terminal import emit
+
+        emit(commands.overview())
+        return 0 if arguments else USAGE_ERROR
+    if first in ("-V", "--version"):
+        from runworthy import __version__
+        from runworthy.cli.terminal import emit
+
+        emit(f"runworthy {__version__}\n")
+        return 0
+    command = commands.find(first)
+    return command.run(command.parser().parse_args(arguments[1:]))
+
+
+def _complain(message: str, hint: str) -> None:
+    """Say what is wrong on stderr, which may itself be closed."""
+    from runworthy.report.words import clean
+
+    lines = [clean(message)] + ([f"hint: {clean(hint)}"] if hint else [])
+    try:
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return
+
+
+def _internal(error: Exception) -> None:
+    if os.environ.get("RUNWORTHY_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    message = str(error).partition("\n")[0]
+    _complain(
+        f"error: internal error: {type(error).__name__}: {message}",
+        "RUNWORTHY_DEBUG=1 shows the traceback; a report with it is welcome",
+    )

@@ -1,0 +1,145 @@
+"""`runworthy check`: judge files on targets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+
+from runworthy.model.errors import UsageError
+from runworthy.model.finding import Report
+from runworthy.model.trace import STAGES
+
+__all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
+
+NOTHING_FOUND = 3
+_ENVIRONMENT = ("LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD")
+
+USAGE = "FILE... [--on TARGET]... [options]"
+DESCRIPTION = "Say whether ELF files will run on targets, and if not, why. Nothing is executed."
+EPILOG = """\
+targets: host (this machine, the default), ./dir or rootfs:DIR (a root in a directory), or a name out of
+`runworthy targets`: alpine:3.20, debian:12/arm64, glibc:2.28, manylinux_2_28_x86_64, ...
+
+exit codes: 0 everything runs, 1 something fails, 2 usage or internal error, 3 no subject found, 4 cannot tell
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="the ELF files to judge")
+    group = parser.add_argument_group("where it must run")
+    add = group.add_argument
+    add("--on", action="append", default=[], metavar="TARGET", help="a target; may be repeated (default: host)")
+    add("--platform", default="", metavar="ARCH", help="the target's architecture, as linux/arm64 or aarch64")
+    add("--cpu", default="", metavar="LEVEL", help="its CPU level, as x86-64-v3")
+    add("--page-size", default="", metavar="SIZE", help="its page size, as 64k")
+    add("--kernel", default="", metavar="RELEASE", help="its kernel, as 5.10")
+    add("--with", dest="additions", action="append", default=[], metavar="WHAT",
+        help="add a package file, a directory or a library to the target; may be repeated")  # fmt: skip
+    add("--assume-present", action="append", default=[], metavar="LIB",
+        help="take a library as present where the target's facts end; `all` takes all of them")  # fmt: skip
+    group = parser.add_argument_group("how it is started")
+    add = group.add_argument
+    add("--at", metavar="PATH", help="where the file lies in the target")
+    add("--env", action="append", default=[], metavar="NAME=VALUE", help=", ".join(_ENVIRONMENT))
+    add("--cwd", default="/", metavar="DIR", help="the directory in which it is started (default: /)")
+    add("--secure", action="store_true", help="as set-user-ID or with file capabilities (AT_SECURE)")
+    add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
+    group = parser.add_argument_group("the report")
+    add = group.add_argument
+    add("--until", choices=STAGES, default="environment", metavar="STAGE", help=f"the last stage: {', '.join(STAGES)}")
+    add("--trace", action="store_true", help="show every step, with the paths searched")
+    add("--format", choices=("text", "json"), default="text", help="text (the default) or json")
+    add("-o", "--output-file", metavar="FILE", help="write the report there")
+    add("--fail-on", choices=("fails", "risky"), default="fails", help="what ends with 1 (default: fails)")
+    add("--strict", action="store_true", help="end with 1, not 4, where something cannot be told")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="also NO_COLOR and FORCE_COLOR")
+    add("-q", "--quiet", action="count", default=0, help="the verdicts alone")
+    add("-v", "--verbose", action="count", default=0, help="everything that is known")
+
+
+def run(options: Namespace) -> int:
+    """Judge, report, and return the exit code. Raises UsageError."""
+    from runworthy.engine import Engine, missing_subjects
+    from runworthy.targets.names import MachineWish, TargetName
+
+    subjects = list(dict.fromkeys(options.files))
+    if missing := missing_subjects(subjects):
+        if len(missing) == len(subjects):
+            return _nothing(missing)
+    wish = MachineWish(platform=options.platform, cpu=options.cpu, page_size=options.page_size, kernel=options.kernel)
+    names = [
+        TargetName(text, wish, tuple(options.assume_present))
+        for text in dict.fromkeys(part for text in options.on or ["host"] for part in split_targets(text))
+    ]
+    report = Engine(_wishes(options)).check(subjects, names)
+    _deliver(report, options)
+    return report.exit_code(fail_on_risky=options.fail_on == "risky", strict=options.strict)
+
+
+def split_targets(text: str) -> list[str]:
+    """Return the targets of a list with commas. A path that exists is one target, whatever letters it has."""
+    parts = text.split(",")
+    if len(parts) == 1 or os.path.exists(text) or not all(parts):
+        return [text]
+    return [part.strip() for part in parts]
+
+
+def _wishes(options: Namespace):  # type: ignore[no-untyped-def] # noqa: ANN202
+    from runworthy.engine import Wishes
+    from runworthy.simulate.launch import Launch
+
+    launch = Launch(
+        env=_environment(options.env),
+        secure=options.secure,
+        cwd=options.cwd,
+        loaded_by=options.loaded_by,
+        until=options.until,
+        trace=options.trace,
+    )
+    additions: Sequence[Callable[..., None]] = ()
+    if options.additions:
+        from runworthy.targets.additions import addition
+
+        additions = [addition(spec) for spec in options.additions]
+    return Wishes(launch=launch, at=options.at, additions=additions)
+
+
+def _environment(given: Sequence[str]) -> dict[str, str]:
+    """Return what `--env` states. Raises UsageError for what no loader here would look at."""
+    env = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--env {text} is no NAME=VALUE", hint="write it as in --env LD_LIBRARY_PATH=/opt/lib")
+        if name not in _ENVIRONMENT:
+            raise UsageError(f"--env {name} is not modelled", hint=f"{', '.join(_ENVIRONMENT)} are")
+        env[name] = value
+    return env
+
+
+def _nothing(missing: Sequence[str]) -> int:
+    """Say that there is nothing to judge."""
+    from runworthy.report.words import clean
+
+    for name in missing:
+        print(f"error: {clean(name)}: no such file", file=sys.stderr)
+    return NOTHING_FOUND
+
+
+def _deliver(report: Report, options: Namespace) -> None:
+    from runworthy.cli.terminal import deliver, style_for
+
+    if options.format == "json":
+        from runworthy.report.json_report import report_json
+
+        deliver(report_json(report, trace=options.trace), options.output_file)
+        return
+    from runworthy.report.text import Detail, report_text
+
+    style = style_for(options.color, to_file=options.output_file not in (None, "-"))
+    detail = Detail(level=-1 if options.quiet else options.verbose, trace=options.trace)
+    deliver(report_text(report, style, detail), options.output_file)

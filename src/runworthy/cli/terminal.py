@@ -1,0 +1,78 @@
+"""Streams: what goes to stdout, in which encoding, with colour or without."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+from runworthy.model.errors import UsageError
+from runworthy.report.words import Style
+
+__all__ = ["deliver", "emit", "style_for"]
+
+
+def style_for(wish: str, *, to_file: bool = False) -> Style:
+    """Return how the report is drawn on stdout. ``wish`` is auto, always or never.
+
+    NO_COLOR (https://no-color.org) and FORCE_COLOR decide where the user has not.
+    """
+    encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
+    width = None if to_file else _width()
+    return Style(colour=_colour(wish, to_file=to_file), unicode=_takes(encoding, "✓✗·"), width=width)
+
+
+def emit(text: str) -> None:
+    """Write the report to stdout. A reader that went away is no error: what was judged stays judged."""
+    stream = sys.stdout
+    if stream is None:
+        return
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def deliver(text: str, output_file: str | None) -> None:
+    """Write the report to the file, else to stdout. Raises UsageError when the file cannot be written."""
+    if output_file is None or output_file == "-":
+        emit(text)
+        return
+    try:
+        with open(output_file, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {output_file}: {error.strerror or error}") from error
+
+
+def _colour(wish: str, *, to_file: bool) -> bool:
+    if wish != "auto":
+        return wish == "always"
+    if to_file or os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _width() -> int | None:
+    """Return the columns of the terminal; None where nobody will wrap the lines."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isascii() and stated.isdigit() and int(stated):
+        return int(stated)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _takes(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""One finding as text: message, places, table, notes, proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from runworthy.model.finding import Finding, Remedy
+from runworthy.model.trace import Evidence
+from runworthy.report.words import PLAIN, Style, clean
+
+__all__ = ["finding_lines", "place"]
+
+_PLACES_SHOWN = 4
+
+
+def finding_lines(
+    finding: Finding, style: Style = PLAIN, *, also_on: Sequence[str] = (), everything: bool = False
+) -> list[str]:
+    """Return the lines of one finding. ``also_on`` names other targets on which it is the same."""
+    head = style.severity(finding.severity, f"{finding.severity}[{finding.code}]")
+    lines = [f"{head}: {style.paint(clean(finding.message), 'bold')}"]
+    lines += _places(finding.evidence, style, everything=everything)
+    bar = style.paint("   |", "blue")
+    lines += [f"{bar} {clean(line)}".rstrip() for line in finding.lines]
+    notes = [f"note: {clean(note)}" for note in finding.notes]
+    if also_on:
+        notes.append(f"the same on: {', '.join(map(clean, also_on))}")
+    lines += [f"{style.paint('   =', 'blue')} {note}" for note in notes]
+    lines += [_remedy(remedy, style) for remedy in finding.remedies]
+    return lines
+
+
+def place(evidence: Evidence) -> str:
+    """Return where something is written: file, section, offset."""
+    section = f" {evidence.section}" if evidence.section else ""
+    offset = f" at offset {evidence.offset:#x}" if evidence.offset is not None else ""
+    return clean(f"{evidence.file}{section}{offset}")
+
+
+def _places(evidence: Sequence[Evidence], style: Style, *, everything: bool) -> Iterator[str]:
+    places = list(dict.fromkeys(map(place, evidence)))
+    shown = places if everything or len(places) <= _PLACES_SHOWN else places[: _PLACES_SHOWN - 1]
+    arrow = style.paint("  -->", "blue")
+    for text in shown:
+        yield f"{arrow} {text}"
+    if len(shown) < len(places):
+        yield f"{arrow} and {len(places) - len(shown)} more places"
+
+
+def _remedy(remedy: Remedy, style: Style) -> str:
+    proof = ", proved" if remedy.proved else ""
+    return f"{style.paint('help', 'bold', 'cyan')}: {clean(remedy.title)}  ({remedy.applicability}{proof})"

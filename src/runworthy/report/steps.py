@@ -1,0 +1,160 @@
+"""The trace as text: stretches, and in each the steps in the order in which they happen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from runworthy.model.finding import Result
+from runworthy.model.trace import Answer, Event, Need, Step, Stretch
+from runworthy.report.words import Style, clean, count
+
+__all__ = ["step_lines", "trace_lines"]
+
+_KINDS = {
+    "exec-format": "executable format",
+    "interpreter": "interpreter",
+    "loader": "loader",
+    "library": "library",
+    "dlopen": "library opened at run time",
+    "symbol-version": "version",
+    "symbol": "symbol",
+    "relocation": "relocation",
+    "isa": "instruction set",
+    "page-size": "page size",
+    "kernel": "kernel",
+    "exec-stack": "executable stack",
+    "run-time-file": "file used at run time",
+}
+_WHY = {
+    "outside-core": "outside what is known of this target",
+    "machine-unstated": "the machine is not stated",
+    "unreadable": "cannot be read",
+    "not-modelled": "not modelled",
+}
+_VERDICT_OF = {"met": "runs", "ignored": "runs", "host": "runs", "unknown": "unknown", "unmet": "fails"}
+
+Show = Callable[[str], str]
+
+
+def trace_lines(result: Result, style: Style, *, everything: bool = False) -> Iterator[str]:
+    """Yield what happens to the subject, step by step. Without ``everything`` met symbols are only counted."""
+    show = _names(result)
+    for stretch in result.trace.stretches:
+        loader = clean(stretch.loader)
+        by = f"started by the {loader}" if loader == "kernel" else f"loaded by {loader}"
+        libc = f" ({clean(stretch.libc)})" if stretch.libc else ""
+        head = style.paint(f"trace: {show(stretch.object)} on {clean(stretch.root)}", "bold")
+        yield f"{head}, {stretch.machine or 'machine not told'}, {by}{libc}"
+        for stage, steps in groupby(stretch.steps, key=lambda step: step.stage):
+            yield f"  {style.paint(stage, 'bold')}"
+            for line in _stage_lines(list(steps), show, style, everything=everything):
+                yield f"    {line}"
+        yield from _load_order(stretch, show, style)
+    for assumption in assumptions(result):
+        yield f"  {style.paint('=', 'blue')} assumed: {assumption}"
+
+
+def assumptions(result: Result) -> list[str]:
+    """Return what the answers of a result rest on without having been looked at."""
+    held = [clean(text) for text in result.assumptions]
+    if result.target != "host":
+        held.append("a target's own libraries are consistent with each other")
+    return held
+
+
+def step_lines(result: Result, steps: Sequence[Step], style: Style) -> Iterator[str]:
+    """Yield steps that no rule has put into words."""
+    yield from _stage_lines(steps, _names(result), style, everything=False)
+
+
+def _names(result: Result) -> Show:
+    def show(path: str) -> str:
+        return clean(result.subject if path == result.path else path)
+
+    return show
+
+
+def _stage_lines(
+    steps: Sequence[Step | Event], show: Show, style: Style, *, everything: bool
+) -> Iterator[str]:
+    for is_bulk, group in groupby(steps, key=lambda step: not everything and _is_bulk(step)):
+        if is_bulk:
+            yield from _counted([step for step in group if isinstance(step, Step)], show, style)
+            continue
+        for step in group:
+            yield from _step(step, show, style) if isinstance(step, Step) else _event(step, show, style)
+
+
+def _is_bulk(step: Step | Event) -> bool:
+    """Whether a step is one of hundreds: a symbol that is found, or left to the program that loads the library."""
+    return isinstance(step, Step) and step.need.kind == "symbol" and step.answer in (Answer.MET, Answer.HOST)
+
+
+def _counted(steps: Sequence[Step], show: Show, style: Style) -> Iterator[str]:
+    numbers = Counter((step.need.by, step.met_by if step.answer is Answer.MET else None) for step in steps)
+    for (by, met_by), number in numbers.items():
+        where = f"defined by {show(met_by)}" if met_by else "bound" if _met(steps, by) else "left to the loading program"
+        yield f"{style.verdict('runs', style.mark('runs'))} {count(number, 'symbol')} of {show(by)}: {where}"
+
+
+def _met(steps: Sequence[Step], by: str) -> bool:
+    return all(step.answer is Answer.MET for step in steps if step.need.by == by and step.met_by is None)
+
+
+def _step(step: Step, show: Show, style: Style) -> Iterator[str]:
+    verdict = _VERDICT_OF[step.answer.value]
+    if verdict == "fails" and (not step.fatal or step.assumption or step.need.weak):
+        verdict = "risky"
+    mark = style.verdict(verdict, style.mark(verdict))
+    yield f"{mark} {_what(step.need, show)}: {_answer(step, show)}"
+    if step.searched and (step.answer is not Answer.MET or len(step.searched) > 1):
+        yield "    paths considered in this order:"
+        for number, probe in enumerate(step.searched, start=1):
+            origin = f"  [{clean(probe.origin)}]" if probe.origin else ""
+            yield f"    {number:2}. {clean(probe.path)}  {clean(probe.outcome)}{origin}"
+
+
+def _what(need: Need, show: Show) -> str:
+    """Return a need in words."""
+    name = clean(need.name)
+    if need.kind == "symbol-version" and need.version:
+        name = f"{clean(need.version)} of {name}"
+    elif need.version:
+        name = f"{name}, version {clean(need.version)}"
+    manner = "".join([", weak" if need.weak else "", ", lazy" if need.lazy else ""])
+    return f"{_KINDS.get(need.kind, need.kind)} {name}{manner}, needed by {show(need.by)}"
+
+
+def _answer(step: Step, show: Show) -> str:
+    found = {
+        Answer.MET: "met",
+        Answer.UNMET: "not found" if step.need.kind in ("library", "interpreter", "loader") else "not met",
+        Answer.HOST: "left to the program that loads this library",
+        Answer.IGNORED: "this loader does not look",
+        Answer.UNKNOWN: "unknown",
+    }[step.answer]
+    if step.answer is Answer.MET and step.met_by:
+        found = show(step.met_by)
+    if step.why:
+        found += f" ({_WHY[step.why]})"
+    if step.detail:
+        found += f"  [{clean(step.detail)}]" if step.answer is Answer.MET else f": {clean(step.detail)}"
+    if step.assumption:
+        found += f", assumed: {clean(step.assumption)}"
+    if step.because:
+        found += f", because of {clean(step.because.partition(':')[2])}"
+    return found
+
+
+def _event(event: Event, show: Show, style: Style) -> Iterator[str]:
+    by = f" ({show(event.by)})" if event.by else ""
+    yield f"{style.paint('-', 'cyan')} {clean(event.text)}{by}"
+
+
+def _load_order(stretch: Stretch, show: Show, style: Style) -> Iterator[str]:
+    if stretch.loaded:
+        yield f"  {style.paint('loaded, in order', 'bold')}"
+        for _, path in stretch.loaded:
+            yield f"    {show(path)}"

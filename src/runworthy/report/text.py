@@ -1,0 +1,225 @@
+"""The report as text: a table when there is more than one cell, then what was found, then what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from runworthy.model.finding import Finding, Report, Result
+from runworthy.model.machine import format_kernel
+from runworthy.model.trace import Answer
+from runworthy.report.finding import finding_lines
+from runworthy.report.steps import step_lines, trace_lines
+from runworthy.report.words import PLAIN, Style, clean, count, listed, size, table, visible
+
+__all__ = ["Detail", "finding_lines", "report_text"]
+
+_MATRIX_TARGETS = 6
+_TURNED_SUBJECTS = 3
+_WIDTH = 100
+_MANY = {"runs": "run", "risky": "risky", "unknown": "unknown", "fails": "fail"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """How much is shown: ``level`` is -1 for the verdicts alone, 0 usual, 1 everything; ``trace`` adds the steps."""
+
+    level: int = 0
+    trace: bool = False
+
+
+def report_text(report: Report, style: Style = PLAIN, detail: Detail = Detail()) -> str:  # noqa: B008 - it is frozen
+    """Return the whole report."""
+    results = report.results
+    if detail.level < 0:
+        lines = [_cell_line(result, style) for result in results]
+        return "".join(f"{line}\n" for line in lines)
+    blocks = [_table(results, style)] if len(results) > 1 else []
+    if detail.trace:
+        blocks += [list(trace_lines(result, style, everything=detail.level > 0)) for result in results]
+    blocks += _findings(results, style, detail)
+    blocks += [_unexplained(result, style) for result in results]
+    blocks.append(_conclusion(results, style, detail))
+    return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
+
+
+# -- the table -------------------------------------------------------------------------------
+
+
+def _table(results: Sequence[Result], style: Style) -> list[str]:
+    """Return subjects x targets: as a matrix, turned where that is too wide, as a list where that is too wide too."""
+    rows: dict[str, list[Result]] = {}
+    for result in results:
+        rows.setdefault(result.subject, []).append(result)
+    columns = list(zip(*rows.values(), strict=False))
+    if len(rows) == 1:
+        return _one_subject(results, style)
+    if len(columns) <= _MATRIX_TARGETS:
+        head = ["", *(_target(column) for column in columns)]
+        matrix = table([head, *([clean(name), *(_cell(cell, style) for cell in row)] for name, row in rows.items())])
+        if _fits(matrix, style):
+            return matrix
+    if len(rows) <= _TURNED_SUBJECTS:
+        head = ["", *(clean(name) for name in rows)]
+        turned = table([head, *([_target(column), *(_cell(cell, style) for cell in column)] for column in columns)])
+        if _fits(turned, style):
+            return turned
+    return [line for row in rows.values() for line in _one_subject(row, style)]
+
+
+def _one_subject(row: Sequence[Result], style: Style) -> list[str]:
+    """Return a subject's line and one for each target."""
+    cells = ([clean(result.target), _cell(result, style), clean(result.libc)] for result in row)
+    return [style.paint(clean(row[0].subject), "bold"), *(f"  {line}" for line in table(cells))]
+
+
+def _cell(result: Result, style: Style) -> str:
+    at = f" at {result.stage}" if result.verdict == "fails" and result.stage else ""
+    return style.verdict(result.verdict, f"{style.mark(result.verdict)} {result.verdict}{at}")
+
+
+def _target(column: Sequence[Result]) -> str:
+    """Return a target's name: its own where any subject could be judged on it, else as it was written."""
+    return clean(next((result.target for result in column if result.hardware), column[0].target))
+
+
+def _fits(lines: Sequence[str], style: Style) -> bool:
+    return max(map(visible, lines)) <= (style.width or _WIDTH)
+
+
+# -- the findings ----------------------------------------------------------------------------
+
+
+def _findings(results: Sequence[Result], style: Style, detail: Detail) -> Iterator[list[str]]:
+    """Yield each finding once: what differs by nothing but the target's name is told for the first of them."""
+    told: dict[tuple[str, ...], tuple[Finding, list[str]]] = {}
+    for result in results:
+        for finding in result.findings:
+            held = told.setdefault(_sameness(finding, result), (finding, []))
+            if result.target not in held[1]:
+                held[1].append(result.target)
+    for finding, targets in told.values():
+        yield finding_lines(finding, style, also_on=targets[1:], everything=detail.level > 0)
+
+
+def _sameness(finding: Finding, result: Result) -> tuple[str, ...]:
+    """Return what makes two findings the same: all their words, but for the name of the target."""
+    words = (finding.message, *finding.lines, *finding.notes, *(remedy.title for remedy in finding.remedies))
+    places = (f"{place.file} {place.section} {place.offset}" for place in finding.evidence)
+    told = (text.replace(result.target, "\0") for text in words)
+    return (result.subject, finding.code, finding.severity, *told, *places)
+
+
+def _unexplained(result: Result, style: Style) -> list[str]:
+    """Return steps for which there is no rule yet, so that nothing found is left untold."""
+    if not result.unexplained:
+        return []
+    return [f"{clean(result.subject)} on {clean(result.target)}:", *_indented(step_lines(result, result.unexplained, style))]
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
+
+
+# -- the end ---------------------------------------------------------------------------------
+
+
+def _conclusion(results: Sequence[Result], style: Style, detail: Detail) -> list[str]:
+    """Return the verdict of a single cell, or the numbers of many, and what to run next."""
+    lines = [_sentence(results[0], style), *_against(results[0], detail)] if len(results) == 1 else [_numbers(results)]
+    lines += _architectures(results)
+    codes = list(dict.fromkeys(finding.code for result in results for finding in result.findings))
+    if codes:
+        lines.append(f"explain with `runworthy explain {codes[0]}`")
+    return lines
+
+
+def _cell_line(result: Result, style: Style) -> str:
+    return f"{clean(result.subject)} on {clean(result.target)}: {_cell(result, style)}"
+
+
+def _sentence(result: Result, style: Style) -> str:
+    """Return the verdict of one cell in words, with the number of findings."""
+    subject, target = clean(result.subject), clean(result.target)
+    verb = "loads" if result.is_library else "runs"
+    told = {
+        "runs": f"{verb} on {target}{_left_to_hosts(result)}",
+        "risky": f"may fail on {target}",
+        "unknown": f"cannot be judged to the end on {target}",
+        "fails": f"does not {verb[:-1]} on {target}: it fails at {result.stage}",
+    }[result.verdict]
+    found = _counts(result.findings)
+    mark = style.verdict(result.verdict, style.mark(result.verdict))
+    return f"{mark} {style.paint(subject, 'bold')} {told}" + (f" ({found})" if found else "")
+
+
+def _left_to_hosts(result: Result) -> str:
+    """Return how many symbols are left to the program that loads the library, by the program's name."""
+    from runworthy.simulate.hosts import host_api
+
+    left = [host_api(step.need.name) for step in result.trace.needs if step.answer is Answer.HOST]
+    named = [f"{count(left.count(name), 'symbol')} left to {name}" for name in dict.fromkeys(left) if name]
+    return f"; {listed(named)}" if named else ""
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    severities = [finding.severity for finding in findings]
+    return ", ".join(
+        count(severities.count(severity), severity)
+        for severity in ("error", "warning", "note")
+        if severity in severities
+    )
+
+
+def _against(result: Result, detail: Detail) -> Iterator[str]:
+    """Yield what was judged against: the root, and the machine with what is only assumed about it."""
+    machine = result.hardware
+    if machine is None:
+        return
+    root = ", ".join(filter(None, [clean(result.libc), machine.arch.name, _knowledge(result)]))
+    yield f"  judged against {root}"
+    stated, assumed = [], []
+    if machine.level:
+        (stated if machine.level_stated else assumed).append(machine.cpu)
+    if not machine.arch.fixed_page_size:
+        (stated if machine.page_size_stated else assumed).append(f"{size(machine.page_size)} pages")
+    if machine.kernel:
+        stated.append(f"kernel {format_kernel(machine.kernel)}")
+    words = [", ".join(stated)] if stated else []
+    words += [f"{listed(assumed)} assumed"] if assumed else []
+    words += ["kernel not stated"] if machine.kernel is None else []
+    yield f"  on a machine with {'; '.join(words)}"
+    for assumption in result.assumptions:
+        yield f"  assumed: {clean(assumption)}"
+    for note in result.notes if detail.level > 0 else ():
+        yield f"  note: {clean(note)}"
+
+
+def _knowledge(result: Result) -> str:
+    known = "only libc, the compiler runtime and zlib are known" if result.completeness == "core" else ""
+    return ", ".join(filter(None, [known, f"as of {result.as_of}" if result.as_of else ""]))
+
+
+def _numbers(results: Sequence[Result]) -> str:
+    """Return how many cells have which verdict, and how many findings there are."""
+    verdicts = [result.verdict for result in results]
+    subjects = count(len({result.subject for result in results}), "subject")
+    targets = count(len({result.target for result in results}), "target")
+    told = ", ".join(
+        f"{verdicts.count(verdict)} {_MANY[verdict]}" for verdict in ("fails", "unknown", "risky", "runs") if verdict in verdicts
+    )
+    found = _counts([finding for result in results for finding in result.findings])
+    return f"checked {subjects} on {targets}: {told}" + (f"; {found}" if found else "")
+
+
+def _architectures(results: Sequence[Result]) -> Iterator[str]:
+    """Yield that a target's architecture was taken from the subject."""
+    taken: dict[str, list[str]] = {}
+    for result in results:
+        if not result.arch_stated:
+            targets = taken.setdefault(result.machine, [])
+            if result.target not in targets:
+                targets.append(result.target)
+    for arch, targets in taken.items():
+        names = listed([clean(name) for name in targets], 4)
+        yield f"{names} taken as {arch}, like the subject; NAME/ARCH or --platform says otherwise"

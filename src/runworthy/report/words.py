@@ -1,0 +1,107 @@
+"""What all text reports share: names made safe to print, colours, marks, counts and lists in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["PLAIN", "Style", "clean", "count", "encodable", "listed", "size", "table", "visible"]
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1", "dim": "2"}
+_MARKS = {"runs": "✓", "risky": "!", "unknown": "?", "fails": "✗"}
+_PLAIN_MARKS = {"runs": "+", "risky": "!", "unknown": "?", "fails": "x"}
+_OF_VERDICT = {"runs": "green", "risky": "yellow", "unknown": "yellow", "fails": "red"}
+_OF_SEVERITY = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+def clean(text: str) -> str:
+    """Return ``text`` with everything a terminal would obey, or cannot show, written as an escape.
+
+    Names come from files of strangers and may hold newlines, escape sequences, marks that turn the direction of a line
+    (which Unicode counts among the unprintable) and bytes that are no UTF-8.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that surrogateescape carried through
+        return f"\\x{code - 0xDC00:02x}"
+    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(letter)
+    return named or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+
+
+def encodable(text: str) -> str:
+    """Return ``text`` with bytes that are no UTF-8 as ``\\xNN``: lone surrogates make JSON that many readers refuse."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How text is drawn. ``width`` is None where lines may be as long as they like."""
+
+    colour: bool = False
+    unicode: bool = True
+    width: int | None = None
+
+    def paint(self, text: str, *colours: str) -> str:
+        """Return ``text`` in these colours, if there are any."""
+        if not self.colour or not text or not colours:
+            return text
+        return f"\x1b[{';'.join(_COLOURS[name] for name in colours)}m{text}\x1b[0m"
+
+    def mark(self, verdict: str) -> str:
+        """Return the sign of a verdict, which stands before the word."""
+        return (_MARKS if self.unicode else _PLAIN_MARKS)[verdict]
+
+    def verdict(self, verdict: str, text: str) -> str:
+        """Return ``text`` in the colour of a verdict."""
+        return self.paint(text, _OF_VERDICT[verdict])
+
+    def severity(self, severity: str, text: str) -> str:
+        """Return ``text`` in the colour of a severity."""
+        return self.paint(text, "bold", _OF_SEVERITY[severity])
+
+
+PLAIN = Style()
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return ``1 file`` or ``3 files``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(words: Sequence[str], limit: int = 0) -> str:
+    """Return ``a, b and c``; beyond ``limit`` (0: none) ``a, b and 7 more``."""
+    if limit and len(words) > limit:
+        words = [*words[: limit - 1], f"{len(words) - limit + 1} more"]
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def size(number: int) -> str:
+    """Return bytes as ``4 KiB`` where they are whole, else as they are."""
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if number >= unit and number % unit == 0:
+            return f"{number // unit} {name}"
+    return count(number, "byte")
+
+
+def table(rows: Iterable[Sequence[str]], *, gap: str = "  ") -> list[str]:
+    """Return rows with aligned columns, nothing after the last word. Colours take no room."""
+    held = [list(row) for row in rows]
+    columns = max((len(row) for row in held), default=0)
+    widths = [max((visible(row[at]) for row in held if at < len(row)), default=0) for at in range(columns)]
+    return [
+        gap.join(cell + " " * (width - visible(cell)) for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in held
+    ]
+
+
+def visible(text: str) -> int:
+    """Return how many columns ``text`` takes when its colours are obeyed."""
+    return len(_ESCAPE.sub("", text)) if "\x1b" in text else len(text)

@@ -1,0 +1,1 @@
+"""The model against the real loaders: whatever both can say of a file must be equal."""
