@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from runworthy.formats.elf import is_elf
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile, ImportGroup
 from runworthy.model.errors import FormatError, UsageError
 from runworthy.model.finding import Finding, Report, Result, Verdict
 from runworthy.model.libc import Libc
 from runworthy.model.trace import STAGES, Answer, Evidence, Need, Stage, Step, Stretch, Trace
-from runworthy.rules import Case, apply_rules
+from runworthy.rules import Case, apply_rules, kinds_to_explain
 from runworthy.simulate.hosts import host_api
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate
@@ -22,8 +22,9 @@ from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.placement import Source, locate, place
 from runworthy.targets.target import Target
+from runworthy.targets.view import FileView
 
-__all__ = ["Engine", "Wishes"]
+__all__ = ["Engine", "Wishes", "judge", "verdict_of"]
 
 Addition = Callable[[Target, Overlay], None]
 
@@ -135,16 +136,14 @@ class Engine:
         step = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=problem.message)
         stretch = Stretch(object=subject.name, machine="", loader="", root=name.text, steps=(step,))
         trace = Trace(stretches=(stretch,), until=self._wishes.launch.until)
-        return _finish(subject.name, name.text, subject.name, None, None, trace, "", "closed", ())
+        return _finish(subject.name, name.text, subject.name, None, None, trace, None)
 
 
 def _result(subject: _Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
     target = root.target
     loader = trace.stretches[-1].loader
     libc = root.machinery.libcs.get(loader) or _libc_of_root(root)
-    return _finish(
-        subject.name, target.name, path, facts, libc, trace, target.arch.name, target.completeness, _assumptions(target)
-    )
+    return _finish(subject.name, target.name, path, facts, libc, trace, target)
 
 
 def _finish(
@@ -154,14 +153,16 @@ def _finish(
     facts: ElfFacts | None,
     libc: Libc | None,
     trace: Trace,
-    machine: str,
-    completeness: str,
-    assumptions: tuple[str, ...],
+    root: Target | None,
 ) -> Result:
-    """Return the cell: verdict by the trace, findings by the rules."""
+    """Return the cell: verdict by the trace, findings by the rules. ``root`` is None where no target was opened."""
     verdict, stage = verdict_of(trace)
     findings: tuple[Finding, ...] = ()
-    if any(step.answer is not Answer.MET or step.assumption for step in trace.needs):
+    unexplained: tuple[Step, ...] = ()
+    machine = root.arch.name if root else ""
+    completeness = root.completeness if root else "closed"
+    kinds = kinds_to_explain(trace)
+    if kinds:
         from runworthy.rules._index import load_rules
 
         case = Case(
@@ -173,9 +174,11 @@ def _finish(
             machine=machine,
             completeness=completeness,
             trace=trace,
+            hardware=root.machine if root else None,
             catalogue=_LazyIndex(),
+            objects=_Objects(root.view if root else None),
         )
-        findings, _ = apply_rules(case, load_rules())
+        findings, unexplained = apply_rules(case, load_rules(kinds))
     return Result(
         subject=subject,
         target=target,
@@ -186,8 +189,23 @@ def _finish(
         stage=stage,
         findings=findings,
         trace=trace,
-        assumptions=assumptions,
+        assumptions=_assumptions(root) if root else (),
+        path=path,
+        is_library=facts is not None and not facts.is_program,
+        hardware=root.machine if root else None,
+        arch_stated=root is None or root.arch_stated,
+        as_of=root.as_of if root else "",
+        notes=root.notes if root else (),
+        unexplained=unexplained,
     )
+
+
+def judge(name: str, path: str, target: Target, launch: Launch) -> Result:
+    """Return the cell of a subject that lies in the target's root already. Raises FormatError, OSError."""
+    overlay = target.view if isinstance(target.view, Overlay) else Overlay(target.view)
+    root = _Root(target, overlay, Machinery(target, launch, _runtime_names(target.arch)))
+    elf = target.view.elf(path)
+    return _result(_Subject(name, elf=elf), path, elf.facts, root, simulate(root.machinery, path, elf))
 
 
 def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
@@ -244,6 +262,40 @@ def _runtime_names(arch: Architecture) -> Callable[[bytes], bool]:
     return is_runtime_name
 
 
+class _Objects:
+    """What rules may ask about the files of a root; what cannot be read gives an empty answer."""
+
+    def __init__(self, view: FileView | None) -> None:
+        self._view = view
+
+    def facts(self, path: str) -> ElfFacts | None:
+        """Return the eager facts, None when they cannot be read."""
+        elf = self._elf(path)
+        return elf.facts if elf else None
+
+    def imports(self, path: str) -> tuple[ImportGroup, ...]:
+        """Return the undefined symbols, grouped by version record."""
+        elf = self._elf(path)
+        try:
+            return elf.imports() if elf else ()
+        except FormatError:
+            return ()
+
+    def build(self, path: str) -> BuildInfo:
+        """Return what the compilers left."""
+        elf = self._elf(path)
+        try:
+            return elf.build() if elf else BuildInfo()
+        except FormatError:
+            return BuildInfo()
+
+    def _elf(self, path: str) -> ElfFile | None:
+        try:
+            return self._view.elf(path) if self._view else None
+        except (FormatError, OSError):
+            return None
+
+
 class _LazyIndex:
     """The catalogue's index, opened at the first question."""
 
@@ -254,6 +306,17 @@ class _LazyIndex:
 
         found = architecture(arch)
         return open_catalogue().index().first_with(node, found) if found else ()
+
+    def first_libc(self, family: str, version: tuple[int, ...], arch: str) -> tuple[str, ...]:
+        """Return the oldest release of each family whose C library is this one in this release or a later one."""
+        from runworthy.targets.catalogue import open_catalogue
+
+        oldest: dict[str, tuple[tuple[int, ...], str]] = {}
+        for row in open_catalogue().index().targets():
+            held = row.libc.version
+            if row.arch.name == arch and row.libc.family == family and held is not None and held >= version:
+                oldest[row.family] = min(oldest.get(row.family, (row.order, row.name)), (row.order, row.name))
+        return tuple(name for _, name in sorted(oldest.values(), key=lambda found: found[1]))
 
     def providers(self, symbol: bytes, arch: str) -> tuple[str, ...]:
         """Return which C libraries and compiler runtimes export the name."""

@@ -6,10 +6,14 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Report
 from runworthy.model.trace import STAGES
+
+if TYPE_CHECKING:
+    from runworthy.engine import Wishes
 
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
@@ -67,9 +71,8 @@ def run(options: Namespace) -> int:
     from runworthy.targets.names import MachineWish, TargetName
 
     subjects = list(dict.fromkeys(options.files))
-    if missing := missing_subjects(subjects):
-        if len(missing) == len(subjects):
-            return _nothing(missing)
+    if (missing := missing_subjects(subjects)) == subjects:
+        return _nothing(missing)
     wish = MachineWish(platform=options.platform, cpu=options.cpu, page_size=options.page_size, kernel=options.kernel)
     names = [
         TargetName(text, wish, tuple(options.assume_present))
@@ -88,7 +91,7 @@ def split_targets(text: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def _wishes(options: Namespace):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _wishes(options: Namespace) -> Wishes:
     from runworthy.engine import Wishes
     from runworthy.simulate.launch import Launch
 

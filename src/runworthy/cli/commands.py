@@ -6,16 +6,26 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, Protocol, cast
 
 from runworthy.model.errors import UsageError
 
 __all__ = ["COMMANDS", "Command", "Parser", "find", "overview"]
 
 
+class CommandModule(Protocol):
+    """What the module of a command offers."""
+
+    USAGE: str
+    DESCRIPTION: str
+    EPILOG: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: the module ``cli.<module>`` offers USAGE, DESCRIPTION, EPILOG, ``add_arguments`` and ``run``."""
+    """A command and where it is: the module ``cli.<module>``."""
 
     name: str
     module: str
@@ -38,11 +48,10 @@ class Command:
     @property
     def run(self) -> Callable[[argparse.Namespace], int]:
         """What does the work and returns the exit code."""
-        found: Callable[[argparse.Namespace], int] = self._load().run
-        return found
+        return self._load().run
 
-    def _load(self):  # type: ignore[no-untyped-def] # noqa: ANN202 - a module has no type of its own
-        return import_module(f"runworthy.cli.{self.module}")
+    def _load(self) -> CommandModule:
+        return cast("CommandModule", import_module(f"runworthy.cli.{self.module}"))
 
 
 COMMANDS = (

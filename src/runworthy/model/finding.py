@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from runworthy.model.trace import Evidence, Stage, Trace
+from runworthy.model.machine import Machine
+from runworthy.model.trace import Evidence, Stage, Step, Trace
 
 __all__ = ["Finding", "Remedy", "Report", "Result", "Severity", "Verdict"]
 
@@ -47,7 +48,9 @@ class Result:
     """One cell: a subject on a target. ``stage`` is where the verdict falls, None when it runs.
 
     ``machine``, ``libc`` and ``completeness`` say what was judged against; ``assumptions`` are printed
-    wherever the verdict rests on them.
+    wherever the verdict rests on them. ``path`` is where the subject lies in the root; ``hardware`` is the
+    machine with what is assumed about it, ``arch_stated`` whether its architecture was the target's own
+    rather than the subject's. ``unexplained`` are the steps that no rule has put into words.
     """
 
     subject: str
@@ -60,6 +63,13 @@ class Result:
     libc: str = ""
     completeness: str = "closed"
     assumptions: tuple[str, ...] = ()
+    path: str = ""
+    is_library: bool = False
+    hardware: Machine | None = None
+    arch_stated: bool = True
+    as_of: str = ""
+    notes: tuple[str, ...] = ()
+    unexplained: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

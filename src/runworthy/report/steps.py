@@ -76,9 +76,7 @@ def _names(result: Result) -> Show:
     return show
 
 
-def _stage_lines(
-    steps: Sequence[Step | Event], show: Show, style: Style, *, everything: bool
-) -> Iterator[str]:
+def _stage_lines(steps: Sequence[Step | Event], show: Show, style: Style, *, everything: bool) -> Iterator[str]:
     for is_bulk, group in groupby(steps, key=lambda step: not everything and _is_bulk(step)):
         if is_bulk:
             yield from _counted([step for step in group if isinstance(step, Step)], show, style)
@@ -93,14 +91,10 @@ def _is_bulk(step: Step | Event) -> bool:
 
 
 def _counted(steps: Sequence[Step], show: Show, style: Style) -> Iterator[str]:
-    numbers = Counter((step.need.by, step.met_by if step.answer is Answer.MET else None) for step in steps)
+    numbers = Counter((step.need.by, step.met_by) for step in steps)
     for (by, met_by), number in numbers.items():
-        where = f"defined by {show(met_by)}" if met_by else "bound" if _met(steps, by) else "left to the loading program"
+        where = "left to the program that loads this library" if met_by is None else f"defined by {show(met_by)}"
         yield f"{style.verdict('runs', style.mark('runs'))} {count(number, 'symbol')} of {show(by)}: {where}"
-
-
-def _met(steps: Sequence[Step], by: str) -> bool:
-    return all(step.answer is Answer.MET for step in steps if step.need.by == by and step.met_by is None)
 
 
 def _step(step: Step, show: Show, style: Style) -> Iterator[str]:

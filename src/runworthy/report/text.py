@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runworthy.model.finding import Finding, Report, Result
@@ -17,7 +17,7 @@ __all__ = ["Detail", "finding_lines", "report_text"]
 _MATRIX_TARGETS = 6
 _TURNED_SUBJECTS = 3
 _WIDTH = 100
-_MANY = {"runs": "run", "risky": "risky", "unknown": "unknown", "fails": "fail"}
+_MANY = {"fails": "fail", "unknown": "unknown", "risky": "risky", "runs": "run"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,9 @@ class Detail:
     trace: bool = False
 
 
-def report_text(report: Report, style: Style = PLAIN, detail: Detail = Detail()) -> str:  # noqa: B008 - it is frozen
+def report_text(report: Report, style: Style = PLAIN, detail: Detail | None = None) -> str:
     """Return the whole report."""
+    detail = detail or Detail()
     results = report.results
     if detail.level < 0:
         lines = [_cell_line(result, style) for result in results]
@@ -114,11 +115,8 @@ def _unexplained(result: Result, style: Style) -> list[str]:
     """Return steps for which there is no rule yet, so that nothing found is left untold."""
     if not result.unexplained:
         return []
-    return [f"{clean(result.subject)} on {clean(result.target)}:", *_indented(step_lines(result, result.unexplained, style))]
-
-
-def _indented(lines: Iterable[str]) -> Iterator[str]:
-    return (f"  {line}" for line in lines)
+    lines = step_lines(result, result.unexplained, style)
+    return [f"{clean(result.subject)} on {clean(result.target)}:", *(f"  {line}" for line in lines)]
 
 
 # -- the end ---------------------------------------------------------------------------------
@@ -178,7 +176,8 @@ def _against(result: Result, detail: Detail) -> Iterator[str]:
         return
     root = ", ".join(filter(None, [clean(result.libc), machine.arch.name, _knowledge(result)]))
     yield f"  judged against {root}"
-    stated, assumed = [], []
+    stated: list[str] = []
+    assumed: list[str] = []
     if machine.level:
         (stated if machine.level_stated else assumed).append(machine.cpu)
     if not machine.arch.fixed_page_size:
@@ -205,9 +204,7 @@ def _numbers(results: Sequence[Result]) -> str:
     verdicts = [result.verdict for result in results]
     subjects = count(len({result.subject for result in results}), "subject")
     targets = count(len({result.target for result in results}), "target")
-    told = ", ".join(
-        f"{verdicts.count(verdict)} {_MANY[verdict]}" for verdict in ("fails", "unknown", "risky", "runs") if verdict in verdicts
-    )
+    told = ", ".join(f"{verdicts.count(verdict)} {word}" for verdict, word in _MANY.items() if verdict in verdicts)
     found = _counts([finding for result in results for finding in result.findings])
     return f"checked {subjects} on {targets}: {told}" + (f"; {found}" if found else "")
 

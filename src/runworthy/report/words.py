@@ -15,6 +15,7 @@ _PLAIN_MARKS = {"runs": "+", "risky": "!", "unknown": "?", "fails": "x"}
 _OF_VERDICT = {"runs": "green", "risky": "yellow", "unknown": "yellow", "fails": "red"}
 _OF_SEVERITY = {"error": "red", "warning": "yellow", "note": "cyan"}
 
+
 def clean(text: str) -> str:
     """Return ``text`` with everything a terminal would obey, or cannot show, written as an escape.
 
@@ -35,7 +36,10 @@ def _escaped(letter: str) -> str:
 
 
 def encodable(text: str) -> str:
-    """Return ``text`` with bytes that are no UTF-8 as ``\\xNN``: lone surrogates make JSON that many readers refuse."""
+    """Return ``text`` with bytes that are no UTF-8 as a backslash, ``x`` and two digits.
+
+    Left as lone surrogates they would make JSON that many readers refuse.
+    """
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
