@@ -44,10 +44,15 @@ def installed() -> list[str]:
     return [str(environment.python_in(ENVIRONMENT).with_name("runworthy"))]
 
 
+def show(command: list[str], directory: Path) -> int:
+    """Run a command, both streams in the order in which they come, and return its exit code."""
+    return subprocess.run(command, cwd=directory, check=False, stderr=subprocess.STDOUT).returncode
+
+
 def check(command: list[str], *arguments: str, directory: Path) -> None:
     """Show one check and what its exit code means."""
     print("$ runworthy " + shlex.join(["check", *arguments]), flush=True)
-    code = subprocess.run([*command, "check", *arguments], cwd=directory, check=False).returncode
+    code = show([*command, "check", *arguments], directory)
     if code not in MEANING:
         raise StepFailedError(f"runworthy ended with {code}")
     print(f"(exit code {code}: {MEANING[code]})", flush=True)
@@ -55,8 +60,7 @@ def check(command: list[str], *arguments: str, directory: Path) -> None:
 
 def real_programs(command: list[str]) -> None:
     """Judge programs that every machine has where they were never built for."""
-    found = [shutil.which(name) for name in ("ls", "python3")]
-    programs = [os.path.realpath(path) for path in found if path]
+    programs = [os.path.realpath(path) for path in (shutil.which("ls"), sys.executable) if path]
     say("Two programs of this machine, four systems that they were not built for")
     targets = [word for target in ELSEWHERE for word in ("--on", target)]
     check(command, *programs, *targets, directory=Path.cwd())
@@ -71,7 +75,7 @@ def missing_library(command: list[str], work: Path) -> None:
     say("A program that has lost a library: first what this system says, then why")
     build(compiler, work)
     print("$ ./hello", flush=True)
-    subprocess.run(["./hello"], cwd=work, check=False)
+    show(["./hello"], work)
     check(command, "hello", directory=work)
     say("The same with the library given: is that all it lacks?")
     check(command, "hello", "--with", "elsewhere/libgreeting.so", directory=work)
