@@ -370,7 +370,7 @@ class ElfFile(Protocol):
         """Variables that a program copies out of its libraries: a library must define each. Raises FormatError."""
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
-        """How each undefined name is bound, by the relocations that use it. Raises FormatError."""
+        """How each name is bound, by the relocations that use it. Raises FormatError."""
 
     def build(self) -> BuildInfo:
         """What the compilers left. Raises FormatError."""

@@ -135,14 +135,14 @@ class ElfReader:
         return self._ask(work) if self.relocations().copy else ()
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
-        """Return how each undefined name is bound, by the relocations that use it. Raises FormatError, OSError."""
+        """Return how each name is bound, by the relocations that use it. Raises FormatError, OSError."""
 
         def work() -> Mapping[bytes, Binding]:
             symbols = self._symbols()
             if symbols is None or self._dynamic is None:
                 return dict.fromkeys(names, Binding.UNUSED)
             tables = self._relocation_tables(self._dynamic)
-            return tables.bindings(symbols.undefined(), names, now=self.facts.bind_now)
+            return tables.bindings(symbols.named(names), names, now=self.facts.bind_now)
 
         return self._ask(work)
 

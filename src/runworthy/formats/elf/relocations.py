@@ -30,7 +30,7 @@ from runworthy.formats.elf.layout import (
     STT_FUNC,
     Layout,
 )
-from runworthy.formats.elf.symbols import Column, Undefined
+from runworthy.formats.elf.symbols import Column, Named
 from runworthy.model.elf import Binding, Relocations
 from runworthy.model.errors import FormatError
 
@@ -136,7 +136,7 @@ class RelocationTables:
             if kind == copy
         }
 
-    def bindings(self, undefined: dict[int, Undefined], names: Collection[bytes], *, now: bool) -> dict[bytes, Binding]:
+    def bindings(self, undefined: dict[int, Named], names: Collection[bytes], *, now: bool) -> dict[bytes, Binding]:
         """Return how each of ``names`` is bound; ``now``: nothing is lazy here. Raises FormatError, OSError."""
         found = dict.fromkeys(names, Binding.UNUSED)
         wanted = {row: symbol for row, symbol in undefined.items() if symbol.name in found}
@@ -148,7 +148,7 @@ class RelocationTables:
                 found[symbol.name] = Binding.LAZY
         return found
 
-    def _used(self, wanted: dict[int, Undefined]) -> tuple[set[int], set[int]]:
+    def _used(self, wanted: dict[int, Named]) -> tuple[set[int], set[int]]:
         """Return the rows that (ordinary relocations, calls through the PLT) refer to."""
         eager: set[int] = set()
         lazy: set[int] = set()
@@ -166,7 +166,7 @@ class RelocationTables:
                     (lazy if _has_mips_stub(undefined) else eager).add(row)
         return eager, lazy
 
-    def _is_lazy(self, kind: int, symbol: Undefined) -> bool:
+    def _is_lazy(self, kind: int, symbol: Named) -> bool:
         """Whether a PLT relocation waits for the first call (each port's elf_machine_lazy_rel)."""
         if self._machine in (EM_AARCH64, EM_RISCV) and symbol.other & STO_VARIANT_CC:
             return False
@@ -205,7 +205,7 @@ class RelocationTables:
         return kinds, symbols
 
 
-def _has_mips_stub(symbol: Undefined) -> bool:
+def _has_mips_stub(symbol: Named) -> bool:
     """Whether the global offset table holds a lazy stub (sysdeps/mips/dl-machine.h, elf_machine_got_rel)."""
     return symbol.info & 15 == STT_FUNC and bool(symbol.value) and not symbol.other & STO_MIPS_PLT
 

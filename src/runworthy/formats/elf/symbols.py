@@ -8,7 +8,7 @@ a program takes (``_bfd_x86_elf_hash_symbol``), so imports are looked for in eve
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import not_
@@ -39,7 +39,7 @@ from runworthy.formats.elf.versions import VersionTables
 from runworthy.model.elf import ElfHeader, Exports, ImportGroup
 from runworthy.model.errors import FormatError
 
-__all__ = ["Column", "SymbolTable", "Undefined"]
+__all__ = ["Column", "Named", "SymbolTable"]
 
 _SYMBOL_LIMIT = 1 << 20
 _NAMES_LIMIT = READ_LIMIT
@@ -79,8 +79,8 @@ def _rows(data: bytes, layout: Layout) -> _Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Undefined:
-    """An undefined symbol by its row, for the question when it is bound."""
+class Named:
+    """A global symbol by its row, for the question when it is bound."""
 
     name: bytes
     info: int
@@ -145,14 +145,15 @@ class SymbolTable:
             versions = array("H", compress(versions, found)) if versions else None
         return Exports.of_columns(names, versions, kinds, self._versions.names)
 
-    def undefined(self) -> dict[int, Undefined]:
-        """Return the undefined symbols by their row."""
+    def named(self, names: Collection[bytes]) -> dict[int, Named]:
+        """Return the symbols of these names by their row: undefined ones, and those that the file defines itself."""
         rows = self._read(0, self._extent())
-        chosen = self._undefined(rows)
-        names = self._strings.at([rows.name[row] for row in chosen])
+        chosen = [
+            row for row, info in enumerate(rows.info) if rows.name[row] and info > _LOCAL and _VISIBLE[rows.other[row]]
+        ]
+        found = zip(chosen, self._strings.at([rows.name[row] for row in chosen]), strict=True)
         return {
-            row: Undefined(name, rows.info[row], rows.other[row], rows.value[row])
-            for row, name in zip(chosen, names, strict=True)
+            row: Named(name, rows.info[row], rows.other[row], rows.value[row]) for row, name in found if name in names
         }
 
     # -- rows -------------------------------------------------------------------------------
