@@ -51,7 +51,7 @@ class Layout(NamedTuple):
 
 
 def layout_of(kind: str, arch: Architecture) -> Layout:
-    """Return the layout that ``kind`` names: ``multiarch``, ``lib64`` or ``lib``, with ``-split`` where /lib is no link.
+    """Return the layout that ``kind`` names: ``multiarch``, ``lib64`` or ``lib``; ``-split`` where /lib is no link.
 
     ``multiarch`` is Debian's and Ubuntu's, ``lib64`` that of the RPM families (and of glibc as it installs itself),
     ``lib`` that of Arch Linux. A library is searched in both directories of a split root, so nothing but the paths
@@ -81,7 +81,7 @@ def _multiarch(arch: Architecture, *, split: bool) -> Layout:
 
 
 def _plain(lib: str, arch: Architecture, *, split: bool) -> Layout:
-    """One directory for all. glibc searches its slibdir and libdir, on most 64-bit architectures /lib64 and /usr/lib64.
+    """One directory for all. glibc searches its slibdir and libdir: on most 64-bit systems /lib64 and /usr/lib64.
 
     On riscv64 both carry the ABI's name, which the distributions make a link to the directory itself.
     """

@@ -39,14 +39,14 @@ _BLOCKS_HELD: Final = 48
 
 
 class Pack:
-    """An open catalogue file. ``index`` is the number of its first chunk to read."""
+    """An open catalogue file of ``chunks`` chunks, of which ``index`` is the number of the first to read."""
 
     def __init__(self, path: str, size: int) -> None:
         """Open the pack at ``path``, ``size`` bytes long. Raises FormatError when it is none, OSError."""
         self._content = FileContent(path, size)
         self._path = path
         head = read_exactly(self._content, 0, HEADER.size, "catalogue header")
-        magic, blocks, self._chunks, block_table, self._chunk_table, self.index = HEADER.unpack(head)
+        magic, blocks, self.chunks, block_table, self._chunk_table, self.index = HEADER.unpack(head)
         if magic != MAGIC:
             raise FormatError("is no catalogue of this version", path=path, offset=0)
         rows = read_exactly(self._content, block_table, blocks * BLOCK_ROW.size, "block table")
@@ -56,7 +56,7 @@ class Pack:
 
     def chunk(self, number: int) -> bytes:
         """Return a chunk's bytes. Raises FormatError, OSError."""
-        if not 0 <= number < self._chunks:
+        if not 0 <= number < self.chunks:
             raise FormatError(f"has no chunk {number}", path=self._path)
         row = read_exactly(self._content, self._chunk_table + number * CHUNK_ROW.size, CHUNK_ROW.size, "chunk table")
         place = CHUNK_ROW.unpack(row)[0]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from runworthy.model.arch import Architecture
 from runworthy.model.libc import Libc
@@ -15,8 +15,7 @@ __all__ = ["CatalogueTarget", "Completeness", "Summary"]
 Completeness = Literal["closed", "core"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(NamedTuple):
     """One target in the catalogue's list, its files not opened.
 
     ``as_of`` is an ISO date, or the release that the facts were read from where no date is known (``13.7``); it is
@@ -32,9 +31,9 @@ class Summary:
     order: tuple[int, ...]
     libc: Libc
     as_of: str
-    eol: str | None = None
-    eol_support: Mapping[str, str] = field(default_factory=dict)
-    package_manager: str = ""
+    eol: str | None
+    eol_support: Mapping[str, str]
+    package_manager: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
