@@ -112,12 +112,7 @@ class ElfReader:
 
     @cached_property
     def _relocations(self) -> Relocations:
-        def work() -> Relocations:
-            if self._dynamic is None:
-                return Relocations(kinds=frozenset(), count=0, irelative=False, copy=False)
-            return self._relocation_tables(self._dynamic).summary()
-
-        return self._ask(work)
+        return self._ask(lambda: self._relocation_tables().summary())
 
     def copies(self) -> tuple[ImportGroup, ...]:
         """Return the variables that a program copies out of its libraries. Raises FormatError, OSError.
@@ -128,9 +123,7 @@ class ElfReader:
 
         def work() -> tuple[ImportGroup, ...]:
             table = self._symbols()
-            if table is None or self._dynamic is None:
-                return ()
-            return table.copies(self._relocation_tables(self._dynamic).copied())
+            return table.copies(self._relocation_tables().copied()) if table else ()
 
         return self._ask(work) if self.relocations().copy else ()
 
@@ -139,10 +132,9 @@ class ElfReader:
 
         def work() -> Mapping[bytes, Binding]:
             symbols = self._symbols()
-            if symbols is None or self._dynamic is None:
+            if symbols is None:
                 return dict.fromkeys(names, Binding.UNUSED)
-            tables = self._relocation_tables(self._dynamic)
-            return tables.bindings(symbols.named(names), names, now=self.facts.bind_now)
+            return self._relocation_tables().bindings(symbols.named(names), names, now=self.facts.bind_now)
 
         return self._ask(work)
 
@@ -166,8 +158,8 @@ class ElfReader:
             return None
         return SymbolTable(self._content, self.facts.header, self._dynamic, self._versions, self._layout)
 
-    def _relocation_tables(self, dynamic: Dynamic) -> RelocationTables:
-        return RelocationTables(self._content, dynamic, self._layout, self.facts.header.machine)
+    def _relocation_tables(self) -> RelocationTables:
+        return RelocationTables(self._content, self.facts.header, self._dynamic, self._layout)
 
 
 def read_elf(content: Content, path: str = "") -> ElfReader:
@@ -198,7 +190,7 @@ def _facts(
     strings: Strings | None,
     versions: VersionTables,
 ) -> ElfFacts:
-    notes = read_notes(content, segments, layout, header.machine)
+    notes = read_notes(content, header, segments, layout)
     interpreter = _interpreter(content, segments)
     stack = next((s for s in reversed(segments) if s.type == PT_GNU_STACK), None)  # the last one counts, as in Linux
     tags = dynamic.tags if dynamic else {}

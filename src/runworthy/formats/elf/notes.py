@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from runworthy.formats.content import Content
 from runworthy.formats.elf.layout import PT_GNU_PROPERTY, PT_NOTE, Layout
-from runworthy.model.elf import DlopenNote, Segment
+from runworthy.formats.elf.sections import read_sections
+from runworthy.model.elf import DlopenNote, ElfHeader, Segment
 
 __all__ = ["Notes", "read_notes"]
 
@@ -36,7 +37,7 @@ class Notes:
     dlopen: list[DlopenNote] = field(default_factory=list)
 
 
-def read_notes(content: Content, segments: tuple[Segment, ...], layout: Layout, machine: int) -> Notes:
+def read_notes(content: Content, header: ElfHeader, segments: tuple[Segment, ...], layout: Layout) -> Notes:
     """Return what the note segments tell. A malformed note ends its segment; loaders skip it too. Raises OSError."""
     notes = Notes()
     left = _NOTES_LIMIT
@@ -49,8 +50,20 @@ def read_notes(content: Content, segments: tuple[Segment, ...], layout: Layout, 
         left -= segment.filesz
         data = content.pread(segment.offset, segment.filesz)
         for note in _walk(data, layout, 8 if segment.align == 8 else 4):
-            _take(notes, note, layout, machine)
+            _take(notes, note, layout, header.machine)
+    if notes.build_id is None and left < _NOTES_LIMIT:
+        notes.build_id = _build_id_by_section(content, header, layout)
     return notes
+
+
+def _build_id_by_section(content: Content, header: ElfHeader, layout: Layout) -> str | None:
+    """Return the build id of Go's linker, which leaves its note out of the segments."""
+    found = read_sections(content, header, layout, (b".note.gnu.build-id",))
+    for offset, size in found.values() if found else ():
+        for owner, kind, body in _walk(content.pread(offset, min(size, _NOTES_LIMIT)), layout, 4):
+            if owner == b"GNU" and kind == NT_GNU_BUILD_ID:
+                return body.hex()
+    return None
 
 
 def _walk(data: bytes, layout: Layout, align: int) -> Iterator[tuple[bytes, int, bytes]]:

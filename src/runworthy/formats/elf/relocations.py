@@ -30,8 +30,9 @@ from runworthy.formats.elf.layout import (
     STT_FUNC,
     Layout,
 )
+from runworthy.formats.elf.sections import read_relocation_sections
 from runworthy.formats.elf.symbols import Column, Named
-from runworthy.model.elf import Binding, Relocations
+from runworthy.model.elf import Binding, ElfHeader, Relocations
 from runworthy.model.errors import FormatError
 
 __all__ = ["RelocationTables"]
@@ -94,14 +95,21 @@ class _Table:
 
 
 class RelocationTables:
-    """The REL, RELA and PLT relocation tables of one file (RELR holds no symbols and one kind only)."""
+    """The REL, RELA and PLT relocation tables of one file (RELR holds no symbols and one kind only).
 
-    def __init__(self, content: Content, dynamic: Dynamic, layout: Layout, machine: int) -> None:
+    A static program has no dynamic section; section headers, if there are any, tell of its own (IRELATIVE).
+    """
+
+    def __init__(self, content: Content, header: ElfHeader, dynamic: Dynamic | None, layout: Layout) -> None:
         self._content = content
         self._layout = layout
-        self._machine = machine
-        self._got = dynamic.tags.get(DT_MIPS_GOTSYM) if machine == EM_MIPS else None
-        self._tables = tuple(_tables(dynamic))
+        self._machine = machine = header.machine
+        self._got = dynamic.tags.get(DT_MIPS_GOTSYM) if dynamic and machine == EM_MIPS else None
+        if dynamic:
+            self._tables = tuple(_tables(dynamic))
+        else:
+            places = read_relocation_sections(content, header, layout)
+            self._tables = tuple([_Table(offset=at, size=size, addend=addend) for at, size, addend in places])
         short = machine == EM_AARCH64 and layout.bits == 32
         self._kinds = _AARCH64_ILP32 if short else _KINDS.get(machine, _NO_KINDS)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from runworthy.formats.content import Content, read_exactly
-from runworthy.formats.elf.layout import SHN_XINDEX, SHT_NOBITS, Layout
+from runworthy.formats.elf.layout import SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_REL, SHT_RELA, Layout
 from runworthy.model.elf import ElfHeader
 from runworthy.model.errors import FormatError
 
-__all__ = ["has_sections", "read_sections"]
+__all__ = ["has_sections", "read_relocation_sections", "read_sections"]
 
 _SECTION_LIMIT = 1 << 18
 _NAME_LIMIT = 64
@@ -27,17 +27,10 @@ def read_sections(
 
     None when the section headers are stripped or damaged: nothing that runs depends on them.
     """
-    size = layout.shdr.size
-    if not has_sections(header, content.size) or header.shentsize != size:
-        return None
     try:
-        first = layout.shdr.unpack(read_exactly(content, header.shoff, size, "section header 0"))
-        count = header.shnum or first[5]
-        if count > _SECTION_LIMIT:
-            return None
-        rows = list(layout.shdr.iter_unpack(read_exactly(content, header.shoff, size * count, "section headers")))
-        strings = rows[first[6] if header.shstrndx == SHN_XINDEX else header.shstrndx]
-        names = read_exactly(content, strings[4], strings[5], "section names")
+        rows = _rows(content, header, layout)
+        index = rows[0][6] if header.shstrndx == SHN_XINDEX else header.shstrndx
+        names = read_exactly(content, rows[index][4], rows[index][5], "section names")
     except (FormatError, IndexError):
         return None
     found: dict[bytes, tuple[int, int]] = {}
@@ -46,3 +39,28 @@ def read_sections(
         if text in wanted and kind != SHT_NOBITS:
             found.setdefault(text, (offset, length))
     return found
+
+
+def read_relocation_sections(content: Content, header: ElfHeader, layout: Layout) -> list[tuple[int, int, bool]]:
+    """Return (offset, size, with addends) of the relocations that a static program applies itself. Raises OSError."""
+    try:
+        rows = _rows(content, header, layout)
+    except FormatError:
+        return []
+    return [
+        (offset, length, kind == SHT_RELA)
+        for _name, kind, flags, _address, offset, length, *_ in rows
+        if kind in (SHT_RELA, SHT_REL) and flags & SHF_ALLOC
+    ]
+
+
+def _rows(content: Content, header: ElfHeader, layout: Layout) -> list[tuple[int, ...]]:
+    """Return the section headers. Raises FormatError when there are none."""
+    size = layout.shdr.size
+    if not has_sections(header, content.size) or header.shentsize != size:
+        raise FormatError("no section headers", offset=header.shoff)
+    first = layout.shdr.unpack(read_exactly(content, header.shoff, size, "section header 0"))
+    count = header.shnum or first[5]
+    if count > _SECTION_LIMIT:
+        raise FormatError(f"section header 0 claims {count} sections", offset=header.shoff)
+    return list(layout.shdr.iter_unpack(read_exactly(content, header.shoff, size * count, "section headers")))

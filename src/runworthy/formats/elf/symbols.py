@@ -26,9 +26,11 @@ from runworthy.formats.elf.layout import (
     EM_MIPS,
     EM_S390,
     SHN_ABS,
+    SPARC,
     STB_GLOBAL,
     STB_GNU_UNIQUE,
     STB_WEAK,
+    STT_SPARC_REGISTER,
     STT_TLS,
     STV_HIDDEN,
     STV_INTERNAL,
@@ -147,6 +149,7 @@ class SymbolTable:
 
     def named(self, names: Collection[bytes]) -> dict[int, Named]:
         """Return the symbols of these names by their row: undefined ones, and those that the file defines itself."""
+        names = frozenset(names)
         rows = self._read(0, self._extent())
         chosen = [
             row for row, info in enumerate(rows.info) if rows.name[row] and info > _LOCAL and _VISIBLE[rows.other[row]]
@@ -161,6 +164,8 @@ class SymbolTable:
     def _undefined(self, rows: _Rows) -> list[int]:
         """Return the rows that a loader looks up elsewhere; hidden ones bind inside the file."""
         names, infos, others = rows.name, rows.info, rows.other
+        if self._header.machine in SPARC and STT_SPARC_REGISTER in rows.info.translate(_KIND):
+            infos = bytes(0 if info & 15 == STT_SPARC_REGISTER else info for info in infos)  # not looked up by anyone
         return [
             row
             for row in compress(range(len(names)), map(not_, rows.section))
