@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
-NOTHING_FOUND = 3
 _ENVIRONMENT = ("LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD")
 
 USAGE = "FILE... [--on TARGET]... [options]"
@@ -67,12 +65,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Judge, report, and return the exit code. Raises UsageError."""
+    from runworthy.cli.terminal import complain_of_missing
     from runworthy.engine import Engine, missing_subjects
     from runworthy.targets.names import MachineWish, TargetName
 
     subjects = list(dict.fromkeys(options.files))
     if (missing := missing_subjects(subjects)) == subjects:
-        return _nothing(missing)
+        return complain_of_missing(missing)
     wish = MachineWish(platform=options.platform, cpu=options.cpu, page_size=options.page_size, kernel=options.kernel)
     names = [
         TargetName(text, wish, tuple(options.assume_present))
@@ -124,15 +123,6 @@ def _environment(given: Sequence[str]) -> dict[str, str]:
     return env
 
 
-def _nothing(missing: Sequence[str]) -> int:
-    """Say that there is nothing to judge."""
-    from runworthy.report.words import clean
-
-    for name in missing:
-        print(f"error: {clean(name)}: no such file", file=sys.stderr)
-    return NOTHING_FOUND
-
-
 def _deliver(report: Report, options: Namespace) -> None:
     from runworthy.cli.terminal import deliver, style_for
 
@@ -141,8 +131,8 @@ def _deliver(report: Report, options: Namespace) -> None:
 
         deliver(report_json(report, trace=options.trace), options.output_file)
         return
-    from runworthy.report.text import Detail, report_text
+    from runworthy.report.text import report_text
 
     style = style_for(options.color, to_file=options.output_file not in (None, "-"))
-    detail = Detail(level=-1 if options.quiet else options.verbose, trace=options.trace)
-    deliver(report_text(report, style, detail), options.output_file)
+    level = -1 if options.quiet else options.verbose
+    deliver(report_text(report, style, level=level, trace=options.trace), options.output_file)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import NoReturn, Protocol, cast
+from typing import NamedTuple, NoReturn, Protocol, cast
 
 from runworthy.model.errors import UsageError
 
@@ -23,8 +22,7 @@ class CommandModule(Protocol):
     run: Callable[[argparse.Namespace], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command and where it is: the module ``cli.<module>``."""
 
     name: str

@@ -6,10 +6,17 @@ import io
 import os
 import sys
 
-from runworthy.model.errors import UsageError
-from runworthy.report.words import Style
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-__all__ = ["deliver", "emit", "style_for"]
+from runworthy.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from runworthy.report.words import Style
+
+NOTHING_FOUND = 3
+
+__all__ = ["complain_of_missing", "deliver", "emit", "style_for"]
 
 
 def style_for(wish: str, *, to_file: bool = False) -> Style:
@@ -17,6 +24,8 @@ def style_for(wish: str, *, to_file: bool = False) -> Style:
 
     NO_COLOR (https://no-color.org) and FORCE_COLOR decide where the user has not.
     """
+    from runworthy.report.words import Style
+
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
     width = None if to_file else _width()
     return Style(colour=_colour(wish, to_file=to_file), unicode=_takes(encoding, "✓✗·"), width=width)
@@ -35,6 +44,15 @@ def emit(text: str) -> None:
     except BrokenPipeError:
         # Python flushes stdout once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def complain_of_missing(names: Sequence[str]) -> int:
+    """Say on stderr that nothing lies at any of these names, and return the exit code for it."""
+    from runworthy.report.words import clean
+
+    for name in names:
+        print(f"error: {clean(name)}: no such file", file=sys.stderr)
+    return NOTHING_FOUND
 
 
 def deliver(text: str, output_file: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.machine import format_kernel
@@ -12,7 +11,7 @@ from runworthy.report.finding import finding_lines
 from runworthy.report.steps import step_lines, trace_lines
 from runworthy.report.words import PLAIN, Style, clean, count, listed, size, table, visible
 
-__all__ = ["Detail", "finding_lines", "report_text"]
+__all__ = ["finding_lines", "report_text"]
 
 _MATRIX_TARGETS = 6
 _TURNED_SUBJECTS = 3
@@ -20,27 +19,22 @@ _WIDTH = 100
 _MANY = {"fails": "fail", "unknown": "unknown", "risky": "risky", "runs": "run"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
-    """How much is shown: ``level`` is -1 for the verdicts alone, 0 usual, 1 everything; ``trace`` adds the steps."""
+def report_text(report: Report, style: Style = PLAIN, *, level: int = 0, trace: bool = False) -> str:
+    """Return the whole report.
 
-    level: int = 0
-    trace: bool = False
-
-
-def report_text(report: Report, style: Style = PLAIN, detail: Detail | None = None) -> str:
-    """Return the whole report."""
-    detail = detail or Detail()
+    ``level`` is -1 for the verdicts alone, 0 usual, 1 everything that is known; ``trace`` adds the steps.
+    """
     results = report.results
-    if detail.level < 0:
+    everything = level > 0
+    if level < 0:
         lines = [_cell_line(result, style) for result in results]
         return "".join(f"{line}\n" for line in lines)
     blocks = [_table(results, style)] if len(results) > 1 else []
-    if detail.trace:
-        blocks += [list(trace_lines(result, style, everything=detail.level > 0)) for result in results]
-    blocks += _findings(results, style, detail)
+    if trace:
+        blocks += [list(trace_lines(result, style, everything=everything)) for result in results]
+    blocks += _findings(results, style, everything=everything)
     blocks += [_unexplained(result, style) for result in results]
-    blocks.append(_conclusion(results, style, detail))
+    blocks.append(_conclusion(results, style, everything=everything))
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
 
 
@@ -91,7 +85,7 @@ def _fits(lines: Sequence[str], style: Style) -> bool:
 # -- the findings ----------------------------------------------------------------------------
 
 
-def _findings(results: Sequence[Result], style: Style, detail: Detail) -> Iterator[list[str]]:
+def _findings(results: Sequence[Result], style: Style, *, everything: bool) -> Iterator[list[str]]:
     """Yield each finding once: what differs by nothing but the target's name is told for the first of them."""
     told: dict[tuple[str, ...], tuple[Finding, list[str]]] = {}
     for result in results:
@@ -100,7 +94,7 @@ def _findings(results: Sequence[Result], style: Style, detail: Detail) -> Iterat
             if result.target not in held[1]:
                 held[1].append(result.target)
     for finding, targets in told.values():
-        yield finding_lines(finding, style, also_on=targets[1:], everything=detail.level > 0)
+        yield finding_lines(finding, style, also_on=targets[1:], everything=everything)
 
 
 def _sameness(finding: Finding, result: Result) -> tuple[str, ...]:
@@ -122,9 +116,9 @@ def _unexplained(result: Result, style: Style) -> list[str]:
 # -- the end ---------------------------------------------------------------------------------
 
 
-def _conclusion(results: Sequence[Result], style: Style, detail: Detail) -> list[str]:
+def _conclusion(results: Sequence[Result], style: Style, *, everything: bool) -> list[str]:
     """Return the verdict of a single cell, or the numbers of many, and what to run next."""
-    lines = [_sentence(results[0], style), *_against(results[0], detail)] if len(results) == 1 else [_numbers(results)]
+    lines = [_sentence(results[0], style), *_against(results[0], everything=everything)] if len(results) == 1 else [_numbers(results)]
     lines += _architectures(results)
     codes = list(dict.fromkeys(finding.code for result in results for finding in result.findings))
     if codes:
@@ -169,7 +163,7 @@ def _counts(findings: Sequence[Finding]) -> str:
     )
 
 
-def _against(result: Result, detail: Detail) -> Iterator[str]:
+def _against(result: Result, *, everything: bool) -> Iterator[str]:
     """Yield what was judged against: the root, and the machine with what is only assumed about it."""
     machine = result.hardware
     if machine is None:
@@ -190,7 +184,7 @@ def _against(result: Result, detail: Detail) -> Iterator[str]:
     yield f"  on a machine with {'; '.join(words)}"
     for assumption in result.assumptions:
         yield f"  assumed: {clean(assumption)}"
-    for note in result.notes if detail.level > 0 else ():
+    for note in result.notes if everything else ():
         yield f"  note: {clean(note)}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 __all__ = ["PLAIN", "Style", "clean", "count", "encodable", "listed", "size", "table", "visible"]
 
@@ -43,13 +42,15 @@ def encodable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """How text is drawn. ``width`` is None where lines may be as long as they like."""
 
-    colour: bool = False
-    unicode: bool = True
-    width: int | None = None
+    __slots__ = ("colour", "unicode", "width")
+
+    def __init__(self, *, colour: bool = False, unicode: bool = True, width: int | None = None) -> None:
+        self.colour = colour
+        self.unicode = unicode
+        self.width = width
 
     def paint(self, text: str, *colours: str) -> str:
         """Return ``text`` in these colours, if there are any."""

@@ -1,0 +1,90 @@
+"""`runworthy inspect`: what the bytes of ELF files say."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+
+from runworthy.model.elf import ElfFile
+from runworthy.model.errors import FormatError
+
+__all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
+
+CANNOT_TELL = 4
+
+USAGE = "FILE... [options]"
+DESCRIPTION = "Show the facts of ELF files: no target, no opinion. Nothing is executed."
+EPILOG = "exit codes: 0 every file was read, 2 usage or internal error, 3 no file found, 4 a file could not be read\n"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="ELF files")
+    add("--symbols", action="store_true", help="list the dynamic symbols too")
+    add("--format", choices=("text", "json"), default="text", help="text (the default) or json")
+    add("-o", "--output-file", metavar="FILE", help="write the report there")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="also NO_COLOR and FORCE_COLOR")
+
+
+def run(options: Namespace) -> int:
+    """Read, report, and return the exit code. Raises UsageError."""
+    from runworthy.cli.terminal import complain_of_missing, deliver
+    from runworthy.engine import missing_subjects
+
+    if (missing := missing_subjects(options.files)) == options.files:
+        return complain_of_missing(missing)
+    read = list(_read(options.files))
+    text = _json(read, options) if options.format == "json" else _text(read, options)
+    deliver(text, options.output_file)
+    return CANNOT_TELL if any(isinstance(found, FormatError) for _, found in read) else 0
+
+
+def _read(names: list[str]) -> Iterator[tuple[str, ElfFile | FormatError]]:
+    from runworthy.targets.directory import DirectoryView
+    from runworthy.targets.placement import locate
+
+    view = DirectoryView("/")
+    for name in names:
+        try:
+            source = locate(name, view)
+            elf = source.view.elf(source.real)
+            # Symbols are read late: what is wrong with them is to be known before anything is printed.
+            elf.imports(), elf.exports(), elf.relocations(), elf.build()
+        except FormatError as error:
+            yield name, FormatError(error.message, path=name, offset=error.offset)
+        except OSError as error:
+            yield name, FormatError(error.strerror or "cannot be read", path=name)
+        else:
+            yield name, elf
+
+
+def _text(read: list[tuple[str, ElfFile | FormatError]], options: Namespace) -> str:
+    from runworthy.cli.terminal import style_for
+    from runworthy.report.facts import elf_lines
+    from runworthy.report.words import clean
+
+    style = style_for(options.color, to_file=options.output_file not in (None, "-"))
+    blocks = []
+    for name, found in read:
+        if isinstance(found, FormatError):
+            blocks.append([f"{style.severity('error', 'error')}: {clean(str(found))}"])
+        else:
+            blocks.append(list(elf_lines(name, found, style, symbols=options.symbols)))
+    return "\n".join("".join(f"{line}\n" for line in block) for block in blocks)
+
+
+def _json(read: list[tuple[str, ElfFile | FormatError]], options: Namespace) -> str:
+    import json
+
+    from runworthy import __version__
+    from runworthy.report.facts import SCHEMA, elf_data
+    from runworthy.report.words import encodable
+
+    files = [
+        {"file": encodable(name), "error": {"message": encodable(found.message), "offset": found.offset}}
+        if isinstance(found, FormatError)
+        else elf_data(name, found, symbols=options.symbols)
+        for name, found in read
+    ]
+    return json.dumps({"schema": SCHEMA, "runworthy": __version__, "files": files}, indent=2) + "\n"

@@ -1,0 +1,161 @@
+"""Targets as text: the list of the catalogue, and what is known of one root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from runworthy.model.arch import Architecture, architecture
+from runworthy.model.errors import FormatError, TargetError
+from runworthy.model.libc import Libc
+from runworthy.report.facts import highest_versions
+from runworthy.report.words import Style, clean, count, table
+from runworthy.targets.catalogue import Summary, open_catalogue
+from runworthy.targets.names import MachineWish, TargetName
+from runworthy.targets.target import Target
+
+__all__ = ["list_blocks", "show_lines"]
+
+
+def list_blocks(words: Sequence[str], style: Style) -> list[list[str]]:
+    """Return the targets that have all of the words, a block for each family."""
+    families: dict[str, dict[str, list[Summary]]] = {}
+    for summary in open_catalogue().targets():
+        if all(_has(summary, word) for word in words):
+            families.setdefault(summary.family, {}).setdefault(summary.name, []).append(summary)
+    blocks = []
+    for family in sorted(families):
+        held = sorted(families[family].values(), key=lambda rows: rows[0].order)
+        rows = [_row(summaries) for summaries in held]
+        blocks.append([style.paint(family, "bold"), *(f"  {line}" for line in table(rows))])
+    return blocks
+
+
+def _has(summary: Summary, word: str) -> bool:
+    arch = architecture(word)
+    if arch is not None:
+        return summary.arch.name == arch.name
+    text = f"{summary.name} {summary.libc} {summary.completeness} {summary.package_manager}".lower()
+    return word.lower() in text
+
+
+def _row(summaries: Sequence[Summary]) -> tuple[str, ...]:
+    first = summaries[0]
+    completeness = " or ".join(sorted({summary.completeness for summary in summaries}))
+    as_of = max(summary.as_of for summary in summaries)
+    return (
+        clean(first.name),
+        str(first.libc),
+        completeness,
+        f"as of {as_of}" if as_of else "",
+        f"{_end_of_life(first.eol, first.eol_support)}",
+        " ".join(summary.arch.name for summary in summaries),
+    )
+
+
+def _end_of_life(eol: str | None, support: Mapping[str, str]) -> str:
+    if eol is None:
+        return ""
+    if eol == "rolling":
+        return "rolling"
+    last = max(support.values(), default="")
+    return f"end of life {eol}" + (f", extended to {last}" if last > eol else "")
+
+
+def show_lines(name: str, platform: str, style: Style) -> Iterator[str]:
+    """Yield what is known of one target. Raises TargetError, UsageError."""
+    wish = MachineWish(platform=platform)
+    target = TargetName(name, wish).open(_wanted(name, platform))
+    libc = _libc(target)
+    bare = target.name.removesuffix(f"/{target.arch.name}")
+    yield style.paint(f"{clean(bare)} on {target.arch.name}", "bold")
+    rows = [
+        ("libc", str(libc) if libc else "none found"),
+        ("loader", libc.loader if libc and libc.loader else ""),
+        ("known", _known(target)),
+        ("as of", target.as_of),
+        *_catalogue_rows(name, target),
+        ("searched", ":".join(_directories(target, libc))),
+    ]
+    yield from (f"  {line}" for line in table((label, clean(text)) for label, text in rows if text))
+    libraries = list(_libraries(target, libc))
+    yield f"  {count(len(libraries), 'library', 'libraries')}"
+    yield from (f"    {line}" for line in table(libraries))
+    yield from (f"  {style.paint('=', 'blue')} note: {clean(note)}" for note in target.notes)
+
+
+def _wanted(name: str, platform: str) -> Architecture | None:
+    """Return the architecture to show where the name leaves it open: this machine's, else the first there is."""
+    if platform or name == "host":
+        return None
+    import platform as system
+
+    here = architecture(system.machine())
+    try:
+        there = open_catalogue().architectures(name)
+    except TargetError:
+        return here
+    return here if here in there else there[0]
+
+
+def _known(target: Target) -> str:
+    if target.view.authority is None:
+        return "closed: every file"
+    return "core: libc, the compiler runtime and zlib"
+
+
+def _catalogue_rows(name: str, target: Target) -> Iterator[tuple[str, str]]:
+    try:
+        found = open_catalogue().find(name, target.arch)
+        there = open_catalogue().architectures(found.name)
+    except TargetError:
+        return
+    yield "end of life", _end_of_life(found.eol, found.eol_support).removeprefix("end of life ")
+    yield "packages", f"{found.package_manager}, {len(found.packages)} installed" if found.packages else ""
+    yield "also for", " ".join(arch.name for arch in there if arch is not target.arch)
+
+
+def _libc(target: Target) -> Libc | None:
+    from runworthy.targets.libc import identify_loader
+
+    if target.libcs:
+        return next(iter(target.libcs.values()))
+    for path in (target.arch.glibc_loader, target.arch.musl_loader):
+        try:
+            return identify_loader(target.view, target.view.resolve(path).path)
+        except (OSError, FormatError):
+            continue
+    return None
+
+
+def _directories(target: Target, libc: Libc | None) -> tuple[str, ...]:
+    from runworthy.targets.libc import compiled_directories, usual_directories
+
+    if target.system_directories:
+        return target.system_directories
+    if libc is None or libc.family != "glibc":
+        return ("/lib", "/usr/local/lib", "/usr/lib") if libc and libc.family == "musl" else ()
+    compiled = compiled_directories(target.view, libc.loader) if libc.loader else ()
+    return compiled or usual_directories(target.view, target.arch)
+
+
+def _libraries(target: Target, libc: Libc | None) -> Iterator[tuple[str, str, str]]:
+    """Yield the libraries of the searched directories: soname, path, the highest versions they define."""
+    seen: set[str] = set()
+    for directory in _directories(target, libc):
+        try:
+            real = target.view.real_directory(directory)
+            names = sorted(target.view.readdir(real)) if real else []
+        except OSError:
+            continue
+        for name in names:
+            if ".so" not in name:
+                continue
+            try:
+                path = target.view.resolve(f"{real}/{name}").path
+                facts = target.view.elf(path).facts
+            except (OSError, FormatError):
+                continue
+            if facts.soname and path not in seen and facts.architecture is not None:
+                seen.add(path)
+                defined = [node.name for node in facts.version_defs if not node.base]
+                yield clean(facts.soname), clean(path), clean(" ".join(highest_versions(defined)))
