@@ -7,14 +7,17 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
+from typing import Final
 
 from runworthy.formats.content import Content, FileContent
-from runworthy.targets.view import Entry, FileView, Resolved, failure
+from runworthy.targets.view import Entry, FileKind, FileView, Resolved, failure
 
 __all__ = ["DirectoryView"]
 
 _LOOKS_BEFORE_LISTING = 4
 _OPEN_FILES = 64
+_ABSENT: Final = Entry("other")
+_FOREIGN_SEPARATORS: Final = "" if os.sep == "/" else f"{os.sep}:"
 
 
 class DirectoryView(FileView):
@@ -26,9 +29,10 @@ class DirectoryView(FileView):
 
     def __init__(self, directory: str) -> None:
         super().__init__()
-        self._root = os.path.abspath(directory).rstrip("/\\")
+        self._root = os.path.realpath(directory).rstrip("/\\")
         self._looks: dict[str, int] = {}
-        self._listings: dict[str, dict[str, Entry]] = {}
+        # A name's entry once somebody has asked for it. No listing at all: each name has to be looked up.
+        self._listings: dict[str, dict[str, Entry | None] | None] = {}
         self._open: OrderedDict[str, FileContent] = OrderedDict()
 
     def host_path(self, real: str) -> str:
@@ -39,19 +43,17 @@ class DirectoryView(FileView):
         """Return the entry ``name`` of a real directory, None when there is none. Raises OSError."""
         listing = self._listings.get(directory)
         if listing is None:
-            looks = self._looks.get(directory, 0)
-            if looks < _LOOKS_BEFORE_LISTING:
-                self._looks[directory] = looks + 1
+            listing = self._listing(directory)
+            if listing is None:
                 return self._look(directory, name)
-            listing = self._list(directory)
-        found = listing.get(name)
-        if found is not None and found.kind == "link" and not found.target:
-            found = listing[name] = self._look(directory, name) or found
-        return found
+        found = listing.get(name, _ABSENT)
+        if found is None:
+            found = listing[name] = self._look(directory, name)
+        return None if found is _ABSENT else found
 
     def names(self, directory: str) -> Iterable[str]:
         """Return the names in a real directory. Raises OSError."""
-        return self._list(directory)
+        return self._listings.get(directory) or os.listdir(self.host_path(directory))
 
     def content(self, real: str) -> Content:
         """Return the bytes of the regular file at a real path. Raises OSError."""
@@ -78,37 +80,38 @@ class DirectoryView(FileView):
         return (status.st_dev, status.st_ino)
 
     def _look(self, directory: str, name: str) -> Entry | None:
-        path = os.path.join(self.host_path(directory), name)
+        if any(mark in name for mark in _FOREIGN_SEPARATORS):
+            return None
+        path = f"{self.host_path(directory)}/{name}"
         try:
             status = os.lstat(path)
+            target = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:  # an embedded NUL names no file
+        except ValueError:  # no file has such a name: an embedded NUL, a character that cannot be encoded
             return None
-        target = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
         return Entry(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_size, target)
 
-    def _list(self, directory: str) -> dict[str, Entry]:
-        listing = self._listings.get(directory)
-        if listing is None:
-            with os.scandir(self.host_path(directory)) as entries:
-                listing = {entry.name: _LISTED[_kind_of(entry)] for entry in entries}
-            self._listings[directory] = listing
+    def _listing(self, directory: str) -> dict[str, Entry | None] | None:
+        """List the directory if it has been asked for some names already and lets itself be listed and searched."""
+        if directory in self._listings:
+            return None
+        looks = self._looks.get(directory, 0)
+        self._looks[directory] = looks + 1
+        if looks < _LOOKS_BEFORE_LISTING:
+            return None
+        path = self.host_path(directory)
+        listing: dict[str, Entry | None] | None = None
+        if os.access(path, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            try:
+                listing = dict.fromkeys(os.listdir(path))
+            except OSError:
+                listing = None
+        self._listings[directory] = listing
         return listing
 
 
-_LISTED = {kind: Entry(kind) for kind in ("file", "dir", "link", "other")}
-
-
-def _kind_of(entry: os.DirEntry[str]) -> str:
-    if entry.is_symlink():
-        return "link"
-    if entry.is_dir(follow_symlinks=False):
-        return "dir"
-    return "file" if entry.is_file(follow_symlinks=False) else "other"
-
-
-def _kind(mode: int) -> str:
+def _kind(mode: int) -> FileKind:
     if stat.S_ISREG(mode):
         return "file"
     if stat.S_ISDIR(mode):

@@ -1,14 +1,13 @@
 """Edits over any root, in memory: what a root would be if a file were added, moved, linked or removed.
 
-Subjects are placed and remedies are judged on overlays. Nothing is written anywhere.
+Subjects are placed, packages are laid out and remedies are judged on overlays. Nothing is written anywhere.
 """
 
 from __future__ import annotations
 
 import errno
-import posixpath
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from runworthy.formats.content import BytesContent, Content
 from runworthy.model.elf import ElfFile
@@ -16,18 +15,30 @@ from runworthy.targets.view import Entry, FileView, Resolved, failure
 
 __all__ = ["Overlay"]
 
+Layer = tuple[FileView, str]
+"""A view and the real path of one of its directories."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Node:
     """An added entry: its bytes, recorded facts, or the file of another view that it stands for."""
 
     entry: Entry
     content: Content | None = None
     elf: ElfFile | None = None
-    source: tuple[FileView, str] | None = None
+    source: Layer | None = None
 
 
-_DIRECTORY = _Node(Entry("dir", 0o755))
+@dataclass(slots=True, eq=False)
+class _Directory:
+    """A directory of the overlay: edits above the layers that have it too, the uppermost layer first.
+
+    The edit None takes a name away. A directory without edits is not held by the one above it: the layers tell.
+    """
+
+    entry: Entry
+    layers: tuple[Layer, ...] = ()
+    edits: dict[str, _Node | _Directory | None] = field(default_factory=dict)
 
 
 class Overlay(FileView):
@@ -37,165 +48,243 @@ class Overlay(FileView):
         super().__init__()
         self.base = base
         self.authority = base.authority
-        self._nodes: dict[str, dict[str, _Node | None]] = {}
-        self._mounts: list[tuple[str, FileView, str]] = []
+        self.relisted = base.relisted
+        self._top = _Directory(Entry("dir", 0o755), ((base, "/"),))
+        self._known: dict[str, _Directory] = {"/": self._top}
 
-    # -- edits ------------------------------------------------------------------------------
+    # -- edits: parents are made, links on the way are followed, the last component is replaced ------------------
 
     def add_file(self, path: str, data: bytes | Content, *, mode: int = 0o755) -> None:
-        """Put a regular file at ``path`` (parents are made). Raises OSError when a parent is no directory."""
+        """Put a regular file at ``path``. Raises OSError when a parent is no directory, or ``path`` is one."""
         content = BytesContent(data) if isinstance(data, bytes) else data
-        self._put(path, _Node(Entry("file", mode, content.size), content=content))
+        self._add(path, _Node(Entry("file", mode, content.size), content=content))
 
     def add_elf(self, path: str, elf: ElfFile, *, mode: int = 0o755) -> None:
         """Put a file of which only the facts are known at ``path``. Raises OSError."""
-        self._put(path, _Node(Entry("file", mode, elf.facts.size), elf=elf))
+        self._add(path, _Node(Entry("file", mode, elf.facts.size), elf=elf))
 
     def add_from(self, path: str, view: FileView, source: str) -> None:
         """Put the file ``source`` (a real path) of another view at ``path``. Raises OSError."""
-        entry = view.lstat(source).entry
-        self._put(path, _Node(entry, source=(view, source)))
+        self._add(path, _Node(view.lstat(source).entry, source=(view, source)))
 
     def add_link(self, path: str, target: str) -> None:
         """Put a symbolic link with the text ``target`` at ``path``. Raises OSError."""
-        self._put(path, _Node(Entry("link", 0o777, len(target), target)))
+        self._add(path, _Node(Entry("link", 0o777, len(target), target)))
+
+    def add_hard_link(self, path: str, other: str) -> None:
+        """Give the file ``other`` the second name ``path``. Raises OSError."""
+        found = self.lstat(other)
+        if found.entry.kind == "dir":
+            raise failure(errno.EPERM, other)
+        held = self._locate(found.path)
+        self._add(path, _Node(found.entry, source=held) if isinstance(held, tuple) else held)
+
+    def add_special(self, path: str, *, mode: int = 0o600) -> None:
+        """Put a device, FIFO or socket at ``path``. Raises OSError."""
+        self._add(path, _Node(Entry("other", mode)))
 
     def add_directory(self, path: str) -> None:
         """Make a directory and its parents. Raises OSError."""
-        self._make_directories(posixpath.normpath(path))
+        self._make_directories(path)
 
     def remove(self, path: str) -> None:
         """Take ``path`` away; links are not followed. Raises OSError when it is not there."""
         found = self.lstat(path)
-        parent, name = posixpath.split(found.path)
-        self._nodes.setdefault(parent, {})[name] = None
-        self._changed()
+        if found.path == "/":
+            raise failure(errno.EBUSY, path)
+        self._edit(found.path, None)
 
     def mount(self, path: str, view: FileView, source: str = "/") -> None:
-        """Show the directory ``source`` (a real path) of another view at ``path``, over what the base has there.
+        """Show the directory ``source`` (a real path) of another view at ``path``, over what is there.
 
-        Links of the mounted tree are resolved in this root, as they would be had the tree been copied.
+        It is as if the tree had been copied: directories merge, links of the tree are resolved in this root. What is
+        uppermost at ``path`` already is not mounted again.
         """
-        self.add_directory(path)
-        real = self._directory(posixpath.normpath(path), [40])
-        self._mounts.append((real, view, source.rstrip("/")))
-        self._changed()
+        real = self._make_directories(path)
+        if self._directory_at(real).layers[:1] != ((view, source),):
+            self._lay(real, (view, source))
+            self._known = {"/": self._top}
+            self._elf = {}
+            self._forget_walks()
 
-    # -- the root ---------------------------------------------------------------------------
+    # -- the root -----------------------------------------------------------------------------------------------
 
     def entry(self, directory: str, name: str) -> Entry | None:
         """Return the entry ``name`` of a real directory, None when there is none. Raises OSError."""
-        nodes = self._nodes.get(directory)
-        if nodes is not None and name in nodes:
-            node = nodes[name]
-            return node.entry if node else None
-        for view, path in self._layers(directory):
-            found = _entry(view, path, name)
+        held = self._known.get(directory) or self._directory_at(directory)
+        if name in held.edits:
+            edit = held.edits[name]
+            return edit.entry if edit else None
+        for view, path in held.layers:
+            found = view.entry(path, name)
             if found is not None:
                 return found
         return None
 
     def names(self, directory: str) -> Iterable[str]:
         """Return the names in a real directory. Raises OSError."""
+        held = self._directory_at(directory)
         found: set[str] = set()
-        known = directory in self._nodes
-        for view, path in self._layers(directory):
-            try:
-                found.update(view.names(path))
-                known = True
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                    raise
-        if not known:
-            raise failure(errno.ENOENT, directory)
-        for name, node in self._nodes.get(directory, {}).items():
-            (found.add if node else found.discard)(name)
+        for view, path in held.layers:
+            found.update(view.names(path))
+        for name, edit in held.edits.items():
+            (found.add if edit else found.discard)(name)
         return found
 
     def content(self, real: str) -> Content:
         """Return the bytes of the regular file at a real path. Raises OSError."""
-        node = self._node(real)
-        if node is not None and node.content is not None:
-            return node.content
-        if node is not None and node.elf is not None:
-            raise failure(errno.ENODATA, real)
-        view, path = self._origin(real)
-        return view.content(path)
+        held = self._locate(real)
+        if isinstance(held, tuple):
+            return held[0].content(held[1])
+        if held.content is None:
+            raise failure(errno.ENODATA if held.elf else errno.EACCES, real)
+        return held.content
 
     def load_elf(self, real: str) -> ElfFile:
         """Return the ELF file at a real path; the view that holds it reads it once. Raises FormatError, OSError."""
-        node = self._node(real)
-        if node is not None and node.elf is not None:
-            return node.elf
-        if node is not None and node.content is not None:
-            return super().load_elf(real)
-        view, path = self._origin(real)
-        return view.elf(path)
+        held = self._locate(real)
+        if isinstance(held, tuple):
+            return held[0].elf(held[1])
+        return held.elf or super().load_elf(real)
 
     def identity(self, found: Resolved) -> Hashable:
         """Return what makes two names one file in the view that holds it."""
-        node = self._node(found.path)
-        if node is not None and node.source is None:
-            return found.path
-        view, path = self._origin(found.path)
-        return (id(view), view.identity(Resolved(path, found.entry)))
+        held = self._locate(found.path)
+        if isinstance(held, tuple):
+            return (id(held[0]), held[0].identity(Resolved(held[1], found.entry)))
+        return held
 
-    # -- inside -----------------------------------------------------------------------------
+    # -- inside -------------------------------------------------------------------------------------------------
 
-    def _layers(self, directory: str) -> Iterable[tuple[FileView, str]]:
-        """Yield (view, path) of each layer that may hold ``directory``, the uppermost first."""
-        for at, view, source in reversed(self._mounts):
-            if directory == at:
-                yield view, source or "/"
-            elif directory.startswith(f"{at}/"):
-                yield view, source + directory[len(at) :]
-        yield self.base, directory
+    def _directory_at(self, real: str) -> _Directory:
+        """Return the directory at a real path. Raises OSError."""
+        held = self._known.get(real)
+        if held is not None:
+            return held
+        held, prefix = self._top, ""
+        for name in real[1:].split("/"):
+            prefix = f"{prefix}/{name}"
+            known = self._known.get(prefix)
+            if known is None:
+                known = self._known[prefix] = _below(held, name, real)
+            held = known
+        return held
 
-    def _node(self, real: str) -> _Node | None:
-        parent, name = posixpath.split(real)
-        return self._nodes.get(parent, {}).get(name)
+    def _editable(self, real: str) -> _Directory:
+        """Return the directory at a real path, held by those above it. Raises OSError."""
+        held, prefix = self._top, ""
+        for name in real[1:].split("/") if real != "/" else ():
+            prefix = f"{prefix}/{name}"
+            below = self._directory_at(prefix)
+            held.edits[name] = below
+            held = below
+        return held
 
-    def _origin(self, real: str) -> tuple[FileView, str]:
-        node = self._node(real)
-        if node is not None and node.source is not None:
-            return node.source
-        parent, name = posixpath.split(real)
-        for view, path in self._layers(parent):
-            if _entry(view, path, name) is not None:
-                return view, posixpath.join(path, name)
+    def _locate(self, real: str) -> _Node | Layer:
+        """Return the added file at a real path, or the view that holds it and its path there. Raises OSError."""
+        directory, _, name = real.rpartition("/")
+        held = self._directory_at(directory or "/")
+        if name in held.edits:
+            edit = held.edits[name]
+            if isinstance(edit, _Directory):
+                raise failure(errno.EISDIR, real)
+            if edit is not None:
+                return edit.source or edit
+        else:
+            for view, path in held.layers:
+                if view.entry(path, name) is not None:
+                    return view, _join(path, name)
         raise failure(errno.ENOENT, real)
 
-    def _put(self, path: str, node: _Node) -> None:
-        parent, name = posixpath.split(posixpath.normpath(path))
-        directory = self._make_directories(parent)
-        self._nodes.setdefault(directory, {})[name] = node
-        self._changed()
+    def _add(self, path: str, node: _Node) -> None:
+        parent, _, name = path.rstrip("/").rpartition("/")
+        if not path.startswith("/") or name in ("", ".", ".."):
+            raise failure(errno.EISDIR if path.startswith("/") else errno.ENOENT, path)
+        real = _join(self._make_directories(parent), name)
+        self._edit(real, node)
+
+    def _edit(self, real: str, edit: _Node | _Directory | None) -> None:
+        """Make the edit, and forget what was walked or read and is another thing now."""
+        directory, _, name = real.rpartition("/")
+        before = self.entry(directory or "/", name)
+        if before and before.kind == "dir" and isinstance(edit, _Node):
+            raise failure(errno.EISDIR, real)
+        self._editable(directory or "/").edits[name] = edit
+        self._elf.pop(real, None)
+        if before and before.kind == "dir":
+            self._known = {"/": self._top}
+            self._elf = {}
+        self._forget_walks(failed_only=before is None or before.kind in ("file", "other"))
 
     def _make_directories(self, path: str) -> str:
         """Make ``path`` and its parents where they are missing; return its real path. Raises OSError."""
-        try:
-            return self._directory(path, [40])
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-        parent, name = posixpath.split(path)
-        directory = self._make_directories(parent)
-        self._nodes.setdefault(directory, {})[name] = _DIRECTORY
-        self._nodes.setdefault(posixpath.join(directory, name), {})
-        self._changed()
-        return posixpath.join(directory, name)
+        prefix, pending = path.rstrip("/"), list[str]()
+        if prefix and not prefix.startswith("/"):
+            raise failure(errno.ENOENT, path)
+        where, _ = self._walk(prefix, 0)
+        while where == errno.ENOENT:
+            prefix, _, name = prefix.rpartition("/")
+            pending.append(name)
+            where, _ = self._walk(prefix, 0)
+        if isinstance(where, int):
+            raise failure(where, path)
+        while pending:
+            where = self._make_directory(where, pending.pop(), path)
+        return where
 
-    def _changed(self) -> None:
-        """Forget what was walked or read before the edit."""
-        self._directories = {"/": "/"}
-        self._elf = {}
+    def _make_directory(self, directory: str, name: str, path: str) -> str:
+        """Make one directory, through a link that leads to nothing where that is what is there."""
+        real = _join(directory, name)
+        entry = None if name in ("", ".", "..") else self.entry(directory, name)
+        if entry is None and name not in ("", ".", ".."):
+            self._edit(real, _Directory(Entry("dir", 0o755)))
+            return real
+        found, _ = self._walk(real, 0)
+        if found == errno.ENOENT and entry and entry.kind == "link":
+            target = entry.target
+            return self._make_directories(target if target.startswith("/") else _join(directory, target))
+        if isinstance(found, int):
+            raise failure(found, path)
+        return found
+
+    def _lay(self, real: str, layer: Layer) -> None:
+        """Put a layer over the directory ``real``: what it has counts, not the edits that were there before."""
+        held = self._editable(real)
+        held.layers = (layer, *held.layers)
+        for name, edit in list(held.edits.items()):
+            entry = layer[0].entry(layer[1], name)
+            if entry is None:
+                continue
+            below = (layer[0], _join(layer[1], name))
+            if entry.kind != "dir":
+                del held.edits[name]
+            elif isinstance(edit, _Directory):
+                self._lay(_join(real, name), below)
+            else:
+                held.edits[name] = _Directory(entry, (below,))
 
 
-def _entry(view: FileView, directory: str, name: str) -> Entry | None:
-    """Return an entry of a layer that may not have the directory at all."""
-    try:
-        if view.real_directory(directory) != directory:
-            return None
-        return view.entry(directory, name)
-    except NotADirectoryError:
-        return None
+def _below(above: _Directory, name: str, path: str) -> _Directory:
+    """Return the directory ``name``: the one that was made, else what the layers have down to the first that hides."""
+    if name in above.edits:
+        edit = above.edits[name]
+        if isinstance(edit, _Directory):
+            return edit
+        raise failure(errno.ENOTDIR if edit else errno.ENOENT, path)
+    seen = list(_layers_below(above.layers, name))
+    if not seen:
+        raise failure(errno.ENOENT, path)
+    return _Directory(seen[0][0], tuple(layer for _, layer in seen))
+
+
+def _layers_below(layers: tuple[Layer, ...], name: str) -> Iterator[tuple[Entry, Layer]]:
+    for view, path in layers:
+        entry = view.entry(path, name)
+        if entry is not None:
+            if entry.kind != "dir":
+                return
+            yield entry, (view, _join(path, name))
+
+
+def _join(directory: str, name: str) -> str:
+    return f"/{name}" if directory == "/" else f"{directory}/{name}"
