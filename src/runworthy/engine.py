@@ -120,6 +120,12 @@ class Engine:
             for addition in self._wishes.additions:
                 addition(target, overlay)
             target = replace(target, view=overlay)
+            program = self._wishes.launch.loaded_by
+            if program is not None and not overlay.exists(program):
+                raise UsageError(
+                    f"{target.name} is not known to have {program}, which --loaded-by names",
+                    hint="name a program by its path in the target, or bring it there with --with",
+                )
             held = _Root(target, overlay, Machinery(target, self._wishes.launch, _runtime_names(target.arch)))
             self._roots[key] = held
         return held

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 

@@ -118,7 +118,11 @@ def _unexplained(result: Result, style: Style) -> list[str]:
 
 def _conclusion(results: Sequence[Result], style: Style, *, everything: bool) -> list[str]:
     """Return the verdict of a single cell, or the numbers of many, and what to run next."""
-    lines = [_sentence(results[0], style), *_against(results[0], everything=everything)] if len(results) == 1 else [_numbers(results)]
+    lines = (
+        [_sentence(results[0], style), *_against(results[0], everything=everything)]
+        if len(results) == 1
+        else [_numbers(results)]
+    )
     lines += _architectures(results)
     codes = list(dict.fromkeys(finding.code for result in results for finding in result.findings))
     if codes:
