@@ -13,14 +13,14 @@ from runworthy.model.machine import Machine, baseline
 from runworthy.model.trace import Answer as Met
 from runworthy.model.trace import Step, Trace
 from runworthy.simulate.launch import Launch
-from runworthy.simulate.process import Machinery, simulate_under
+from runworthy.simulate.process import Machinery, simulate, simulate_under
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
 from tests.judges.answer import Answer
 from tests.judges.roots import Root
 
-__all__ = ["Model", "Said", "judged"]
+__all__ = ["UNSEEN", "Model", "Said", "judged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,23 +67,32 @@ class Model:
 
     def trace(self, path: str) -> Trace:
         """Return the trace of the file at ``path``."""
-        real = self.view.resolve(path).path
-        return simulate_under(self.machinery, real, self.view.elf(real), self.root.loader)
+        return simulate_under(self.machinery, path, self.root.loader)
 
     def say(self, path: str) -> Said:
-        """Return the model's answer."""
-        steps = list(self.trace(path).needs)
-        unmet = [step for step in steps if step.answer is not Met.MET]
-        versions = self.root.libc == "glibc"  # musl tells no version of a symbol
+        """Return the model's answer about a file that the loader is started with."""
+        return self._said(self.trace(path))
+
+    def started(self, path: str) -> Said:
+        """Return the model's answer about a program that the kernel starts."""
+        real = self.view.resolve(path).path
+        return self._said(simulate(self.machinery, real, self.view.elf(real)))
+
+    def _said(self, trace: Trace) -> Said:
+        steps = list(trace.needs)
+        unmet = [step for step in steps if step.answer not in (Met.MET, Met.IGNORED)]
+        glibc = self.root.libc == "glibc"  # musl gives up on one library only, and tells no version of a symbol
         return Said(
-            missing=frozenset(step.need.name for step in unmet if step.need.kind == "library" and not step.detail),
+            missing=frozenset(
+                step.need.name for step in unmet if step.need.kind == "library" and not (glibc and step.detail)
+            ),
             versions=frozenset(
-                (step.detail, step.need.version or "", step.need.by)
+                (step.searched[0].path, step.need.version or "", step.need.by)
                 for step in unmet
-                if step.need.kind == "symbol-version" and step.because is None and not step.need.weak
+                if step.need.kind == "symbol-version" and step.searched and not (step.need.weak or step.detail)
             ),
             undefined=frozenset(
-                (step.need.by, step.need.name, _version(step) if versions else None)
+                (step.need.by, step.need.name, _version(step) if glibc else None)
                 for step in unmet
                 if step.need.kind == "symbol"
             ),
@@ -92,13 +101,19 @@ class Model:
                 for step in unmet
                 if step.need.kind == "relocation" and not step.need.name.startswith("DT_")
             ),
-            chosen={
-                step.need.name: step.met_by or ""
-                for step in steps
-                if step.need.kind == "library" and step.answer is Met.MET
-            },
-            fatal=_fatal(unmet),
+            chosen=self._chosen(steps),
+            fatal=_fatal(unmet) if glibc else None,
         )
+
+    def _chosen(self, steps: list[Step]) -> dict[str, str]:
+        """Return each library under the name by which it was first asked for, the loader left out."""
+        seen = {self.real(self.root.loader)}
+        chosen: dict[str, str] = {}
+        for step in steps:
+            if step.need.kind == "library" and step.answer is Met.MET and step.met_by and step.met_by not in seen:
+                seen.add(step.met_by)
+                chosen[step.need.name] = step.met_by
+        return chosen
 
     def real(self, path: str) -> str:
         """Return ``path`` with links followed; a path that cannot be followed stays as it is."""
@@ -110,7 +125,8 @@ class Model:
 
 def _fatal(steps: list[Step]) -> str | None:
     """Return the message with which the loader gives up: what it would have said after that is not known."""
-    return next((step.detail for step in steps if step.need.kind == "library" and step.detail), None)
+    kinds = ("library", "symbol-version")
+    return next((step.detail for step in steps if step.need.kind in kinds and step.detail), None)
 
 
 def _version(step: Step) -> str | None:

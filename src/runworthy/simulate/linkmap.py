@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from runworthy.model.elf import ElfFacts, ElfFile
-from runworthy.model.trace import Event, Probe, Step
+from runworthy.model.trace import Event, Step
+from runworthy.simulate.launch import Launch
 
-__all__ = ["LinkMap", "Loaded", "Miss", "Request"]
+__all__ = ["LinkMap", "Loaded", "Request", "start_origin"]
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +35,13 @@ class Loaded:
             at = at.loader
 
 
+def start_origin(path: str, called: str | None, launch: Launch) -> str:
+    """Return $ORIGIN of a program at the real path ``path``, empty when it cannot be told for want of /proc."""
+    if called is not None:
+        return posixpath.dirname(posixpath.join(launch.cwd, called))
+    return posixpath.dirname(path) if launch.proc else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """``by`` asked for ``name`` and got ``found`` by the rule ``origin``."""
@@ -43,17 +52,6 @@ class Request:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """A search that ended without a usable file. ``fatal`` is the loader's message when it gives up at once."""
-
-    name: str
-    by: Loaded
-    probes: tuple[Probe, ...]
-    fatal: str = ""
-    unreadable: bool = False
-
-
 @dataclass(slots=True)
 class LinkMap:
     """Objects in load order; ``steps`` are the library needs that are not met, and events."""
@@ -61,7 +59,6 @@ class LinkMap:
     objects: list[Loaded] = field(default_factory=list)
     by_name: dict[str, Loaded] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
-    misses: list[Miss] = field(default_factory=list)
     missing: dict[str, Step] = field(default_factory=dict)
     steps: list[Step | Event] = field(default_factory=list)
 
@@ -69,7 +66,3 @@ class LinkMap:
     def main(self) -> Loaded:
         """The program, or the library that stands in its place."""
         return self.objects[0]
-
-    def scope(self) -> list[Loaded]:
-        """Objects in symbol lookup order."""
-        return self.objects

@@ -36,7 +36,7 @@ def machine_steps(
         yield from _go_isa(subject, path, target.machine)
     yield from _arm(subject.facts, path, target.machine)
     yield from _pages(subject.facts, path, target.machine)
-    yield from _kernel(subject.facts, path, objects, target.machine, libc)
+    yield from _kernel(subject.facts, path, objects, target, libc)
     yield from _stack(subject, path, objects, target, libc)
 
 
@@ -116,18 +116,30 @@ def _kib(size: int) -> str:
 
 
 def _kernel(
-    facts: ElfFacts, path: str, objects: Sequence[Loaded], machine: Machine, libc: Libc | None
+    facts: ElfFacts, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None
 ) -> Iterator[Step]:
     """Compare minimum kernels. A static program's C library checks its own; a dynamic one's is checked by glibc to 2.35."""
-    kernel = machine.kernel
+    kernel = target.machine.kernel
     if facts.abi_kernel and facts.is_static and facts.abi_kernel > (kernel or OLDEST_KERNEL):
         yield _kernel_step(path, facts.abi_kernel, kernel, fatal=True)
     if libc is None or libc.family != "glibc" or (libc.version or (9,)) >= (2, 36) or kernel is None:
         return
-    for loaded in objects:
-        wanted = loaded.facts.abi_kernel
-        if wanted and (loaded.facts.soname or "").startswith("libc.so.") and wanted > kernel:
-            yield _kernel_step(loaded.path, wanted, kernel, fatal=True)
+    for where, wanted in _libc_kernels(objects, target, libc):
+        if wanted > kernel:
+            yield _kernel_step(where, wanted, kernel, fatal=True)
+            return
+
+
+def _libc_kernels(
+    objects: Sequence[Loaded], target: Target, libc: Libc
+) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Yield the minimum kernels of the loader and of libc.so.6, which were configured together (DL_SYSDEP_OSCHECK)."""
+    found = [(loaded.path, loaded.facts) for loaded in objects if (loaded.facts.soname or "").startswith("libc.so.")]
+    if libc.loader:
+        found.append((libc.loader, target.view.elf(target.view.resolve(libc.loader).path).facts))
+    for path, facts in found:
+        if facts.abi_kernel:
+            yield path, facts.abi_kernel
 
 
 def _kernel_step(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -24,12 +25,14 @@ from runworthy.simulate.linkmap import LinkMap
 from runworthy.simulate.machine import machine_steps
 from runworthy.simulate.musl import load as musl_load
 from runworthy.simulate.musl.bind import bind as musl_bind
+from runworthy.simulate.optional import optional_steps
 from runworthy.simulate.runtime import runtime_steps
 from runworthy.targets.libc import identify_loader
 from runworthy.targets.target import Target
 
 __all__ = ["Machinery", "simulate", "simulate_under"]
 
+_NEWEST_MUSL = (1, 2, 5)
 _OTHER_LOADERS = (
     "/lib/ld-uClibc.so.0",
     "/lib/ld-uClibc.so.1",
@@ -82,9 +85,11 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
     return Trace(stretches=(stretch.finish(),), until=launch.until)
 
 
-def simulate_under(machinery: Machinery, path: str, elf: ElfFile, loader: str) -> Trace:
-    """Return what the loader at ``loader`` says when it is started by hand with the file: ``ld.so FILE``."""
-    stretch = _Stretch(machinery, path, elf, [])
+def simulate_under(machinery: Machinery, called: str, loader: str) -> Trace:
+    """Return what the loader at ``loader`` says when it is started by hand with a file: ``ld.so FILE``. Raises OSError."""
+    view = machinery.target.view
+    path = view.resolve(posixpath.join(machinery.launch.cwd, called)).path
+    stretch = _Stretch(machinery, path, view.elf(path), [], called)
     stretch.run(loader)
     return Trace(stretches=(stretch.finish(),), until=machinery.launch.until)
 
@@ -92,12 +97,21 @@ def simulate_under(machinery: Machinery, path: str, elf: ElfFile, loader: str) -
 class _Stretch:
     """Collects the steps of one image in stage order, and stops where the model or the request ends."""
 
-    def __init__(self, machinery: Machinery, path: str, elf: ElfFile, steps: list[Step | Event]) -> None:
+    def __init__(
+        self,
+        machinery: Machinery,
+        path: str,
+        elf: ElfFile,
+        steps: list[Step | Event],
+        called: str | None = None,
+    ) -> None:
+        self._called = called
         self._machinery = machinery
         self._path = path
         self._elf = elf
         self._steps = steps
         self._map: LinkMap | None = None
+        self._finds: Callable[[str], bool] | None = None
         self._libc: Libc | None = None
         self._loader = ""
 
@@ -120,6 +134,8 @@ class _Stretch:
             objects = self._map.objects if self._map else ()
             self._steps += machine_steps(subject, path, objects, self._machinery.target, self._libc)
         if self._reaches("environment"):
+            if self._finds is not None:
+                self._steps += optional_steps(subject.facts, path, self._finds, self._machinery.target)
             self._steps += runtime_steps(subject, path, self._map, self._machinery.target, self._libc)
 
     def _loads(self, loader: str, opens: tuple[str, ElfFile] | None) -> bool:
@@ -143,9 +159,10 @@ class _Stretch:
     def _glibc(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
         search = self._machinery.search(loader, libc, arch)
         walker = glibc_load.Loader(search, loader)
-        self._map = walker.start(self._path, self._elf)
+        self._map = walker.start(self._path, self._elf, self._called)
         if opens:
             walker.open(self._map, *opens, self._map.main)
+        self._finds = walker.finds
         paths = {loaded.path for loaded in self._map.objects}
         self._steps += [event for event in search.events if not event.by or event.by in paths]
         self._after_load()
@@ -156,16 +173,19 @@ class _Stretch:
             self._steps += glibc_bind(self._context(opens), search.version, trace=trace)
 
     def _musl(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
-        walker = musl_load.Loader(self._machinery.target, arch, self._machinery.launch, loader)
-        self._map = walker.start(self._path, self._elf)
+        name = self._elf.facts.interpreter or loader
+        musl = libc.version or _NEWEST_MUSL
+        walker = musl_load.Loader(self._machinery.target, arch, self._machinery.launch, loader, name, musl)
+        self._map = walker.start(self._path, self._elf, self._called)
         if opens:
             walker.open(self._map, *opens, self._map.main)
+        self._finds = walker.finds
         self._after_load()
         if self._reaches("version"):
             self._steps += self._ignored_versions()
         if self._reaches("bind"):
             trace = self._machinery.launch.trace
-            self._steps += musl_bind(self._context(opens), arch, libc.version or (1, 2, 5), trace=trace)
+            self._steps += musl_bind(self._context(opens), arch, musl, trace=trace)
 
     def _after_load(self) -> None:
         """Add the load steps: what is missing always, what was found when a trace is asked for."""

@@ -93,7 +93,18 @@ def _glibc_version(view: FileView, real: str) -> tuple[int, ...] | None:
             return (int(banner[1]), int(banner[2]))
         return _newest_node(view.elf(libc))
     except (OSError, FormatError):
-        return _newest_node(view.elf(real))
+        return _by_loader_alone(view, real)
+
+
+def _by_loader_alone(view: FileView, real: str) -> tuple[int, ...] | None:
+    """Return a release from a loader without a banner: before 2.34 it had neither that nor a version node of its own.
+
+    What differs among those is whether glibc-hwcaps is known (2.33).
+    """
+    newest = _newest_node(view.elf(real))
+    if newest is not None and newest < (2, 34):
+        return (2, 33) if b"glibc-hwcaps" in _scan(view, real) else (2, 31)
+    return newest
 
 
 def _newest_node(elf: ElfFile) -> tuple[int, ...] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
+from runworthy.formats.elf import read_header
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import DF_1_NOOPEN, ET_DYN, ET_EXEC, ElfFacts, ElfFile, ElfHeader
 from runworthy.model.errors import FormatError
@@ -57,7 +58,7 @@ Outcome = Accepted | Skipped | Refused | Unjudged
 def accept(view: FileView, found: Resolved, machine: Machine, arch: Architecture, glibc: tuple[int, ...]) -> Outcome:
     """Return what the loader does with a regular file, directory or other thing that open(2) succeeded on."""
     if found.entry.kind == "dir":
-        return Refused("cannot read file data: Is a directory")
+        return Refused("cannot read file data: Error 21 (is a directory)")
     if found.entry.kind != "file":
         return Unjudged(FormatError("is neither a regular file nor a directory", path=found.path))
     try:
@@ -76,7 +77,8 @@ def accept(view: FileView, found: Resolved, machine: Machine, arch: Architecture
 def _by_header(view: FileView, found: Resolved, arch: Architecture) -> Outcome | None:
     """Judge a file that our reader refuses by the bytes that open_verify looks at."""
     try:
-        head = view.content(found.path).pread(0, 64)
+        content = view.content(found.path)
+        head = content.pread(0, 64)
     except OSError as error:
         if error.errno == errno.ENODATA:  # recorded, and recorded as no ELF file
             return Refused("file too short" if found.entry.size == 0 else "invalid ELF header")
@@ -85,7 +87,13 @@ def _by_header(view: FileView, found: Resolved, arch: Architecture) -> Outcome |
         return Refused("file too short")
     if head[:4] != b"\x7fELF":
         return Refused("invalid ELF header")
-    return _ident(head, arch)
+    outcome = _ident(head, arch)
+    if outcome is not None:
+        return outcome
+    header = read_header(content)
+    if header.phoff + header.phnum * header.phentsize > content.size:
+        return _header(header, arch) or Refused("cannot read file data")
+    return _header(header, arch)
 
 
 def _ident(ident: bytes, arch: Architecture) -> Outcome | None:

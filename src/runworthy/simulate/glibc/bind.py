@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from runworthy.model.elf import ElfFile, Exports, ImportGroup
 from runworthy.model.errors import FormatError
-from runworthy.model.trace import Answer, Evidence, Need, Step
+from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
 from runworthy.simulate.binding import BindContext, copied_steps, unreadable_step, unresolved_steps
+from runworthy.simulate.glibc.version import RELR_NODE
 from runworthy.simulate.linkmap import Loaded
 
 __all__ = ["bind"]
@@ -126,7 +127,13 @@ def _assertion(loaded: Loaded, group: ImportGroup, named: Loaded, scope: Sequenc
             by=loaded.path,
             evidence=Evidence(file=loaded.path, section=".gnu.version_r"),
         )
-        yield Step(stage="version", need=need, answer=Answer.UNMET, detail=f"{named.path} defines no versions")
+        yield Step(
+            stage="version",
+            need=need,
+            answer=Answer.UNMET,
+            searched=(Probe(path=named.path, origin="loaded", outcome="defines no versions at all"),),
+            detail="Inconsistency detected by ld.so: dl-lookup.c: check_match: Assertion failed",
+        )
 
 
 def _foreign_relocations(loaded: Loaded, glibc: tuple[int, ...]) -> Iterator[Step]:
@@ -135,7 +142,15 @@ def _foreign_relocations(loaded: Loaded, glibc: tuple[int, ...]) -> Iterator[Ste
     if (facts.relr and glibc < (2, 36)) or facts.android_relocations:
         name = "DT_ANDROID_REL" if facts.android_relocations else "DT_RELR"
         need = Need(kind="relocation", name=name, by=loaded.path, evidence=Evidence(file=loaded.path, section=".dynamic"))
-        yield Step(stage="bind", need=need, answer=Answer.UNMET, detail="left unapplied: the program crashes")
+        guarded = any(record.version == RELR_NODE for record in facts.version_needs)
+        yield Step(
+            stage="bind",
+            need=need,
+            answer=Answer.UNMET,
+            # The version that guards old loaders has refused the object already.
+            because="symbol-version:libc.so.6" if guarded else None,
+            detail="left unapplied: the program crashes",
+        )
 
 
 def _met(main: Loaded, scope: Sequence[Loaded]) -> Iterator[Step]:

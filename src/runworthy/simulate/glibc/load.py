@@ -13,7 +13,7 @@ from runworthy.model.elf import ElfFile
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.glibc.accept import Refused
 from runworthy.simulate.glibc.search import Found, Search, Stop
-from runworthy.simulate.linkmap import LinkMap, Loaded, Request
+from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 from runworthy.targets.view import Resolved
 
 __all__ = ["Loader"]
@@ -31,14 +31,18 @@ class Loader:
         self._identities: dict[Hashable, Loaded] = {}
         self._ldso: Loaded | None = None
 
-    def start(self, path: str, elf: ElfFile) -> LinkMap:
-        """Return the objects of a process that begins with the file ``elf`` at the real path ``path``."""
-        main = Loaded(path, elf, elf.facts, path, origin=posixpath.dirname(path), is_main=True)
+    def start(self, path: str, elf: ElfFile, called: str | None = None) -> LinkMap:
+        """Return the objects of a process that begins with the file ``elf`` at the real path ``path``.
+
+        ``called`` is the path that the loader was given when it was started by hand. $ORIGIN then comes from it;
+        the kernel's own start leaves it to /proc/self/exe (_dl_get_origin).
+        """
+        main = Loaded(path, elf, elf.facts, path, origin=start_origin(path, called, self._search.launch), is_main=True)
         self._name(main, path)
         self._map.objects.append(main)
         self._hold_loader()
         for name, origin in self._preloads():
-            self._map_object(name, main, preloaded=origin)
+            self._map_object(name, main, optional=origin)
         self._map_needed(0)
         return self._map
 
@@ -54,6 +58,16 @@ class Loader:
             late.local = True
         return opened
 
+    def finds(self, name: str) -> bool:
+        """Whether dlopen by the last opened object, or by the program, would find a file of this name."""
+        if name in self._map.by_name:
+            return True
+        opener = next((loaded for loaded in self._map.objects if loaded.local), self._map.main)
+        try:
+            return self._search.find(name, opener) is not None
+        except Stop:
+            return False
+
     # -- the walk ---------------------------------------------------------------------------
 
     def _map_needed(self, first: int) -> None:
@@ -61,11 +75,14 @@ class Loader:
         at = first
         while at < len(objects):
             by = objects[at]
-            for name in by.facts.needed:
+            for name in (*by.facts.needed, *by.facts.filters):
                 self._map_object(name, by)
+            for name in by.facts.auxiliaries:  # loaded before the object they help, where they are there at all
+                self._map_object(name, by, optional="DT_AUXILIARY")
             at += 1
 
-    def _map_object(self, name: str, by: Loaded, preloaded: str = "") -> None:
+    def _map_object(self, written: str, by: Loaded, optional: str = "") -> None:
+        name = self._search.expand(written, by) or written if "$" in written else written
         held = self._map.by_name.get(name)
         if held is not None:
             if held is self._ldso and held not in self._map.objects:
@@ -78,7 +95,7 @@ class Loader:
             self._refused(name, by, stop)
             return
         if found is None:
-            self._missing(name, by, preloaded)
+            self._missing(name, by, optional)
             return
         self._map.requests.append(Request(by, name, self._enter(name, found, by), found.origin))
 
@@ -133,10 +150,11 @@ class Loader:
 
     # -- what goes wrong --------------------------------------------------------------------
 
-    def _missing(self, name: str, by: Loaded, preloaded: str) -> None:
-        if preloaded:  # do_preload: an object that cannot be preloaded is ignored with a message
-            text = f"{name} from {preloaded} cannot be preloaded: ignored"
-            self._map.steps.append(Event(stage="load", kind="preload-ignored", text=text))
+    def _missing(self, name: str, by: Loaded, optional: str) -> None:
+        if optional:  # do_preload and DT_AUXILIARY: what cannot be loaded is ignored
+            kind = "auxiliary-ignored" if optional == "DT_AUXILIARY" else "preload-ignored"
+            text = f"{name} from {optional} cannot be loaded: ignored"
+            self._map.steps.append(Event(stage="load", kind=kind, text=text, by=by.path))
             return
         target = self._search.target
         probes = self._search.explain(name, by)

@@ -50,6 +50,10 @@ _CACHE_FLAGS = {
 # glibc-hwcaps subdirectories by x86-64 level, best first (sysdeps/x86_64/dl-hwcaps_subdirs.c), since 2.33.
 _X86_64_SUBDIRS = ("x86-64-v4", "x86-64-v3", "x86-64-v2")
 
+# HWCAP_IMPORTANT of each port, lowest bit first (dl-hwcap.h): names of subdirectories until 2.36.
+_LEGACY_CAPABILITIES = {"x86_64": ("x86_64",), "i386": ("sse2",)}
+_AVX512 = "avx512_1"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -130,7 +134,7 @@ class Search:
         try:
             if "/" in name:
                 found = self._direct(name, by)
-                path = self._expand(name, by)
+                path = self.expand(name, by)
                 probes.append(Probe(path=path, origin="path in DT_NEEDED", outcome="found" if found else "not found"))
                 return tuple(probes)
             for place in self._own_places(by):
@@ -165,7 +169,7 @@ class Search:
         return self._open_path(name, _Place("default directory", self.system), probes)
 
     def _direct(self, name: str, by: Loaded) -> Found | None:
-        path = self._expand(name, by)
+        path = self.expand(name, by)
         if not path:
             return None
         return self._open(posixpath.join(self.launch.cwd, path), path, "path in DT_NEEDED", None)[0]
@@ -242,7 +246,8 @@ class Search:
         """Return the entry of this architecture with the best glibc-hwcaps name, as search_cache does."""
         wanted = _CACHE_FLAGS.get(self.arch.name, 3)
         usable = [entry for entry in entries if entry.flags == wanted and not entry.legacy]
-        ranks = {name.rpartition("/")[2]: rank for rank, name in enumerate(self._subdirs)}
+        levels = [name for name in self._subdirs if name.startswith("glibc-hwcaps/")]
+        ranks = {name.rpartition("/")[2]: rank for rank, name in enumerate(levels)}
         plain = len(ranks)
         usable = [entry for entry in usable if not entry.hwcap or entry.hwcap in ranks]
         return min(usable, key=lambda entry: ranks.get(entry.hwcap, plain), default=None)
@@ -264,10 +269,24 @@ class Search:
     # -- directories ------------------------------------------------------------------------
 
     def _hwcaps(self) -> tuple[str, ...]:
-        if self.version < (2, 33) or self.arch.name != "x86_64":
-            return ()
+        """Return the subdirectories that are tried in each directory, best first (_dl_important_hwcaps)."""
+        found: list[str] = []
         level = self.target.machine.level
-        return tuple(f"glibc-hwcaps/{name}" for name in _X86_64_SUBDIRS if int(name[-1]) <= level)
+        if self.version >= (2, 33) and self.arch.name == "x86_64":
+            found += [f"glibc-hwcaps/{name}" for name in _X86_64_SUBDIRS if int(name[-1]) <= level]
+        if self.version < (2, 37):
+            avx512 = (_AVX512,) if self.arch.name == "x86_64" and level >= 4 else ()
+            parts = (*_LEGACY_CAPABILITIES.get(self.arch.name, ()), *avx512, self._platform(), "tls")
+            for mask in range((1 << len(parts)) - 1, 0, -1):
+                chosen = [name for bit, name in enumerate(parts) if mask >> bit & 1]
+                found.append("/".join(reversed(chosen)))
+        return tuple(dict.fromkeys(found))
+
+    def _platform(self) -> str:
+        """Return $PLATFORM: AT_PLATFORM, but for x86-64 CPUs with Haswell's instructions (sysdeps/x86/cpu-features.c)."""
+        if self.arch.name == "x86_64" and self.target.machine.level >= 3:
+            return "haswell"
+        return self.arch.platform
 
     def _directories(self, text: str, owner: Loaded) -> tuple[str, ...]:
         """Return the directories of an RPATH or RUNPATH with tokens replaced (fillin_rpath)."""
@@ -276,14 +295,14 @@ class Search:
         if held is None:
             parts = []
             for part in text.split(":"):
-                expanded = self._expand(part, owner) if part else "."
+                expanded = self.expand(part, owner) if part else "."
                 if expanded:
                     parts.append(expanded)
             held = tuple(dict.fromkeys(parts))
             self._paths[key] = held
         return held
 
-    def _expand(self, text: str, owner: Loaded) -> str:
+    def expand(self, text: str, owner: Loaded) -> str:
         """Replace the tokens; the empty string means that the path is dropped (_dl_dst_substitute)."""
         if "$" not in text:
             return text
@@ -305,17 +324,20 @@ class Search:
         if used_origin and self.launch.secure and owner.is_main and not self._trusted(expanded):
             dropped = True
         if dropped:
-            event = Event(stage="load", kind="path-dropped", text=f"search path {text} is dropped", by=owner.path)
+            event = Event(stage="load", kind="path-dropped", text=f"search path {text} is dropped{self._why_dropped()}", by=owner.path)
             if event not in self.events:
                 self.events.append(event)
             return ""
         return expanded
 
+    def _why_dropped(self) -> str:
+        return ": the program is started with raised privileges" if self.launch.secure else ": $ORIGIN is not known"
+
     def _constant(self, token: str) -> str:
         if token == "LIB":
             multiarch = self.system and self.system[0].endswith(self.arch.multiarch)
             return f"lib/{self.arch.multiarch}" if multiarch else self._lib()
-        return self.arch.platform if token == "PLATFORM" else ""
+        return self._platform() if token == "PLATFORM" else ""
 
     def _lib(self) -> str:
         """Return DL_DST_LIB: the directory below the prefix that this glibc was configured with."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runworthy.model.elf import ElfFacts, VersionNeed
-from runworthy.model.trace import Answer, Event, Evidence, Need, Step
+from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.linkmap import LinkMap, Loaded
 from runworthy.targets.target import Target
 
@@ -44,7 +44,13 @@ def _judge(by: Loaded, provider: Loaded, need: VersionNeed, names: frozenset[str
         # The loader only warns here; whether a symbol lookup then ends the process is told when symbols are bound.
         text = f"{provider.path}: no version information available (required by {by.path})"
         return Event(stage="version", kind="no-version-information", text=text, by=by.path)
-    return Step(stage="version", need=_need(by, need), answer=Answer.UNMET, fatal=not need.weak, detail=provider.path)
+    return Step(
+        stage="version",
+        need=_need(by, need),
+        answer=Answer.UNMET,
+        fatal=not need.weak,
+        searched=(Probe(path=provider.path, origin="loaded", outcome="does not define it"),),
+    )
 
 
 def _without_provider(link_map: LinkMap, target: Target, by: Loaded, need: VersionNeed) -> Iterator[Step]:

@@ -10,12 +10,14 @@ import posixpath
 import re
 from collections.abc import Hashable, Iterator
 
+from runworthy.formats.content import Content
+from runworthy.formats.elf import read_elf, read_header
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFile
+from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.launch import Launch
-from runworthy.simulate.linkmap import LinkMap, Loaded, Request
+from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved
 
@@ -23,9 +25,30 @@ __all__ = ["Loader"]
 
 # Names that are the C library itself: "lib" and one of these, up to and including the dot.
 _RESERVED = tuple(f"lib{stem}." for stem in ("c", "pthread", "rt", "m", "dl", "util", "xnet"))
+_OF_GLIBC = re.compile(r"lib(?:c\.so\.6(?:\.1)?|m\.so\.6(?:\.1)?|pthread\.so\.0|dl\.so\.2|rt\.so\.1|util\.so\.1)")
 _DEFAULT_PATH = "/lib:/usr/local/lib:/usr/lib"
 _NAME_MAX = 255
 _GOES_ON = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG))
+
+
+class _Relabelled:
+    """Content whose ELF class and byte order are taken to be the loader's own."""
+
+    def __init__(self, content: Content, arch: Architecture) -> None:
+        self._content = content
+        self._ident = b"\x7fELF" + bytes((arch.elf_class // 32, 1 if arch.endian == "little" else 2))
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self._content.size
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``. Raises OSError."""
+        data = self._content.pread(offset, count)
+        if offset >= len(self._ident) or not data:
+            return data
+        return (self._ident[offset:] + data[len(self._ident) - offset :])[: len(data)]
 
 
 class _Inhibited(Exception):
@@ -33,14 +56,22 @@ class _Inhibited(Exception):
 
 
 class Loader:
-    """Maps the objects of one process under the musl loader at ``interpreter``."""
+    """Maps the objects of one process.
 
-    def __init__(self, target: Target, arch: Architecture, launch: Launch, interpreter: str) -> None:
+    ``loader`` is where the musl loader lies; ``interpreter`` is the name by which the program asks for it, and the
+    only one that the loader itself knows: the path file lies beside it.
+    """
+
+    def __init__(
+        self, target: Target, arch: Architecture, launch: Launch, loader: str, interpreter: str, musl: tuple[int, ...]
+    ) -> None:
         self.target = target
         self.view = target.view
         self.launch = launch
         self._arch = arch
+        self._loader = loader
         self._interpreter = interpreter
+        self._musl = musl
         self._map = LinkMap()
         self._files: dict[Hashable, Loaded] = {}
         self._short: dict[str, Loaded] = {}
@@ -48,14 +79,18 @@ class Loader:
         self._system: str | None = None
         self._env = "" if launch.secure else launch.env.get("LD_LIBRARY_PATH", "")
 
-    def start(self, path: str, elf: ElfFile) -> LinkMap:
-        """Return the objects of a process that begins with the file ``elf`` at the real path ``path``."""
-        main = Loaded(path, elf, elf.facts, path, origin=posixpath.dirname(path), is_main=True)
+    def start(self, path: str, elf: ElfFile, called: str | None = None) -> LinkMap:
+        """Return the objects of a process that begins with the file ``elf`` at the real path ``path``.
+
+        ``called`` is the path that the loader was given when it was started by hand; $ORIGIN comes from it then.
+        """
+        main = Loaded(path, elf, elf.facts, path, origin=start_origin(path, called, self.launch), is_main=True)
         self._map.objects.append(main)
         if not self.launch.secure:
             for name in re.split(r"[:\s]+", self.launch.env.get("LD_PRELOAD", "")):
-                if name:
-                    self._load(name, None, main)
+                if name and self._load(name, None, main, preload=True) is None:
+                    text = f"{name} from LD_PRELOAD cannot be loaded: ignored"
+                    self._map.steps.append(Event(stage="load", kind="preload-ignored", text=text))
         self._load_needed(0)
         return self._map
 
@@ -70,6 +105,16 @@ class Loader:
             late.local = True
         return opened
 
+    def finds(self, name: str) -> bool:
+        """Whether dlopen by the last opened object, or by the program, would find a file of this name."""
+        if name.startswith(_RESERVED) or name == self._interpreter:
+            return True
+        opener = next((loaded for loaded in self._map.objects if loaded.local), self._map.main)
+        try:
+            return self._find(name, opener, [])[0] is not None
+        except _Inhibited:
+            return False
+
     # -- load_deps, load_library ------------------------------------------------------------
 
     def _load_needed(self, first: int) -> None:
@@ -81,7 +126,15 @@ class Loader:
                     self._load(name, by, by)
             at += 1
 
-    def _load(self, name: str, needed_by: Loaded | None, asker: Loaded) -> Loaded | None:
+    def _load(self, name: str, needed_by: Loaded | None, asker: Loaded, *, preload: bool = False) -> Loaded | None:
+        before = len(self._map.steps)
+        loaded = self._load_library(name, needed_by, asker)
+        if loaded is None and preload:  # a preload that fails is passed over without a word
+            del self._map.steps[before:]
+            self._map.missing.pop(name, None)
+        return loaded
+
+    def _load_library(self, name: str, needed_by: Loaded | None, asker: Loaded) -> Loaded | None:
         if name.startswith(_RESERVED) or name == self._interpreter:
             return self._itself(name, asker)
         probes: list[Probe] = []
@@ -139,29 +192,56 @@ class Loader:
         """Return the loader, which is the C library too; it joins the scope at the first request."""
         if self._ldso is None:
             try:
-                resolved = self.view.resolve(self._interpreter)
+                resolved = self.view.resolve(self._loader)
                 elf = self.view.elf(resolved.path)
             except (OSError, FormatError):
                 return None
             self._ldso = Loaded(resolved.path, elf, elf.facts, self._interpreter, is_ldso=True)
             self._map.objects.append(self._ldso)
+        if _OF_GLIBC.fullmatch(name):
+            event = Event(stage="load", kind="libc-stands-in", text=f"{name} is answered by musl itself", by=asker.path)
+            if event not in self._map.steps:
+                self._map.steps.append(event)
         self._map.by_name.setdefault(name, self._ldso)
         self._map.requests.append(Request(asker, name, self._ldso, "the C library itself"))
         return self._ldso
 
     def _accept(self, found: Resolved) -> ElfFile | None:
-        """Return the file as map_library takes it, None for ENOEXEC: only size and e_type are looked at."""
+        """Return the file as map_library takes it, None where it gives up.
+
+        Only the size, e_type and the program headers are looked at: class, byte order and machine are not, so the
+        bytes are read as this loader would read them.
+        """
+        if found.entry.kind == "dir":
+            return None
         if found.entry.kind != "file":
             raise FormatError("is no regular file", path=found.path)
         try:
             elf = self.view.elf(found.path)
+            head = elf.facts.header
+            if (head.elf_class, head.endian) != (self._arch.elf_class, self._arch.endian):
+                elf = read_elf(_Relabelled(self.view.content(found.path), self._arch), found.path)
         except FormatError:
-            head = self.view.content(found.path).pread(0, 64)
-            size = 64 if self._arch.elf_class == 64 else 52
-            if len(head) < size or int.from_bytes(head[16:18], self._arch.endian) not in (ET_DYN, ET_EXEC):
+            if self._refuses(self.view.content(found.path)):
                 return None
             raise
-        return elf if elf.facts.header.type in (ET_DYN, ET_EXEC) and elf.facts.dynamic else None
+        facts = elf.facts
+        usable = facts.header.type in (ET_DYN, ET_EXEC) and facts.dynamic and not self._empty_segment(facts)
+        return elf if usable else None
+
+    def _refuses(self, content: Content) -> bool:
+        """Whether map_library ends with ENOEXEC on a file that our reader cannot make sense of."""
+        try:
+            head = read_header(_Relabelled(content, self._arch))
+        except FormatError:
+            return True
+        outside = head.phoff + head.phentsize * head.phnum > content.size
+        return head.type not in (ET_DYN, ET_EXEC) or outside
+
+    def _empty_segment(self, facts: ElfFacts) -> bool:
+        """Whether a segment of no bytes on a page boundary is there: mapping it is EINVAL until 1.2.2."""
+        page = self.target.machine.page_size
+        return self._musl < (1, 2, 3) and any(not s.memsz and s.vaddr % page == 0 for s in facts.load_segments)
 
     # -- the search -------------------------------------------------------------------------
 
@@ -213,7 +293,7 @@ class Loader:
         if re.search(r"\$(?!ORIGIN|\{ORIGIN\})", text):
             self._drop(owner, text, "it holds a token that musl does not know")
             return ""
-        if owner.is_main and (self.launch.secure or not self.launch.proc):
+        if owner.is_main and (self.launch.secure or not owner.origin):
             why = "the program is started with raised privileges" if self.launch.secure else "/proc is not mounted"
             self._drop(owner, text, why)
             return ""
