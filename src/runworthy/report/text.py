@@ -86,22 +86,25 @@ def _fits(lines: Sequence[str], style: Style) -> bool:
 
 
 def _findings(results: Sequence[Result], style: Style, *, everything: bool) -> Iterator[list[str]]:
-    """Yield each finding once: what differs by nothing but the target's name is told for the first of them."""
-    told: dict[tuple[str, ...], tuple[Finding, list[str]]] = {}
+    """Yield each finding once: what differs only by the target and its libc is told for the first of them."""
+    told: dict[tuple[str, ...], list[tuple[Finding, Result]]] = {}
     for result in results:
         for finding in result.findings:
-            held = told.setdefault(_sameness(finding, result), (finding, []))
-            if result.target not in held[1]:
-                held[1].append(result.target)
-    for finding, targets in told.values():
-        yield finding_lines(finding, style, also_on=targets[1:], everything=everything)
+            told.setdefault(_sameness(finding, result), []).append((finding, result))
+    for (finding, first), *others in told.values():
+        also_on = [
+            other.target if other.libc == first.libc else f"{other.target} ({other.libc})"
+            for _, other in others
+            if other.target != first.target
+        ]
+        yield finding_lines(finding, style, also_on=also_on, everything=everything)
 
 
 def _sameness(finding: Finding, result: Result) -> tuple[str, ...]:
-    """Return what makes two findings the same: all their words, but for the name of the target."""
+    """Return what makes two findings the same: all their words, but for the names of the target and of its libc."""
     words = (finding.message, *finding.lines, *finding.notes, *(remedy.title for remedy in finding.remedies))
     places = (f"{place.file} {place.section} {place.offset}" for place in finding.evidence)
-    told = (text.replace(result.target, "\0") for text in words)
+    told = (text.replace(result.target, "\0").replace(result.libc or "\0", "\1") for text in words)
     return (result.subject, finding.code, finding.severity, *told, *places)
 
 
@@ -215,6 +218,7 @@ def _architectures(results: Sequence[Result]) -> Iterator[str]:
             targets = taken.setdefault(result.machine, [])
             if result.target not in targets:
                 targets.append(result.target)
+    whose = "the subject" if len({result.subject for result in results}) == 1 else "the subjects"
     for arch, targets in taken.items():
         names = listed([clean(name) for name in targets], 4)
-        yield f"{names} taken as {arch}, like the subject; NAME/ARCH or --platform says otherwise"
+        yield f"{names} taken as {arch}, like {whose}; NAME/ARCH or --platform says otherwise"
