@@ -1,35 +1,56 @@
 """Rules: patterns of steps that have one cause, told once in people's words.
 
 A rule is a module ``rules/<family>/<slug>.py`` with ``CODE``, ``NAME``, ``SINCE``, ``SEVERITY``, ``READS``
-(the kinds of need it looks at) and ``check``; ``<slug>.md`` beside it is its page and its test. Rules are
-found by the index in ``rules/_index.py``, which a test compares with the modules that are there.
+(the kinds of needs and events it looks at), ``ORDER`` and ``check``; ``<slug>.md`` beside it is its page and
+its test. Rules are found by the index in ``rules/_index.py``, which a test compares with the modules that are
+there.
 
 A rule *covers* the steps that its finding explains; rules that come later do not see them, so that one
-cause gives one finding. ``ORDER`` (default 50) decides who comes first: broad causes before narrow ones.
+cause gives one finding. ``ORDER`` decides who comes first: broad causes (10) before narrow ones (50).
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from runworthy.model.elf import ElfFacts
-from runworthy.model.finding import Finding
+from runworthy.model.elf import BuildInfo, ElfFacts, ImportGroup
+from runworthy.model.finding import Finding, Severity
 from runworthy.model.libc import Libc
+from runworthy.model.machine import Machine
 from runworthy.model.trace import Answer, Event, Need, Step, Trace
 
-__all__ = ["Case", "Catalogue", "Match", "Rule", "apply_rules"]
+__all__ = ["Case", "Catalogue", "Match", "Objects", "Rule", "apply_rules", "kinds_to_explain"]
+
+_PLACED_UNDER = "/subject"
 
 
 class Catalogue(Protocol):
-    """The read-only index of the catalogue that rules may ask."""
+    """The read-only index of the catalogue that rules may ask. An architecture is given by its name."""
 
     def first_with(self, node: str, arch: str) -> tuple[str, ...]:
         """Return the oldest release of each distribution family that defines the version node."""
 
+    def first_libc(self, family: str, version: tuple[int, ...], arch: str) -> tuple[str, ...]:
+        """Return the oldest release of each distribution family with this C library in this release or a later one."""
+
     def providers(self, symbol: bytes, arch: str) -> tuple[str, ...]:
         """Return which C libraries and compiler runtimes export the name, as in ``glibc:libc.so.6``."""
+
+
+class Objects(Protocol):
+    """What rules may ask about the objects of a trace, by path; empty answers for those that cannot be read."""
+
+    def facts(self, path: str) -> ElfFacts | None:
+        """Return the eager facts."""
+
+    def imports(self, path: str) -> tuple[ImportGroup, ...]:
+        """Return the undefined symbols, grouped by version record."""
+
+    def build(self, path: str) -> BuildInfo:
+        """Return what the compilers left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +59,8 @@ class Case:
 
     ``subject`` and ``target`` are the names people wrote; ``path`` is where the subject lies in the root.
     ``facts`` is None for a subject that could not be read. ``libc`` is the C library that the subject met,
-    or that of the root when it met none. ``machine`` names the target's architecture.
+    or that of the root when it met none. ``machine`` names the target's architecture, ``hardware`` is the
+    machine with what is assumed about it (None: no target was opened).
     """
 
     subject: str
@@ -47,27 +69,45 @@ class Case:
     facts: ElfFacts | None
     libc: Libc | None
     machine: str
+    hardware: Machine | None
     completeness: str
     trace: Trace
     catalogue: Catalogue
+    objects: Objects
     covered: frozenset[int] = field(default_factory=frozenset)
 
     def steps(self, *kinds: str, answers: Iterable[Answer] = (Answer.UNMET,)) -> list[Step]:
-        """Return the steps of these kinds with these answers that no earlier rule has explained."""
+        """Return the causes of these kinds with these answers that no earlier rule has explained."""
         wanted = frozenset(answers)
         return [
             step
             for step in self.trace.needs
-            if step.need.kind in kinds and step.answer in wanted and id(step) not in self.covered
+            if step.need.kind in kinds
+            and step.answer in wanted
+            and step.because is None
+            and not step.need.weak
+            and id(step) not in self.covered
         ]
 
-    def events(self, kind: str) -> list[Event]:
-        """Return the events of one kind."""
-        return [event for event in self.trace.events if event.kind == kind]
+    def following(self, steps: Iterable[Step]) -> list[Step]:
+        """Return the steps that are as they are because of one of ``steps``."""
+        keys = {step.key for step in steps}
+        return [step for step in self.trace.needs if step.because in keys]
+
+    def events(self, *kinds: str) -> list[Event]:
+        """Return the events of these kinds."""
+        return [event for event in self.trace.events if event.kind in kinds]
 
     def show(self, path: str) -> str:
-        """Return a path of the root as people know it: the subject by the name they gave."""
-        return self.subject if path == self.path else path
+        """Return a path of the root as people know it: the subject and its siblings by the name they gave."""
+        if path == self.path:
+            return self.subject
+        if not path.startswith(f"{_PLACED_UNDER}/") or not self.path.startswith(f"{_PLACED_UNDER}/"):
+            return path
+        given = posixpath.normpath(self.subject)
+        if not given.startswith("/") and self.path.endswith(f"/{given}"):
+            return posixpath.relpath(path, self.path[: -len(given)])
+        return path[len(_PLACED_UNDER) :]
 
     def needer(self, need: Need) -> str:
         """Return who requires a need, by the name people know."""
@@ -88,16 +128,21 @@ class Rule(Protocol):
     CODE: str
     NAME: str
     SINCE: str
-    SEVERITY: str
+    SEVERITY: Severity
     READS: tuple[str, ...]
+    ORDER: int
     check: Callable[[Case], Iterator[Match]]
+
+
+def kinds_to_explain(trace: Trace) -> frozenset[str]:
+    """Return the kinds of the needs that are not simply met, and of the events: what rules are chosen by."""
+    needs = {step.need.kind for step in trace.needs if step.answer is not Answer.MET or step.assumption}
+    return frozenset(needs | {event.kind for event in trace.events})
 
 
 def apply_rules(case: Case, rules: Iterable[Rule]) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
     """Return the findings of all rules, worst first, and the steps that no rule explains."""
-    from dataclasses import replace
-
-    kinds = {step.need.kind for step in case.trace.needs if step.answer is not Answer.MET or step.assumption}
+    kinds = kinds_to_explain(case.trace)
     findings: list[Finding] = []
     covered: set[int] = set()
     for rule in rules:

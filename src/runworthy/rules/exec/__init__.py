@@ -1,0 +1,1 @@
+"""Rules on what the kernel refuses: architecture, program interpreter, files that are no programs."""

@@ -1,0 +1,86 @@
+"""RW101: the program names a loader that the root does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.arch import architecture
+from runworthy.model.finding import Finding, Remedy, Severity
+from runworthy.model.trace import Step
+from runworthy.rules import Case, Match
+from runworthy.rules.known import KnownLoader, built_elsewhere, known_loader
+from runworthy.rules.words import finding, help_
+
+CODE = "RW101"
+NAME = "missing-interpreter"
+SINCE = "0.1.0"
+SEVERITY: Severity = "error"
+READS = ("interpreter",)
+ORDER = 50
+
+_MISSING = ("ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG")
+
+
+def check(case: Case) -> Iterator[Match]:
+    """Yield the program whose PT_INTERP leads nowhere."""
+    for step in case.steps("interpreter"):
+        if step.detail.startswith(_MISSING):
+            yield Match(finding=_finding(case, step), covers=(step,))
+
+
+def _finding(case: Case, step: Step) -> Finding:
+    path = step.need.name
+    known = known_loader(path)
+    who = case.needer(step.need)
+    message = f"`{who}` names the loader `{path}`, which is not in {case.target}"
+    notes = (
+        f"`{who}` itself is there: the kernel answers {step.detail.partition(':')[0]} for the loader that it names, and "
+        f"a shell says `{who}: not found`",
+        _whose(known, path),
+        _own_loader(case),
+    )
+    remedies = tuple(_remedies(case, known, path))
+    return finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies)
+
+
+def _whose(known: KnownLoader, path: str) -> str:
+    place = built_elsewhere(path)
+    whose = f"it is {known.words}" if known.family else ""
+    if place:
+        lies = f"the path lies in {place} of the machine that built the program"
+        return f"{whose}; {lies}" if whose else lies
+    return whose if whose or path.startswith("/") else "the path is relative: it is looked for where the program is started"
+
+
+def _own_loader(case: Case) -> str:
+    """Tell which loader the root has, or that it has none."""
+    if case.libc is None or case.libc.family == "none":
+        return f"{case.target} has no dynamic loader for {case.machine}"
+    arch = architecture(case.machine)
+    path = _usual(case) if arch else ""
+    return f"{case.target} has {case.libc}, whose loader is `{path}`" if path else f"{case.target} has {case.libc}"
+
+
+def _usual(case: Case) -> str:
+    """Return the path by which programs name the loader of the root's C library."""
+    arch = architecture(case.machine)
+    if arch is None or case.libc is None:
+        return ""
+    return {"glibc": arch.glibc_loader, "musl": arch.musl_loader}.get(case.libc.family, "")
+
+
+def _remedies(case: Case, known: KnownLoader, path: str) -> Iterator[Remedy]:
+    usual = _usual(case)
+    subject = case.facts.architecture if case.facts else None
+    same = subject is not None and subject.name == case.machine
+    if usual and usual != path and same and known.family in ("", "lsb", case.libc.family if case.libc else ""):
+        yield help_(f"name the root's loader: `patchelf --set-interpreter {usual}`, or build it with that loader")
+    if known.arch == "i386" and case.machine == "x86_64" and known.family == "glibc":
+        family = case.target.partition(":")[0]
+        package = {"debian": "libc6:i386", "ubuntu": "libc6:i386"}.get(family)
+        if family in ("fedora", "rhel", "centos", "almalinux", "rockylinux", "oraclelinux"):
+            package = "glibc.i686"
+        if package:
+            yield help_(f"install `{package}`")
+    if case.libc is None or case.libc.family == "none":
+        yield help_("link it statically, or use a root that has a C library")

@@ -1,0 +1,1 @@
+"""Rules on what the dynamic loader does not find, or does not take."""

@@ -1,0 +1,56 @@
+"""RW205: the loader leaves out a search path that the file names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.finding import Finding, Remedy, Severity
+from runworthy.model.trace import Event, Step
+from runworthy.rules import Case, Match
+from runworthy.rules.words import finding, help_, probes, quoted, unique, would_come
+
+CODE = "RW205"
+NAME = "dropped-search-path"
+SINCE = "0.1.0"
+SEVERITY: Severity = "error"
+READS = ("path-dropped",)
+ORDER = 20
+
+
+def check(case: Case) -> Iterator[Match]:
+    """Yield each dropped path with the libraries that are then not found."""
+    for event in case.events("path-dropped"):
+        missing = [step for step in case.steps("library") if not step.detail and step.need.by == event.by]
+        yield Match(finding=_finding(case, event, missing), covers=tuple(missing))
+
+
+def _finding(case: Case, event: Event, missing: list[Step]) -> Finding:
+    text, _, why = event.text.partition(" is dropped")
+    path = text.removeprefix("search path ")
+    reason = why.removeprefix(": ")
+    who = case.show(event.by)
+    lost = f"; {quoted(unique(step.need.name for step in missing))} not found" if missing else "; nothing needs it"
+    lost = lost.replace("` not", "` is not") if len({step.need.name for step in missing}) == 1 else lost.replace("` not", "` are not")
+    loader = case.libc.family if case.libc else "the loader"
+    message = f"`{who}` searches `{path}`, which {loader} drops{f', since {reason}' if reason else ''}{lost}"
+    severity: Severity = SEVERITY if missing else "note"
+    return finding(
+        case,
+        (CODE, NAME, severity),
+        message,
+        steps=missing,
+        stage="load",
+        lines=probes(case, missing[0]) if missing else (),
+        notes=(would_come(case.following(missing), "them"),),
+        remedies=tuple(_remedies(path, reason)) if missing else (),
+    )
+
+
+def _remedies(path: str, reason: str) -> Iterator[Remedy]:
+    if "/proc" in reason:
+        yield help_("mount /proc in the root")
+    elif "privileges" in reason:
+        yield help_("install the libraries in a directory that the loader searches by itself")
+    elif "token" in reason:
+        plain = path.replace("${LIB}", "lib").replace("$LIB", "lib")
+        yield help_(f"write the path out: `patchelf --set-rpath '{plain}'`" if "LIB" in path else "write the path without that token")

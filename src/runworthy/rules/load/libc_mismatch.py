@@ -1,0 +1,202 @@
+"""RW201: built for one C library, to run on a root with another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from runworthy.model.finding import Finding, Remedy, Severity
+from runworthy.model.trace import Answer, Step
+from runworthy.rules import Case, Match
+from runworthy.rules.known import GLIBC_LIBRARIES, known_loader, libc_of_library
+from runworthy.rules.words import count, finding, help_, join, newest, oldest_targets, quoted, rows, unique
+
+CODE = "RW201"
+NAME = "libc-mismatch"
+SINCE = "0.1.0"
+SEVERITY: Severity = "error"
+READS = ("interpreter", "library", "symbol", "libc-stands-in")
+ORDER = 10
+
+_OTHER = {"musl": "glibc", "glibc": "musl"}
+_RESERVED = tuple(f"lib{stem}." for stem in ("c", "pthread", "rt", "m", "dl", "util", "xnet"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreign:
+    """What the other C library would have to bring: (library, symbol) pairs, and whole libraries."""
+
+    steps: list[Step]
+    libraries: list[str]
+    symbols: list[tuple[str, str]]
+
+
+def check(case: Case) -> Iterator[Match]:
+    """Yield one finding on everything that only the other C library has."""
+    has = case.libc.family if case.libc else ""
+    if has not in _OTHER:
+        return
+    made = _OTHER[has]
+    steps = [step for step in case.steps("interpreter", "library", "symbol") if _only_of(case, step, made, has)]
+    if steps:
+        yield Match(finding=_finding(case, _foreign(case, steps, made, has), made, has), covers=tuple(steps))
+    elif has == "musl" and case.events("libc-stands-in") and not _fails(case):
+        yield Match(finding=_stands_in(case))
+
+
+def _only_of(case: Case, step: Step, made: str, has: str) -> bool:
+    """Whether a step asks for something that the C library ``made`` has and ``has`` lacks."""
+    need = step.need
+    if need.kind == "interpreter":
+        return known_loader(need.name).family == made and not step.detail.startswith("ELIBBAD")
+    if need.kind == "library":
+        return libc_of_library(need.name) == made and not step.detail
+    if step.detail or need.name == "*":
+        return False
+    providers = case.catalogue.providers(need.name.encode(), case.machine)
+    in_made = any(provider.startswith(made) for provider in providers)
+    in_has = any(provider.startswith(has) for provider in providers)
+    if made == "glibc" and _is_glibc(need.file, need.version):
+        return not in_has
+    return need.file is None and in_made and not in_has
+
+
+def _is_glibc(file: str | None, version: str | None) -> bool:
+    return file in GLIBC_LIBRARIES or bool(version and version.startswith("GLIBC_"))
+
+
+def _foreign(case: Case, steps: list[Step], made: str, has: str) -> _Foreign:
+    """Return what is foreign: by the steps, or by the file itself where the kernel has ended the run before."""
+    libraries = unique(step.need.name for step in steps if step.need.kind == "library")
+    symbols = [(step.need.file or "", step.need.name) for step in steps if step.need.kind == "symbol"]
+    if steps[0].need.kind == "interpreter" and case.facts is not None:
+        libraries = [name for name in case.facts.needed if _is_missing_from(has, made, name)]
+        symbols = list(_imported(case, made, has))
+    return _Foreign(steps, libraries, symbols)
+
+
+def _is_missing_from(has: str, made: str, name: str) -> bool:
+    if libc_of_library(name) != made:
+        return False
+    return has == "glibc" or not name.startswith(_RESERVED)
+
+
+def _imported(case: Case, made: str, has: str) -> Iterator[tuple[str, str]]:
+    """Yield (library, symbol) of the subject's imports that only its own C library has."""
+    for group in case.objects.imports(case.path):
+        if group.file is not None and not _is_glibc(group.file, group.version):
+            continue
+        for name in sorted(group.strong):
+            providers = case.catalogue.providers(name, case.machine)
+            in_has = any(provider.startswith(has) for provider in providers)
+            if not in_has and (group.file is not None or any(provider.startswith(made) for provider in providers)):
+                yield group.file or "", name.decode("utf-8", "backslashreplace")
+
+
+def _finding(case: Case, foreign: _Foreign, made: str, has: str) -> Finding:
+    step = foreign.steps[0]
+    who = case.needer(step.need)
+    only = _only(foreign)
+    message = f"`{who}` is built for {made}, {case.target} has {case.libc}"
+    if only:
+        message += f": {only} only in {made}"
+    severity: Severity = SEVERITY if any(found.answer is Answer.UNMET for found in foreign.steps) else "warning"
+    return finding(
+        case,
+        (CODE, NAME, severity),
+        message,
+        steps=foreign.steps,
+        lines=_table(case, foreign),
+        notes=tuple(_notes(case, foreign, made, has)),
+        remedies=tuple(_remedies(case, made)),
+    )
+
+
+def _only(foreign: _Foreign) -> str:
+    number = len(set(foreign.symbols))
+    parts = [quoted(foreign.libraries)] if foreign.libraries else []
+    if number:
+        parts.append(f"`{foreign.symbols[0][1]}`" if number == 1 else count(number, "symbol"))
+    exists = "exists" if len(foreign.libraries) + number == 1 else "exist"
+    return f"{join(parts)} {exists}" if parts else ""
+
+
+def _table(case: Case, foreign: _Foreign) -> tuple[str, ...]:
+    """Return each object with what it would take from the other C library."""
+    if foreign.steps[0].need.kind == "interpreter":
+        held = {case.subject: foreign.symbols}
+    else:
+        held = {}
+        for step in foreign.steps:
+            if step.need.kind == "symbol":
+                held.setdefault(case.needer(step.need), []).append((step.need.file or "", step.need.name))
+    table = []
+    for who, symbols in held.items():
+        for file in unique(file for file, _ in symbols):
+            names = sorted({name for at, name in symbols if at == file})
+            table.append((who, file, join(names, 6)) if len(held) > 1 else (file, join(names, 6)))
+    return rows(table)
+
+
+def _notes(case: Case, foreign: _Foreign, made: str, has: str) -> Iterator[str]:
+    who = case.needer(foreign.steps[0].need)
+    for step in foreign.steps:
+        if step.need.kind == "interpreter":
+            yield (
+                f"it names the loader `{step.need.name}`, which is not there: the kernel answers ENOENT for it, and a shell "
+                f"says `{who}: not found` though `{who}` is there"
+            )
+            break
+    else:
+        reserved = unique(event.text.partition(" ")[0] for event in case.events("libc-stands-in"))
+        if reserved and has == "musl":
+            yield f"musl answers for {quoted(reserved)} itself, whatever these files hold elsewhere"
+    if not foreign.symbols and not foreign.libraries:
+        yield f"all that it takes from {made} has a namesake in {has}"
+    following = case.following(foreign.steps)
+    if following:
+        symbols = {step.need.name for step in following if step.need.kind == "symbol"}
+        yield f"{count(len(symbols), 'symbol')} would come from {quoted(foreign.libraries)}" if symbols else ""
+
+
+def _remedies(case: Case, made: str) -> Iterator[Remedy]:
+    build = case.objects.build(case.path)
+    if made == "musl":
+        yield help_("build it for glibc, or link it statically")
+        return
+    if build.go is not None:
+        yield help_("build it with `CGO_ENABLED=0`, or on Alpine")
+    elif build.rust is not None:
+        yield help_(f"build it for musl: the Rust target `{_rust(case.machine)}-unknown-linux-musl`")
+    else:
+        yield help_("build it for musl: on Alpine, or in a musllinux image")
+    nodes = [need.version for need in case.facts.version_needs if need.version.startswith("GLIBC_2.")] if case.facts else []
+    oldest = oldest_targets(case, case.catalogue.first_with(newest(nodes), case.machine)) if nodes else []
+    if oldest:
+        yield help_(f"run it on a target with glibc {newest(nodes).removeprefix('GLIBC_')} or later, as {join(oldest)}")
+
+
+def _rust(machine: str) -> str:
+    return {"i386": "i686", "armv7": "armv7", "ppc64le": "powerpc64le"}.get(machine, machine)
+
+
+def _fails(case: Case) -> bool:
+    return any(step.answer is Answer.UNMET and step.fatal for step in case.trace.needs)
+
+
+def _stands_in(case: Case) -> Finding:
+    """Tell of a file for glibc whose every need musl happens to meet."""
+    events = case.events("libc-stands-in")
+    names = unique(event.text.partition(" ")[0] for event in events)
+    who = case.show(events[0].by)
+    return finding(
+        case,
+        (CODE, NAME, "note"),
+        f"`{who}` is built for glibc and loads on {case.target} all the same: {case.libc} answers for {quoted(names)}",
+        steps=(),
+        stage="load",
+        notes=(
+            "sizes and layouts of types are glibc's: what is passed by pointer (FILE, locale_t, pthread attributes) may differ",
+        ),
+        remedies=tuple(_remedies(case, "glibc")),
+    )

@@ -1,0 +1,44 @@
+"""RW402: the segments cannot be mapped with the target's page size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.finding import Severity
+from runworthy.rules import Case, Match
+from runworthy.rules.words import finding, help_
+
+CODE = "RW402"
+NAME = "page-size"
+SINCE = "0.1.0"
+SEVERITY: Severity = "error"
+READS = ("page-size",)
+ORDER = 50
+
+
+def check(case: Case) -> Iterator[Match]:
+    """Yield the file whose segments are aligned for smaller pages."""
+    for step in case.steps("page-size"):
+        who = case.needer(step.need)
+        usable = step.detail.removeprefix("its segments can be mapped with pages of ")
+        fits = f"has segments for pages of {usable}" if usable != step.detail else "has segments that no page size of the architecture fits"
+        if step.assumption:
+            message = f"`{who}` {fits}, {case.target} is taken to have {step.assumption}"
+            notes = (
+                f"kernels of this architecture are built with {step.need.name} pages too; there it cannot be mapped",
+                "no page size is stated, so 4 KiB is assumed",
+            )
+            remedies = [help_("state the page size: `--page-size 4k`")]
+        else:
+            message = f"`{who}` {fits}, {case.target} has pages of {step.need.name}"
+            notes = (
+                "a loader ends with `ELF load command address/offset not page-aligned`, the kernel with EINVAL or a SIGSEGV at start",
+                "",
+            )
+            remedies = []
+        remedies.append(help_("link it with `-Wl,-z,max-page-size=65536`"))
+        severity: Severity = "warning" if step.assumption else SEVERITY
+        yield Match(
+            finding=finding(case, (CODE, NAME, severity), message, steps=(step,), notes=notes, remedies=remedies),
+            covers=(step,),
+        )

@@ -1,0 +1,1 @@
+"""Rules on symbol versions, symbols and relocations."""

@@ -1,0 +1,57 @@
+"""RW306: symbols that only a newer release of musl has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.finding import Finding, Severity
+from runworthy.model.trace import Step
+from runworthy.rules import Case, Match
+from runworthy.rules.known import musl_release_with
+from runworthy.rules.words import count, dotted, finding, help_, oldest_targets, quoted, rows, unique
+
+CODE = "RW306"
+NAME = "musl-too-old"
+SINCE = "0.1.0"
+SEVERITY: Severity = "error"
+READS = ("symbol",)
+ORDER = 20
+
+
+def check(case: Case) -> Iterator[Match]:
+    """Yield one finding on all symbols that another musl release of the catalogue has."""
+    if case.libc is None or case.libc.family != "musl":
+        return
+    steps = [step for step in case.steps("symbol") if not step.detail and _in_some_musl(case, step)]
+    if steps:
+        yield Match(finding=_finding(case, steps), covers=tuple(steps))
+
+
+def _in_some_musl(case: Case, step: Step) -> bool:
+    providers = case.catalogue.providers(step.need.name.encode(), case.machine)
+    return any(provider.startswith("musl") for provider in providers)
+
+
+def _finding(case: Case, steps: list[Step]) -> Finding:
+    names = unique(step.need.name for step in steps)
+    releases = [release for release in map(musl_release_with, names) if release]
+    since = max(releases, default=None)
+    needs = f"`{names[0]}`" if len(names) == 1 else count(len(names), "symbol")
+    who = case.needer(steps[0].need)
+    brought = f", which musl has since {dotted(since)}" if since else " of another musl release"
+    message = f"`{who}` needs {needs}{brought}, {case.target} has {case.libc}"
+    oldest = oldest_targets(case, case.catalogue.first_libc("musl", since, case.machine)) if since else []
+    table = rows((name, _since(name)) for name in names) if len(names) > 1 else ()
+    removed = [name for name in names if not musl_release_with(name)]
+    notes = (
+        f"musl says `Error relocating {case.subject}: {names[0]}: symbol not found`",
+        f"{quoted(removed)}: in some musl release of the catalogue, not in this one" if removed else "",
+    )
+    remedies = [help_(f"run it on {oldest[0]} or later")] if oldest else []
+    remedies.append(help_(f"build it on {case.target}, so that configure scripts see what it has"))
+    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=table, notes=notes, remedies=remedies)
+
+
+def _since(name: str) -> str:
+    release = musl_release_with(name)
+    return f"since {dotted(release)}" if release else ""

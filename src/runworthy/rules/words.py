@@ -1,0 +1,167 @@
+"""What rules share to speak: names in backticks, counts, short tables, and the making of a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from runworthy.model.finding import Finding, Remedy, Severity
+from runworthy.model.trace import Evidence, Stage, Step
+from runworthy.rules import Case
+
+__all__ = [
+    "asked",
+    "count",
+    "dotted",
+    "finding",
+    "help_",
+    "join",
+    "newest",
+    "oldest_targets",
+    "probes",
+    "quoted",
+    "rows",
+    "unique",
+    "would_come",
+]
+
+_PROBES_SHOWN = 10
+_TARGETS_SHOWN = 4
+
+# The families that people look for first; others follow in the order of their names.
+_FAMILIES = ("debian", "ubuntu", "rhel", "alpine", "fedora", "amazonlinux", "opensuse/leap")
+_UNNAMED = ("glibc", "manylinux", "musllinux", "busybox")
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return ``1 symbol`` or ``3 symbols``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Return the names once each, in the order of their first appearance."""
+    return list(dict.fromkeys(names))
+
+
+def join(words: Sequence[str], limit: int = 0) -> str:
+    """Return ``a, b and c``; beyond ``limit`` (0: none) ``a, b and 7 more``."""
+    if limit and len(words) > limit:
+        words = [*words[: limit - 1], f"{len(words) - limit + 1} more"]
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def quoted(names: Iterable[str], limit: int = 5) -> str:
+    """Return names in backticks as a list in words."""
+    held = unique(names)
+    more = len(held) - limit + 1 if len(held) > limit else 0
+    shown = [f"`{name}`" for name in (held[: limit - 1] if more else held)]
+    return join([*shown, f"{more} more"] if more else shown)
+
+
+def dotted(version: tuple[int, ...] | None) -> str:
+    """Return ``(2, 31)`` as ``2.31``."""
+    return ".".join(map(str, version or ()))
+
+
+def rows(table: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Return rows with aligned columns."""
+    held = [tuple(row) for row in table]
+    if not held:
+        return ()
+    widths = [max(len(row[column]) for row in held) for column in range(len(held[0]))]
+    return tuple("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in held)
+
+
+def probes(case: Case, step: Step) -> tuple[str, ...]:
+    """Return the paths that were tried for a step, in order: path, outcome, and the rule that led there."""
+    table = []
+    for probe in step.searched[:_PROBES_SHOWN]:
+        rule, of, path = probe.origin.partition(" of ")
+        table.append((case.show(probe.path), probe.outcome, f"{rule}{of}{case.show(path)}" if of else rule))
+    shown = rows(table)
+    more = len(step.searched) - len(table)
+    return (*shown, f"and {count(more, 'more path')}") if more > 0 else shown
+
+
+def would_come(following: Sequence[Step], from_it: str = "it") -> str:
+    """Return ``5 symbols and 1 version would come from it``, empty when nothing would."""
+    parts = [
+        count(len({(step.need.name, step.need.version) for step in following if step.need.kind == kind}), word)
+        for kind, word in (("symbol", "symbol"), ("symbol-version", "version"))
+        if any(step.need.kind == kind for step in following)
+    ]
+    return f"{join(parts)} would come from {from_it}" if parts else ""
+
+
+def oldest_targets(case: Case, names: Sequence[str]) -> list[str]:
+    """Return the few names of a list of oldest targets that a person wants: the target's own family first."""
+    own = case.target.partition(":")[0]
+    ranks = {family: rank for rank, family in enumerate(unique((own, *_FAMILIES)))}
+    named = [name for name in names if not name.startswith(_UNNAMED)]
+    last = len(ranks)
+    ranked = sorted(named, key=lambda name: (min(ranks.get(name.partition(":")[0], last), last), name))
+    known = [name for name in ranked if name.partition(":")[0] in ranks]
+    return (known or ranked)[:_TARGETS_SHOWN]
+
+
+def asked(step: Step) -> str:
+    """Return the path of the library that was asked for a version and does not define it, empty for other steps."""
+    return next((probe.path for probe in step.searched if probe.outcome == "does not define it"), "")
+
+
+def newest(names: Iterable[str]) -> str:
+    """Return the version name with the highest numbers, as in GLIBC_2.34 over GLIBC_2.4."""
+    return max(names, key=version_order, default="")
+
+
+def version_order(name: str) -> tuple[str, tuple[int, ...]]:
+    """Return what sorts version names of one prefix by their numbers."""
+    prefix, _, numbers = name.rpartition("_")
+    return prefix, tuple(int(part) for part in numbers.split(".") if part.isdecimal())
+
+
+def help_(title: str) -> Remedy:
+    """Return a remedy that a person carries out; nothing here can prove it."""
+    return Remedy(title=title, applicability="manual")
+
+
+def finding(
+    case: Case,
+    rule: tuple[str, str, Severity],
+    message: str,
+    *,
+    steps: Sequence[Step],
+    stage: Stage | None = None,
+    lines: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    remedies: Sequence[Remedy] = (),
+) -> Finding:
+    """Return the finding of ``rule`` (code, name, severity) on ``steps``; its evidence and fingerprint come from them."""
+    code, name, severity = rule
+    return Finding(
+        code=code,
+        name=name,
+        severity=severity,
+        message=message,
+        stage=stage or (steps[0].stage if steps else "load"),
+        evidence=_evidence(case, steps),
+        lines=tuple(lines),
+        notes=tuple(note for note in notes if note),
+        remedies=tuple(remedies),
+        fingerprint=_fingerprint(case, code, steps, "" if steps else message),
+    )
+
+
+def _evidence(case: Case, steps: Sequence[Step]) -> tuple[Evidence, ...]:
+    """Return each place once, by the name people know."""
+    found = (step.need.evidence for step in steps)
+    shown = (Evidence(file=case.show(at.file), section=at.section, offset=at.offset) for at in found if at)
+    return tuple(dict.fromkeys(shown))
+
+
+def _fingerprint(case: Case, code: str, steps: Sequence[Step], text: str) -> str:
+    """Return what stays equal for one cause in one subject on one target, however often it is judged."""
+    from hashlib import sha256
+
+    needs = sorted({(case.needer(step.need), step.need.kind, step.need.name, step.need.version or "") for step in steps})
+    words = [code, case.target, case.subject.removeprefix("./"), text, *("\0".join(need) for need in needs)]
+    return sha256("\n".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:20]

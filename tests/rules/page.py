@@ -1,0 +1,225 @@
+"""Pages of rules as tests: a ``facts`` block describes files and a target, the ``text`` block after it what is said.
+
+A facts block is TOML. Its tables are files, the first one the subject; a path that begins with ``/`` lies in the
+target's root, any other in the directory of the subject. The words before the tables are about the target and the
+way the subject is started. ``python -m tests.rules.update`` writes the text blocks anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from struct import pack
+from typing import Any
+
+from runworthy.engine import Engine, Wishes
+from runworthy.model.arch import architecture
+from runworthy.model.finding import Result
+from runworthy.report.text import finding_lines
+from runworthy.simulate.launch import Launch
+from runworthy.targets.names import MachineWish, TargetName
+from runworthy.targets.overlay import Overlay
+from runworthy.targets.target import Target
+from tests.elfwriter import MACHINES, Symbol, dlopen_note, elf, gnu_property
+
+__all__ = ["BLOCKS", "RULES", "Block", "blocks", "judge", "outcome", "pages"]
+
+RULES = Path(__file__).parents[2] / "src" / "runworthy" / "rules"
+BLOCKS = re.compile(r"^```facts\n(.*?)^```\n+^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+_LEVELS = {"x86-64-v1": 1, "x86-64-v2": 3, "x86-64-v3": 7, "x86-64-v4": 15}
+_ISA_1_NEEDED = 0xC0008002
+_KINDS = {"object": 1, "executable": 2, "program": 3, "library": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One example of a page: what is given and what is expected."""
+
+    facts: str
+    text: str
+
+
+def pages() -> list[Path]:
+    """Return every page, sorted."""
+    return sorted(RULES.glob("*/*.md"))
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the examples of a page."""
+    return [Block(found[1], found[2]) for found in BLOCKS.finditer(page.read_text("utf-8"))]
+
+
+def outcome(result: Result) -> str:
+    """Return what a page shows of a result: its findings and the verdict."""
+    stage = f" at {result.stage}" if result.verdict == "fails" else ""
+    parts = ["\n".join(finding_lines(finding)) for finding in result.findings]
+    return "\n\n".join([*parts, f"verdict: {result.verdict}{stage}"]) + "\n"
+
+
+def judge(text: str, directory: Path) -> Result:
+    """Return what the engine says of the facts; their files are written to ``directory``, the working directory."""
+    facts: dict[str, Any] = tomllib.loads(text)
+    files = {path: value for path, value in facts.items() if isinstance(value, dict) and path != "env"}
+    in_root = {path: value for path, value in files.items() if path.startswith("/")}
+    for path, value in files.items():
+        if path not in in_root:
+            _write(directory / path, value)
+    name = facts["target"]
+    if name.startswith("./"):
+        _write(directory / name / "etc" / "os-release", {"text": "ID=example\n"})
+    for path, value in in_root.items() if name.startswith("./") else ():
+        _write(directory / name / path.lstrip("/"), value)
+    wish = MachineWish(
+        platform=facts.get("platform", ""),
+        cpu=facts.get("cpu", ""),
+        page_size=facts.get("page_size", ""),
+        kernel=facts.get("kernel", ""),
+    )
+    launch = Launch(
+        env=facts.get("env", {}),
+        secure=facts.get("secure", False),
+        proc=facts.get("proc", True),
+        loaded_by=facts.get("loaded_by"),
+        until=facts.get("until", "environment"),
+    )
+
+    def add(target: Target, root: Overlay) -> None:
+        del target
+        for path, value in in_root.items() if not name.startswith("./") else ():
+            _put(root, path, value)
+
+    target = TargetName(text=name, wish=wish, present=facts.get("assume_present", ()))
+    subject = next(path for path in files if path not in in_root)
+    return Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([subject], [target]).results[0]
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if "link" in value:
+        path.symlink_to(value["link"])
+    elif "directory" in value:
+        path.mkdir()
+    else:
+        path.write_bytes(_bytes(value))
+        path.chmod(0o755)
+
+
+def _put(root: Overlay, path: str, value: Mapping[str, Any]) -> None:
+    if "remove" in value:
+        root.remove(path)
+    elif "link" in value:
+        root.add_link(path, value["link"])
+    elif "directory" in value:
+        root.add_directory(path)
+    else:
+        root.add_file(path, _bytes(value))
+
+
+def _bytes(value: Mapping[str, Any]) -> bytes:
+    """Return the file that the facts describe."""
+    if "text" in value:
+        return str(value["text"]).encode()
+    if "bytes" in value:
+        return bytes.fromhex(value["bytes"])
+    machine = value.get("machine", "x86_64")
+    interpreter = value.get("interpreter")
+    arch = architecture(machine)
+    if interpreter in ("glibc", "musl") and arch is not None:
+        interpreter = arch.glibc_loader if interpreter == "glibc" else arch.musl_loader
+    kind = value.get("kind", "library")
+    data = elf(
+        machine="arm" if machine.startswith("armv") else machine,
+        kind=_KINDS[kind],
+        interpreter=interpreter,
+        needed=value.get("needed", ()),
+        soname=value.get("soname"),
+        rpath=value.get("rpath"),
+        runpath=value.get("runpath"),
+        flags_1=0x8000000 if kind == "program" and interpreter is None else 0,
+        imports=[_import(text) for text in value.get("imports", ())],
+        exports=[_export(text) for text in value.get("exports", ())],
+        needs=[_need(text) for text in value.get("needs", ())],
+        notes=list(_notes(value, machine)),
+        abi_kernel=tuple(value["abi_kernel"]) if "abi_kernel" in value else None,
+        exec_stack=None if value.get("exec_stack") == "unsaid" else value.get("exec_stack", False),
+        irelative=value.get("irelative", 0),
+        relr=value.get("relr", False),
+        sections=dict(_sections(value)) or None,
+        base=value.get("base", 0),
+    )
+    return data[: value["cut"]] if "cut" in value else data
+
+
+def _words(text: str) -> tuple[frozenset[str], str, str | None]:
+    """Split ``weak name@VERSION libc.so.6`` into its qualities, the reference and the library."""
+    words = text.split()
+    qualities = frozenset(word for word in words if word in ("weak", "lazy", "ifunc", "hidden"))
+    rest = [word for word in words if word not in qualities]
+    return qualities, rest[0], rest[1] if len(rest) > 1 else None
+
+
+def _import(text: str) -> Symbol:
+    qualities, reference, file = _words(text)
+    name, _, version = reference.partition("@")
+    return Symbol(
+        name,
+        version or None,
+        file,
+        bind="weak" if "weak" in qualities else "global",
+        use="plt" if "lazy" in qualities else "data",
+    )
+
+
+def _export(text: str) -> Symbol:
+    qualities, reference, _ = _words(text)
+    name, _, version = reference.partition("@")
+    kind = "ifunc" if "ifunc" in qualities else "func"
+    use = "data" if qualities & {"ifunc", "hidden"} else "none"
+    return Symbol(name, version.lstrip("@") or None, default="hidden" not in qualities, kind=kind, use=use)
+
+
+def _need(text: str) -> tuple[str, str, bool]:
+    qualities, file, version = _words(text)
+    return file, version or "", "weak" in qualities
+
+
+def _notes(value: Mapping[str, Any], machine: str) -> Iterator[Any]:
+    if "isa" in value:
+        yield gnu_property(MACHINES[machine], {_ISA_1_NEEDED: _LEVELS[value["isa"]]})
+    if "dlopen" in value:
+        yield dlopen_note(value["dlopen"])
+
+
+def _sections(value: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    if "go" in value:
+        settings = "".join(f"build\t{key}={text}\n" for key, text in value["go"].items() if key != "version")
+        module = b"path\texample.org/app\n" + settings.encode()
+        yield ".go.buildinfo", _go(value["go"]["version"].encode(), bytes(16) + module + bytes(16))
+    if "contains" in value:
+        yield ".rodata", "\0".join(value["contains"]).encode() + b"\0"
+
+
+def _go(*texts: bytes) -> bytes:
+    """Return the Go linker's build information with inline strings (debug/buildinfo)."""
+    head = b"\xff Go buildinf:" + pack("BB", 8, 2) + bytes(16)
+    return head + b"".join(_varint(len(text)) + text for text in texts)
+
+
+def _varint(number: int) -> bytes:
+    more = number >> 7
+    return bytes((number & 0x7F | (0x80 if more else 0),)) + (_varint(more) if more else b"")
+
+
+def in_directory(text: str, directory: Path) -> str:
+    """Return the outcome of a facts block, judged with ``directory`` as the working directory."""
+    before = Path.cwd()
+    os.chdir(directory)
+    try:
+        return outcome(judge(text, directory))
+    finally:
+        os.chdir(before)
