@@ -15,7 +15,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
 from runworthy.targets.view import FileView
 
-__all__ = ["compiled_directories", "identify_loader", "usual_directories"]
+__all__ = ["compiled_directories", "default_directories", "identify_loader", "usual_directories"]
 
 _SCAN_LIMIT = 4 << 20
 _GLIBC_BANNER = re.compile(rb"(?:stable|development) release version (\d+)\.(\d+)")
@@ -56,6 +56,11 @@ def compiled_directories(view: FileView, real: str) -> tuple[str, ...]:
     if found is None:
         return ()
     return tuple(text.decode("ascii").rstrip("/") for text in found[1].split(b"\0") if text)
+
+
+def default_directories(view: FileView, loader: str | None, arch: Architecture) -> tuple[str, ...]:
+    """Return the directories that the glibc loader at the real path ``loader`` searches by default, in order."""
+    return (compiled_directories(view, loader) if loader else ()) or usual_directories(view, arch)
 
 
 def usual_directories(view: FileView, arch: Architecture) -> tuple[str, ...]:

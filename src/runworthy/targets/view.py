@@ -89,6 +89,10 @@ class FileView(ABC):
         """Return what is equal for two names of one file (device and inode where there are such)."""
         return found.path
 
+    def mode(self, real: str) -> int:
+        """Return the permission bits of the entry at a real path. Raises OSError."""
+        return self.lstat(real).entry.mode
+
     # -- what every root offers -------------------------------------------------------------
 
     def find(self, path: str) -> Resolved | int:
