@@ -144,8 +144,8 @@ def elf(
     """Return an ELF file.
 
     ``imports`` are names, ``(name, version, file)`` or Symbols; ``exports`` names, ``(name, version)`` or Symbols.
-    ``needs`` adds (file, version, weak) records beyond those of the imports, ``defines`` versions beyond those of
-    the exports. ``tags`` adds dynamic entries. ``sections`` adds section headers with these contents;
+    ``needs`` adds (file, version, weak) records beyond those of the imports, ``defines`` versions, numbered
+    before those of the exports. ``tags`` adds dynamic entries. ``sections`` adds section headers with these contents;
     None leaves the file without any. ``kind`` is e_type: 3 (ET_DYN) for libraries and most programs.
     """
     wanted = any((needed, soname, rpath, runpath, imports, exports, needs, defines, flags, flags_1, tags, interpreter))
@@ -252,10 +252,8 @@ class _Writer:
 
     def versions(self, needs: Sequence[tuple[str, str, bool]], defines: Sequence[str]) -> None:
         """Number the versions from 2 on, definitions first: 1 is the base definition."""
-        for symbol in self.exports:
-            if symbol.version and not symbol.file and symbol.version not in self.verdef:
-                self.verdef.append(symbol.version)
-        self.verdef += [name for name in defines if name not in self.verdef]
+        own = [symbol.version for symbol in self.exports if symbol.version and not symbol.file]
+        self.verdef = list(dict.fromkeys((*defines, *own)))
         by_file: dict[str, dict[str, bool]] = {}
         for file, version, weak in needs:
             by_file.setdefault(file, {})[version] = weak

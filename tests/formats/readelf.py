@@ -19,7 +19,8 @@ _FILE = re.compile(r"Version: \d+  File: (?P<file>.*?)  Cnt: \d+")
 _NEED = re.compile(r"Name: (?P<name>.*?)  Flags: (?P<flags>.*?)  Version: (?P<index>\d+)$")
 _DEF = re.compile(r"Rev: \d+  Flags: (?P<flags>.*?)  Index: (?P<index>\d+)  Cnt: \d+  Name: (?P<name>.*)$")
 _SYMBOL = re.compile(
-    r"^ *\d+: (?P<value>[0-9a-f]+) +\S+ (?P<kind>[A-Z]\S*|<.*?>: \d+) +(?P<bind>[A-Z]\S*|<.*?>: \d+) +(?P<visibility>\S+) +(?:\[.*?\] +)?"
+    r"^ *\d+: (?P<value>[0-9a-f]+) +\S+ (?P<kind>[A-Z]\S*|<.*?>: \d+) +"
+    r"(?P<bind>[A-Z]\S*|<.*?>: \d+) +(?P<visibility>\S+) +(?:\[.*?\] +)?"
     r"(?P<section>\S+)"
     r"(?: (?P<name>\S+?)(?:(?P<at>@@?)(?P<version>[^@\s]+))?(?: \((?P<index>\d+)\))?)?$"
 )

@@ -11,7 +11,7 @@ from runworthy.model.errors import FormatError
 
 __all__ = ["READ_LIMIT", "BytesContent", "Content", "FileContent", "Window", "read_exactly", "release"]
 
-READ_LIMIT = 48 << 20
+READ_LIMIT = 44 << 20
 """Largest single table (bytes) that a reader takes into memory; the largest seen in real libraries is near 40 MiB."""
 
 

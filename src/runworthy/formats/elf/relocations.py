@@ -43,44 +43,47 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Kinds:
-    """Numbers that one psABI gives to the kinds with a meaning of their own; -1 where it has none."""
+    """Numbers that one psABI gives to the kinds with a meaning of their own; -1 where it has none.
+
+    ``irelative`` has JMP_IREL too, which calls an indirect function through the PLT.
+    """
 
     copy: int
     jump_slot: int
     relative: int
-    irelative: int = -1
+    irelative: tuple[int, ...] = ()
 
 
 _NO_KINDS = _Kinds(copy=-1, jump_slot=-1, relative=-1)
-_SPARC = _Kinds(copy=19, jump_slot=21, relative=22, irelative=249)
-_POWERPC = _Kinds(copy=19, jump_slot=21, relative=22, irelative=248)
+_SPARC = _Kinds(copy=19, jump_slot=21, relative=22, irelative=(249, 248))
+_POWERPC = _Kinds(copy=19, jump_slot=21, relative=22, irelative=(248, 247))
 
 # By e_machine: glibc elf/elf.h, R_*_COPY and its neighbours.
 _KINDS = {
     2: _SPARC,
-    3: _Kinds(copy=5, jump_slot=7, relative=8, irelative=42),
+    3: _Kinds(copy=5, jump_slot=7, relative=8, irelative=(42,)),
     4: _Kinds(copy=19, jump_slot=21, relative=22),
     EM_MIPS: _Kinds(copy=126, jump_slot=127, relative=-1),
     15: _Kinds(copy=128, jump_slot=-1, relative=-1),
     18: _SPARC,
     20: _POWERPC,
     21: _POWERPC,
-    22: _Kinds(copy=9, jump_slot=11, relative=12, irelative=61),
-    40: _Kinds(copy=20, jump_slot=22, relative=23, irelative=160),
+    22: _Kinds(copy=9, jump_slot=11, relative=12, irelative=(61,)),
+    40: _Kinds(copy=20, jump_slot=22, relative=23, irelative=(160,)),
     42: _Kinds(copy=162, jump_slot=164, relative=165),
     EM_SPARCV9: _SPARC,
-    62: _Kinds(copy=5, jump_slot=7, relative=8, irelative=37),
+    62: _Kinds(copy=5, jump_slot=7, relative=8, irelative=(37,)),
     92: _Kinds(copy=18, jump_slot=20, relative=21),
     113: _Kinds(copy=36, jump_slot=38, relative=39),
-    EM_AARCH64: _Kinds(copy=1024, jump_slot=1026, relative=1027, irelative=1032),
+    EM_AARCH64: _Kinds(copy=1024, jump_slot=1026, relative=1027, irelative=(1032,)),
     189: _Kinds(copy=21, jump_slot=17, relative=16),
     195: _Kinds(copy=0x35, jump_slot=0x37, relative=0x38),
-    EM_RISCV: _Kinds(copy=4, jump_slot=5, relative=3, irelative=58),
+    EM_RISCV: _Kinds(copy=4, jump_slot=5, relative=3, irelative=(58,)),
     252: _Kinds(copy=10, jump_slot=12, relative=9),
-    258: _Kinds(copy=4, jump_slot=5, relative=3, irelative=12),
+    258: _Kinds(copy=4, jump_slot=5, relative=3, irelative=(12,)),
     0x9026: _Kinds(copy=24, jump_slot=26, relative=27),
 }
-_AARCH64_ILP32 = _Kinds(copy=180, jump_slot=182, relative=183, irelative=188)
+_AARCH64_ILP32 = _Kinds(copy=180, jump_slot=182, relative=183, irelative=(188,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +131,7 @@ class RelocationTables:
         return Relocations(
             kinds=frozenset(used),
             count=count,
-            irelative=self._kinds.irelative in used,
+            irelative=not used.isdisjoint(self._kinds.irelative),
             copy=self._kinds.copy in used,
         )
 

@@ -43,7 +43,7 @@ from runworthy.model.errors import FormatError
 
 __all__ = ["Column", "Named", "SymbolTable"]
 
-_SYMBOL_LIMIT = 1 << 20
+_SYMBOL_LIMIT = 1 << 19
 _NAMES_LIMIT = READ_LIMIT
 _NAME_LIMIT = 1 << 16
 _SPAN_LIMIT = 1 << 18
@@ -144,7 +144,7 @@ class SymbolTable:
         versions = self._versym(extent.first, extent.count)
         if found is not None:
             kinds = bytes(compress(kinds, found))
-            versions = array("H", compress(versions, found)) if versions else None
+            versions = array("H", compress(versions, found)) if versions is not None else None
         return Exports.of_columns(names, versions, kinds, self._versions.names)
 
     def named(self, names: Collection[bytes]) -> dict[int, Named]:
@@ -212,10 +212,11 @@ class SymbolTable:
 
     def _versym(self, first: int, count: int) -> array[int] | None:
         """Return the version numbers of rows; None when the file has no versions at all (dl-version.c: ndx_high)."""
-        if count <= first or not self._dynamic.tags.get(DT_VERSYM) or not self._versions.names:
+        if not self._dynamic.tags.get(DT_VERSYM) or not self._versions.names:
             return None
         offset = self._place(DT_VERSYM, "symbol versions") + 2 * first
-        return self._layout.column(read_exactly(self._content, offset, 2 * (count - first), "symbol versions"), "H")
+        size = 2 * max(count - first, 0)
+        return self._layout.column(read_exactly(self._content, offset, size, "symbol versions"), "H")
 
     # -- where the table ends ---------------------------------------------------------------
 
