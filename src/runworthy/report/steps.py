@@ -13,6 +13,7 @@ from runworthy.report.words import Style, clean, count
 __all__ = ["step_lines", "trace_lines"]
 
 _KINDS = {
+    "permission": "permission",
     "exec-format": "executable format",
     "interpreter": "interpreter",
     "loader": "loader",
@@ -106,8 +107,14 @@ def _step(step: Step, show: Show, style: Style) -> Iterator[str]:
     if step.searched and (step.answer is not Answer.MET or len(step.searched) > 1):
         yield "    paths considered in this order:"
         for number, probe in enumerate(step.searched, start=1):
-            origin = f"  [{clean(probe.origin)}]" if probe.origin else ""
-            yield f"    {number:2}. {clean(probe.path)}  {clean(probe.outcome)}{origin}"
+            origin = f"  [{_origin(probe.origin, show)}]" if probe.origin else ""
+            yield f"    {number:2}. {show(probe.path)}  {clean(probe.outcome)}{origin}"
+
+
+def _origin(rule: str, show: Show) -> str:
+    """Return the rule that led to a path, with the subject by the name that people know: ``RPATH of app``."""
+    kind, of, path = rule.partition(" of ")
+    return f"{clean(kind)}{of}{show(path)}"
 
 
 def _what(need: Need, show: Show) -> str:

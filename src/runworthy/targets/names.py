@@ -96,7 +96,7 @@ class TargetName:
             return host_target()
         if text.startswith(_IMAGES):
             raise TargetError(f"{text}: images are not read yet", hint="unpack it to a directory and name that")
-        if text.startswith("rootfs:") or text.startswith((".", "/", "~")) or os.sep in text and os.path.isdir(text):
+        if text.startswith("rootfs:") or text.startswith((".", "/", "~")) or (os.sep in text and os.path.isdir(text)):
             from runworthy.targets.host import directory_target
 
             directory = os.path.expanduser(text.removeprefix("rootfs:"))
@@ -105,10 +105,11 @@ class TargetName:
 
     def _from_catalogue(self, arch: Architecture | None) -> Target:
         from runworthy.targets.catalogue import open_catalogue
+        from runworthy.targets.catalogue.naming import carries_architecture
 
         stated = self.wish.architecture()
         found = open_catalogue().find(self.text, stated or arch)
-        arch_stated = stated is not None or found.arch is not arch
+        arch_stated = stated is not None or found.arch is not arch or carries_architecture(self.text)
         return Target(
             name=f"{found.name}/{found.arch.name}" if arch_stated else found.name,
             view=found.view,

@@ -11,6 +11,7 @@ __all__ = [
     "Meaning",
     "PythonTag",
     "architecture_in",
+    "carries_architecture",
     "is_built_on",
     "meaning_of",
     "python_tag",
@@ -151,6 +152,12 @@ def split_architecture(text: str) -> Iterator[tuple[str, str]]:
     for at, letter in enumerate(text):
         if letter == "/" and architecture(text[at + 1 :]) is not None:
             yield text[:at], text[at + 1 :]
+
+
+def carries_architecture(text: str) -> bool:
+    """Return whether a target's name says its architecture: ``debian:12/arm64``, ``manylinux_2_28_x86_64``."""
+    tag = python_tag(text.strip().lower())
+    return bool(tag and tag.arch) or any(spelling for _, spelling in split_architecture(text.strip()))
 
 
 def meaning_of(text: str, known: Collection[str]) -> Meaning | None:
