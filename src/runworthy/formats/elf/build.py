@@ -8,7 +8,7 @@ standard library's panic messages (``/rustc/<commit>/library/...``) still tell t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.elf.header import AddressMap
@@ -35,12 +35,13 @@ def read_build(content: Content, header: ElfHeader, segments: tuple[Segment, ...
     sections = read_sections(content, header, layout, (b".comment", b".go.buildinfo"))
     comments = _comments(content, *sections[b".comment"]) if sections and b".comment" in sections else ()
     rust = next((found[1] for part in comments if (found := _RUST.search(part))), None)
-    place: tuple[int, int] | None = None
+    places: list[tuple[int, int]] = []
     if sections and b".go.buildinfo" in sections:
-        place = sections[b".go.buildinfo"]
-    elif not comments:  # as debug/buildinfo: the data segment; a file with compilers' comments has its section, if any
-        place = next(((s.offset, s.filesz) for s in segments if s.type == PT_LOAD and _access(s) == PF_W), None)
-    go = _go(content, *place, segments, layout) if place else None
+        places = [sections[b".go.buildinfo"]]
+    elif not comments:  # as debug/buildinfo: in the data; a file with compilers' comments has its section, if any
+        places = [(s.offset, s.filesz) for s in segments if s.type == PT_LOAD and _access(s) == PF_W]
+    offset = _find_go(content, places)
+    go = None if offset is None else _go(content, offset, segments, layout)
     if rust is None and go is None and not comments:
         rust = _rust_commit(content, segments)
     return BuildInfo(go=go, rust=rust, comments=comments)
@@ -55,29 +56,34 @@ def _comments(content: Content, offset: int, size: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in text.split("\0") if part))
 
 
-def _blocks(content: Content, start: int, size: int, overlap: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, bytes) of a stretch, each block beginning ``overlap`` bytes before the end of the last."""
-    end = min(start + min(size, _SEARCH_LIMIT), content.size)
-    for offset in range(start, end, _BLOCK - overlap):
-        yield offset, content.pread(offset, min(_BLOCK, end - offset))
+def _blocks(content: Content, places: Iterable[tuple[int, int]], overlap: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, bytes) of (offset, size) stretches, each block beginning ``overlap`` bytes before the last's end.
+
+    Any number of segments may claim the same bytes, so there is one limit for all.
+    """
+    left = _SEARCH_LIMIT
+    for start, size in places:
+        end = min(start + min(size, left), content.size)
+        for offset in range(start, end, _BLOCK - overlap):
+            yield offset, content.pread(offset, min(_BLOCK, end - offset))
+        left -= max(end - start, overlap)
+        if left <= 0:
+            return
 
 
 def _rust_commit(content: Content, segments: tuple[Segment, ...]) -> str | None:
     """Return ``commit <hash>`` of the compiler whose standard library is linked in."""
     loaded = [segment for segment in segments if segment.type == PT_LOAD]
     constants = [s for s in loaded if _access(s) == 0] or [s for s in loaded if _access(s) == PF_X]
-    for segment in constants:
-        for _, block in _blocks(content, segment.offset, segment.filesz, 64):
-            found = _RUST_PATH.search(block)
-            if found:
-                return f"commit {found[1].decode('ascii')}"
+    for _, block in _blocks(content, [(s.offset, s.filesz) for s in constants], 64):
+        found = _RUST_PATH.search(block)
+        if found:
+            return f"commit {found[1].decode('ascii')}"
     return None
 
 
-def _go(content: Content, start: int, size: int, segments: tuple[Segment, ...], layout: Layout) -> GoBuild | None:
-    offset = _find_go(content, start, size)
-    if offset is None:
-        return None
+def _go(content: Content, offset: int, segments: tuple[Segment, ...], layout: Layout) -> GoBuild | None:
+    """Return what the blob at ``offset`` tells, None when it is none after all."""
     try:
         head = read_exactly(content, offset, _GO_HEAD, "Go build information")
         if head[15] & 2:
@@ -90,9 +96,9 @@ def _go(content: Content, start: int, size: int, segments: tuple[Segment, ...], 
     return _parse_go(version.decode("utf-8", "replace"), module) if version else None
 
 
-def _find_go(content: Content, start: int, size: int) -> int | None:
+def _find_go(content: Content, places: Iterable[tuple[int, int]]) -> int | None:
     """Return the offset of the blob; it is aligned in the address space, and so in the file."""
-    for offset, block in _blocks(content, start, size, _GO_HEAD):
+    for offset, block in _blocks(content, places, _GO_HEAD):
         position = block.find(GO_MAGIC)
         while position >= 0:
             if (offset + position) % _GO_ALIGN == 0:
