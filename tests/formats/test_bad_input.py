@@ -211,9 +211,11 @@ def test_hostile_sizes(name: str) -> None:
     assert time.process_time() - start < 30  # tracing slows it tenfold
 
 
-def test_many_program_headers() -> None:
-    """65,534 note segments that all lie on the same megabyte of notes."""
-    phdr = struct.pack("<IIQQQQQQ", 4, 4, 64, 0, 0, MIB, MIB, 4)
+@pytest.mark.parametrize("kind", [1, 4])
+@pytest.mark.parametrize("flags", [4, 6])
+def test_many_program_headers(kind: int, flags: int) -> None:
+    """65,534 segments that all lie on the same megabyte of notes."""
+    phdr = struct.pack("<IIQQQQQQ", kind, flags, 64, 0, 0, MIB, MIB, 4)
     head = bytearray(elf()[:64])
     struct.pack_into("<Q", head, 32, 64 + MIB)
     struct.pack_into("<H", head, 56, 0xFFFE)
@@ -221,6 +223,7 @@ def test_many_program_headers() -> None:
     start = time.process_time()
     reader = read_elf(BytesContent(bytes(head) + notes + phdr * 0xFFFE))
     assert len(reader.facts.segments) == 0xFFFE
+    assert reader.build().go is None
     assert time.process_time() - start < 10
 
 

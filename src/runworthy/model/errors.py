@@ -31,7 +31,7 @@ class FormatError(RunworthyError):
         self.offset = offset
 
     def __str__(self) -> str:
-        place = self.path if self.offset is None else f"{self.path} at offset {self.offset:#x}"
+        place = self.path if self.offset is None else f"{self.path} at offset {self.offset:#x}".lstrip()
         return f"{place}: {self.message}" if place else self.message
 
     def at(self, path: str) -> FormatError:
