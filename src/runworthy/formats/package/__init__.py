@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from runworthy.formats.content import Content
 from runworthy.formats.package.member import Member, MemberKind
 from runworthy.formats.package.rpm import RPM_MAGIC, read_cpio, read_rpm
+from runworthy.formats.package.streams import NeedsZstdError, Slice, compression_of, unpack
 from runworthy.formats.package.tar import is_tar, read_tar
-from runworthy.formats.package.unpack import NeedsZstdError, Slice, compression_of, unpack
 from runworthy.model.errors import FormatError
 
 __all__ = ["Member", "MemberKind", "NeedsZstdError", "is_package", "read_package"]

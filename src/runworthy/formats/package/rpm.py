@@ -11,7 +11,7 @@ from struct import unpack_from
 
 from runworthy.formats.content import Content
 from runworthy.formats.package.member import Member, MemberKind, inside, text
-from runworthy.formats.package.unpack import Slice, unpack
+from runworthy.formats.package.streams import Slice, unpack
 from runworthy.model.errors import FormatError
 
 __all__ = ["RPM_MAGIC", "read_cpio", "read_rpm"]

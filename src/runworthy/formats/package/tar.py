@@ -10,7 +10,7 @@ from typing import Final
 
 from runworthy.formats.content import Content
 from runworthy.formats.package.member import Member, MemberKind, inside, text
-from runworthy.formats.package.unpack import Slice
+from runworthy.formats.package.streams import Slice
 from runworthy.model.errors import FormatError
 
 __all__ = ["is_tar", "read_tar"]

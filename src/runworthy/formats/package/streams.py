@@ -74,6 +74,9 @@ class Spool:
         self._file.seek(offset)
         return self._file.read(count)
 
+    def __del__(self) -> None:
+        self._file.close()
+
 
 class Decoder(Protocol):
     """What the standard library's decoders have in common."""
