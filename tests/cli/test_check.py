@@ -168,7 +168,7 @@ def test_encoding_without_marks(runworthy: Run) -> None:
     ids=["newline", "escape", "latin-1", "right-to-left", "option", "chinese", "space"],
 )
 def test_odd_names(runworthy: Run, world: Path, name: bytes, shown: str) -> None:
-    shutil.copy(world / "app", os.fsencode(world) + b"/" + name)
+    shutil.copy(world / "app", world / os.fsdecode(name))
     asked = b"./" + name if name.startswith(b"-") else name
     ended = runworthy("check", asked, "--on", "ubuntu:20.04")
     assert ended.code == 1

@@ -19,7 +19,7 @@ from tests.report.made import finding, library, report, result, symbol
 SCHEMAS = Path(runworthy.__file__).parent / "report" / "schema"
 
 
-def strict(schema: Any) -> Any:
+def strict(schema: Any) -> Any:  # noqa: ANN401 - JSON
     """The schema with every key that it does not name refused."""
     if isinstance(schema, dict):
         closed = {key: strict(value) for key, value in schema.items()}
@@ -29,11 +29,11 @@ def strict(schema: Any) -> Any:
     return [strict(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def schema(name: str) -> Any:
+def schema(name: str) -> Any:  # noqa: ANN401 - JSON
     return json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
 
 
-def validate(text: str, name: str = "runworthy.report-1.json") -> Any:
+def validate(text: str, name: str = "runworthy.report-1.json") -> Any:  # noqa: ANN401 - JSON
     document = json.loads(text)
     Draft202012Validator(strict(schema(name))).validate(document)
     return document
@@ -58,7 +58,7 @@ def test_schema_knows_every_word() -> None:
 
 
 @pytest.mark.parametrize("trace", [False, True])
-def test_every_shape(trace: bool) -> None:
+def test_every_shape(*, trace: bool) -> None:
     event = Event(stage="load", kind="path-dropped", text="dropped", by="/subject/app")
     steps = (event, library(), symbol(), symbol("gone", Answer.UNMET, detail="why", fatal=False))
     odd = symbol("later", Answer.UNKNOWN, why="outside-core", because="library:libx.so.1", assumption="4 KiB pages")

@@ -67,7 +67,7 @@ def parse_page_size(text: str) -> int:
 
 @dataclass(slots=True)
 class TargetName:
-    """A target as written. Without an architecture of its own it takes the subject's, so it is opened per architecture."""
+    """A target as written. Without an architecture of its own it takes the subject's, so it is opened for each."""
 
     text: str
     wish: MachineWish = field(default_factory=MachineWish)
@@ -96,7 +96,7 @@ class TargetName:
             return host_target()
         if text.startswith(_IMAGES):
             raise TargetError(f"{text}: images are not read yet", hint="unpack it to a directory and name that")
-        if text.startswith("rootfs:") or text.startswith((".", "/", "~")) or (os.sep in text and os.path.isdir(text)):
+        if text.startswith(("rootfs:", ".", "/", "~")) or (os.sep in text and os.path.isdir(text)):
             from runworthy.targets.host import directory_target
 
             directory = os.path.expanduser(text.removeprefix("rootfs:"))
