@@ -94,7 +94,7 @@ def judge(text: str, directory: Path) -> Result:
             _put(root, path, value)
 
     target = TargetName(text=name, wish=wish, present=facts.get("assume_present", ()))
-    subject = next(path for path in files if path not in in_root)
+    subject = facts.get("subject") or next(path for path in files if path not in in_root)
     return Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([subject], [target]).results[0]
 
 
@@ -106,7 +106,7 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
         path.mkdir()
     else:
         path.write_bytes(_bytes(value))
-        path.chmod(0o755)
+        path.chmod(value.get("mode", 0o755))
 
 
 def _put(root: Overlay, path: str, value: Mapping[str, Any]) -> None:
@@ -178,9 +178,10 @@ def _import(text: str) -> Symbol:
 def _export(text: str) -> Symbol:
     qualities, reference, _ = _words(text)
     name, _, version = reference.partition("@")
-    kind = "ifunc" if "ifunc" in qualities else "func"
-    use = "data" if qualities & {"ifunc", "hidden"} else "none"
-    return Symbol(name, version.lstrip("@") or None, default="hidden" not in qualities, kind=kind, use=use)
+    symbol = Symbol(name, version.lstrip("@") or None, default="hidden" not in qualities)
+    if "ifunc" in qualities:
+        symbol = symbol._replace(kind="ifunc")
+    return symbol._replace(use="data") if qualities & {"ifunc", "hidden"} else symbol
 
 
 def _need(text: str) -> tuple[str, str, bool]:

@@ -28,6 +28,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("exec.wrong_architecture", "exec-format"),
     ("exec.unstated_compatibility", "exec-format"),
     ("exec.not_elf", "exec-format"),
+    ("exec.not_executable", "permission"),
     ("load.missing_library", "library"),
     ("load.loader_not_modelled", "loader"),
     ("load.no_loader", "loader"),

@@ -21,6 +21,7 @@ __all__ = [
     "quoted",
     "rows",
     "unique",
+    "version_order",
     "would_come",
 ]
 
@@ -76,7 +77,8 @@ def probes(case: Case, step: Step) -> tuple[str, ...]:
     table = []
     for probe in step.searched[:_PROBES_SHOWN]:
         rule, of, path = probe.origin.partition(" of ")
-        table.append((case.show(probe.path), probe.outcome, f"{rule}{of}{case.show(path)}" if of else rule))
+        outcome = "no entry" if probe.outcome.startswith("no entry for ") else probe.outcome
+        table.append((case.show(probe.path), outcome, f"{rule}{of}{case.show(path)}" if of else rule))
     shown = rows(table)
     more = len(step.searched) - len(table)
     return (*shown, f"and {count(more, 'more path')}") if more > 0 else shown

@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import built_elsewhere
-from runworthy.rules.words import finding, help_, probes, quoted, unique, would_come
+from runworthy.rules.words import finding, help_, join, probes, quoted, unique, would_come
 
 CODE = "RW206"
 NAME = "build-machine-path"
@@ -40,12 +40,11 @@ def _finding(case: Case, directories: tuple[str, ...], steps: list[Step]) -> Fin
     who = case.needer(steps[0].need)
     names = unique(step.need.name for step in steps)
     places = unique(built_elsewhere(f"{directory}/") for directory in directories)
-    is_are = "is" if len(names) == 1 else "are"
-    message = f"`{who}` looks for {quoted(names)} in {quoted(directories)}; {is_are} not in {case.target}"
-    message = message.replace("; is not", ", it is not").replace("; are not", ", they are not")
+    it = "it" if len(names) == 1 else "them"
+    message = f"`{who}` looks for {quoted(names)} in {quoted(directories)}, {case.target} does not have {it}"
     notes = (
-        f"the search path leads into {' and '.join(places)}, as it was where the file was built",
-        would_come(case.following(steps), "it" if len(names) == 1 else "them"),
+        f"the search path leads into {join(places)} of the machine that built the file",
+        would_come(case.following(steps), it),
     )
     remedies = (
         help_(f"ship {quoted(names)} beside it and set a search path relative to it: `patchelf --set-rpath '$ORIGIN' {who}`"),

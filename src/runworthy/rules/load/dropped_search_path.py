@@ -29,10 +29,10 @@ def _finding(case: Case, event: Event, missing: list[Step]) -> Finding:
     path = text.removeprefix("search path ")
     reason = why.removeprefix(": ")
     who = case.show(event.by)
-    lost = f"; {quoted(unique(step.need.name for step in missing))} not found" if missing else "; nothing needs it"
-    lost = lost.replace("` not", "` is not") if len({step.need.name for step in missing}) == 1 else lost.replace("` not", "` are not")
+    names = unique(step.need.name for step in missing)
+    lost = f"{quoted(names)} {'is' if len(names) == 1 else 'are'} not found" if names else "nothing is missing for it"
     loader = case.libc.family if case.libc else "the loader"
-    message = f"`{who}` searches `{path}`, which {loader} drops{f', since {reason}' if reason else ''}{lost}"
+    message = f"`{who}` searches `{path}`, which {loader} drops{f', since {reason}' if reason else ''}; {lost}"
     severity: Severity = SEVERITY if missing else "note"
     return finding(
         case,
@@ -41,9 +41,13 @@ def _finding(case: Case, event: Event, missing: list[Step]) -> Finding:
         steps=missing,
         stage="load",
         lines=probes(case, missing[0]) if missing else (),
-        notes=(would_come(case.following(missing), "them"),),
+        notes=(would_come(case.following(missing), _them(missing)),),
         remedies=tuple(_remedies(path, reason)) if missing else (),
     )
+
+
+def _them(missing: list[Step]) -> str:
+    return "it" if len({step.need.name for step in missing}) == 1 else "them"
 
 
 def _remedies(path: str, reason: str) -> Iterator[Remedy]:
@@ -52,5 +56,6 @@ def _remedies(path: str, reason: str) -> Iterator[Remedy]:
     elif "privileges" in reason:
         yield help_("install the libraries in a directory that the loader searches by itself")
     elif "token" in reason:
-        plain = path.replace("${LIB}", "lib").replace("$LIB", "lib")
-        yield help_(f"write the path out: `patchelf --set-rpath '{plain}'`" if "LIB" in path else "write the path without that token")
+        plain = ":".join(unique(path.replace("${LIB}", "lib").replace("$LIB", "lib").split(":")))
+        written = plain.replace("$ORIGIN", "").replace("${ORIGIN}", "")
+        yield help_("write the path without that token" if "$" in written else f"write it out: `patchelf --set-rpath '{plain}'`")

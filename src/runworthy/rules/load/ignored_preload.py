@@ -21,7 +21,7 @@ def check(case: Case) -> Iterator[Match]:
     for event in case.events("preload-ignored"):
         name, _, rest = event.text.partition(" from ")
         source = rest.partition(" cannot be")[0]
-        message = f"{source} names `{name}`, which is not in {case.target}"
+        message = f"{source} names `{name}`, which cannot be loaded on {case.target}"
         musl = case.libc is not None and case.libc.family == "musl"
         says = "says nothing" if musl else "prints `cannot be preloaded (...): ignored`"
         notes = (f"the loader {says} and starts the program without it",)

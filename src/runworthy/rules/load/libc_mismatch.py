@@ -9,7 +9,7 @@ from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import GLIBC_LIBRARIES, known_loader, libc_of_library
-from runworthy.rules.words import count, finding, help_, join, newest, oldest_targets, quoted, rows, unique
+from runworthy.rules.words import count, finding, help_, join, newest, oldest_targets, quoted, rows, unique, version_order
 
 CODE = "RW201"
 NAME = "libc-mismatch"
@@ -18,6 +18,7 @@ SEVERITY: Severity = "error"
 READS = ("interpreter", "library", "symbol", "libc-stands-in")
 ORDER = 10
 
+_EVERYWHERE = "GLIBC_2.17"
 _OTHER = {"musl": "glibc", "glibc": "musl"}
 _RESERVED = tuple(f"lib{stem}." for stem in ("c", "pthread", "rt", "m", "dl", "util", "xnet"))
 
@@ -143,8 +144,8 @@ def _notes(case: Case, foreign: _Foreign, made: str, has: str) -> Iterator[str]:
     for step in foreign.steps:
         if step.need.kind == "interpreter":
             yield (
-                f"it names the loader `{step.need.name}`, which is not there: the kernel answers ENOENT for it, and a shell "
-                f"says `{who}: not found` though `{who}` is there"
+                f"its loader `{step.need.name}` is not there: execve answers ENOENT, "
+                f"and a shell says `{who}: not found` of a file that exists"
             )
             break
     else:
@@ -171,9 +172,13 @@ def _remedies(case: Case, made: str) -> Iterator[Remedy]:
     else:
         yield help_("build it for musl: on Alpine, or in a musllinux image")
     nodes = [need.version for need in case.facts.version_needs if need.version.startswith("GLIBC_2.")] if case.facts else []
-    oldest = oldest_targets(case, case.catalogue.first_with(newest(nodes), case.machine)) if nodes else []
+    node = newest(nodes)
+    if version_order(node) <= version_order(_EVERYWHERE):
+        yield help_("run it on a target with glibc, as debian:12 or ubuntu:24.04")
+        return
+    oldest = oldest_targets(case, case.catalogue.first_with(node, case.machine))
     if oldest:
-        yield help_(f"run it on a target with glibc {newest(nodes).removeprefix('GLIBC_')} or later, as {join(oldest)}")
+        yield help_(f"run it on a target with glibc {node.removeprefix('GLIBC_')} or later, as {join(oldest)}")
 
 
 def _rust(machine: str) -> str:

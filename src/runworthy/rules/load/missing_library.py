@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from runworthy.model.finding import Finding, Remedy, Severity
@@ -16,6 +17,8 @@ SINCE = "0.1.0"
 SEVERITY: Severity = "error"
 READS = ("library",)
 ORDER = 50
+
+_NEAR = (".", "lib", "lib64", "../lib", "../lib64", "libs", "../libs")
 
 
 def check(case: Case) -> Iterator[Match]:
@@ -37,15 +40,38 @@ def _finding(case: Case, name: str, steps: list[Step]) -> Finding:
         would_come(case.following(steps)),
         "a name with a slash is opened as it stands: no search path is tried" if by_path else "",
     )
-    remedies = tuple(_remedies(case, name))
+    beside = _beside(case, steps[0])
+    if beside:
+        notes = (f"`{case.show(beside)}` is such a file, where this loader does not look", *notes)
     return finding(
-        case, (CODE, NAME, SEVERITY), message, steps=steps, lines=probes(case, steps[0]), notes=notes, remedies=remedies
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        steps=steps,
+        lines=probes(case, steps[0]),
+        notes=notes,
+        remedies=tuple(_remedies(case, steps[0], beside)),
     )
 
 
-def _remedies(case: Case, name: str) -> Iterator[Remedy]:
+def _beside(case: Case, step: Step) -> str:
+    """Return where the library lies near the file that needs it, empty when it does not."""
+    directory = posixpath.dirname(step.need.by)
+    for below in _NEAR if "/" not in step.need.name else ():
+        path = posixpath.normpath(f"{directory}/{below}/{step.need.name}")
+        if case.objects.facts(path) is not None:
+            return path
+    return ""
+
+
+def _remedies(case: Case, step: Step, beside: str) -> Iterator[Remedy]:
+    name = step.need.name
     package = package_of(name, case.target)
-    if package:
+    if beside:
+        below = posixpath.relpath(posixpath.dirname(beside), posixpath.dirname(step.need.by))
+        origin = "$ORIGIN" if below == "." else f"$ORIGIN/{below}"
+        yield help_(f"let the file look there: `patchelf --set-rpath '{origin}' {case.needer(step.need)}`")
+    elif package:
         yield help_(f"install `{package}`")
     elif "/" not in name:
         yield help_(f"ship `{name}` with it, or install the package that brings it")

@@ -19,7 +19,7 @@ ORDER = 50
 def check(case: Case) -> Iterator[Match]:
     """Yield the cache that the loader passes over."""
     for event in case.events("cache-unreadable"):
-        reason = event.text.partition(" is not used: ")[2]
+        reason = event.text.partition(" is not used: ")[2].strip()
         message = f"`/etc/ld.so.cache` of {case.target} cannot be used: {reason}"
         notes = ("the loader goes on to its default directories; directories of /etc/ld.so.conf are not searched",)
         remedies = (help_("run `ldconfig` in the root"),)
