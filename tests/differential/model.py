@@ -83,7 +83,9 @@ class Model:
         unmet = [step for step in steps if step.answer not in (Met.MET, Met.IGNORED)]
         glibc = self.root.libc == "glibc"  # musl gives up on one library only, and tells no version of a symbol
         return Said(
-            missing=frozenset(
+            # A trace lists an auxiliary library that is not there, though a start passes it over (tests/judges/README.md).
+            missing=frozenset(event.text.split()[0] for event in trace.events if event.kind == "auxiliary-ignored")
+            | frozenset(
                 step.need.name for step in unmet if step.need.kind == "library" and not (glibc and step.detail)
             ),
             versions=frozenset(
@@ -101,19 +103,15 @@ class Model:
                 for step in unmet
                 if step.need.kind == "relocation" and not step.need.name.startswith("DT_")
             ),
-            chosen=self._chosen(steps),
+            chosen=self._chosen(trace),
             fatal=_fatal(unmet) if glibc else None,
         )
 
-    def _chosen(self, steps: list[Step]) -> dict[str, str]:
-        """Return each library under the name by which it was first asked for, the loader left out."""
-        seen = {self.real(self.root.loader)}
-        chosen: dict[str, str] = {}
-        for step in steps:
-            if step.need.kind == "library" and step.answer is Met.MET and step.met_by and step.met_by not in seen:
-                seen.add(step.met_by)
-                chosen[step.need.name] = step.met_by
-        return chosen
+    def _chosen(self, trace: Trace) -> dict[str, str]:
+        """Return each library under the name by which it was first asked for, program and loader left out."""
+        _, *libraries = trace.stretches[0].loaded or (("", ""),)
+        loader = self.real(self.root.loader)
+        return {name: path for name, path in libraries if path != loader}
 
     def real(self, path: str) -> str:
         """Return ``path`` with links followed; a path that cannot be followed stays as it is."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import stat
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from tests.judges import roots
 
 _PAIRS = [(case, name) for case in every() for name in case.roots]
 
-# ld.so's and musl's exit status for a program that cannot be started.
+# The loaders' exit status for a program that cannot be started (glibc: 1 and a message for a missing version).
 _NOT_STARTED = 127
 _TRACE_DIES = "killed by SIGSEGV"
 # What a loader started by hand says of a main program that execve would have refused.
@@ -35,9 +38,11 @@ _CPU_LEVELS = {"Nehalem": "v2", "Haswell": "v3", "qemu64": "v1", "Skylake-Server
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """One builder for the module: files compiled for one root serve the next."""
-    return Builder(Path(tmp_path_factory.mktemp("cases")))
+def builder() -> Iterator[Builder]:
+    """One builder for the module: files compiled for one root serve the next. Other users may read what it builds."""
+    with tempfile.TemporaryDirectory(prefix="runworthy-cases-") as directory:
+        Path(directory).chmod(0o755)
+        yield Builder(Path(directory))
 
 
 def _machine(composed: Composed, truth: Truth) -> Machine:
@@ -60,7 +65,6 @@ def _model(composed: Composed, truth: Truth) -> Model:
         cwd=truth.cwd,
         proc=truth.proc,
         secure=_is_secure(composed, truth),
-        trace=isinstance(truth, Listing),
         until="bind" if isinstance(truth, Listing) else "machine",
     )
     return Model(composed.root, launch=launch, machine=_machine(composed, truth))
@@ -68,7 +72,7 @@ def _model(composed: Composed, truth: Truth) -> Model:
 
 def _is_secure(composed: Composed, truth: Truth) -> bool:
     """Whether the kernel starts the program with other credentials than its caller's (AT_SECURE)."""
-    mode = (composed.root.path / truth.subject.lstrip("/")).stat().st_mode
+    mode = (composed.root.path / truth.subject.lstrip("/")).lstat().st_mode
     return bool(truth.uid) and bool(mode & (stat.S_ISUID | stat.S_ISGID))
 
 
@@ -117,16 +121,44 @@ def _start(model: Model, truth: Start) -> dict[str, object]:
     real = model.view.resolve(truth.subject).path
     try:
         trace = simulate(model.machinery, real, model.view.elf(real))
-    except FormatError:
+    except (FormatError, OSError):
         return {} if truth.errno is not None or truth.rc else {"alarm": truth}
     verdict, _ = verdict_of(trace)
     unmet = [step for step in trace.needs if step.answer is not Met.MET]
     ends_well = truth.errno is None and truth.rc is not None and 0 <= truth.rc < _NOT_STARTED
+    ends_well = ends_well and (truth.rc == 0 or not truth.stderr)
     if ends_well and verdict in ("fails", "unknown"):
         return {"alarm": (verdict, unmet)}
     if not ends_well and verdict == "runs":
         return {"promise": (verdict, truth)}
     return {}
+
+
+def _difference(composed: Composed, truth: Truth) -> dict[str, object]:
+    model = _model(composed, truth)
+    return _listing(model, truth) if isinstance(truth, Listing) else _start(model, truth)
+
+
+def as_user(work: Callable[[Composed, Truth], dict[str, object]], composed: Composed, truth: Truth) -> str:
+    """Return what ``work`` finds, in words, when it reads the root with the credentials of the truth's user."""
+    if _is_secure(composed, truth):
+        return str(work(composed, truth) or "")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - counted in the parent
+        try:
+            os.setgid(truth.uid or 0)
+            os.setuid(truth.uid or 0)
+            os.write(writer, str(work(composed, truth) or "").encode()[:60000])
+        except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
+            os.write(writer, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(child, 0)
+    return said
 
 
 @pytest.mark.judge

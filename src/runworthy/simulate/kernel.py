@@ -12,6 +12,7 @@ from runworthy.model.arch import Architecture, machine_name
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
+from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved
 
@@ -45,12 +46,26 @@ def runs_natively(machine: Architecture, program: Architecture | None) -> bool |
 
 def exec_steps(path: str, facts: ElfFacts, target: Target) -> Iterator[Step]:
     """Yield what execve requires, in its order, up to the first refusal."""
+    if _lacks_permission(path, target):
+        need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="EACCES: no execute permission is set")
+        return
     step = _format(path, facts, target)
     yield step
     if step.answer is Answer.UNMET:
         return
     if facts.interpreter is not None:
         yield _interpreter(path, facts, target)
+
+
+def _lacks_permission(path: str, target: Target) -> bool:
+    """Whether nobody may execute a program of the root. One that was placed there gets its mode when it is installed."""
+    if path.startswith(f"{SUBJECT_ROOT}/"):
+        return False
+    try:
+        return not target.view.mode(path) & 0o111
+    except OSError:
+        return False
 
 
 def _format(path: str, facts: ElfFacts, target: Target) -> Step:

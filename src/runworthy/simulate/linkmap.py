@@ -66,3 +66,10 @@ class LinkMap:
     def main(self) -> Loaded:
         """The program, or the library that stands in its place."""
         return self.objects[0]
+
+    def loaded(self) -> tuple[tuple[str, str], ...]:
+        """Return (name by which it was first asked for, path) of every object in load order."""
+        asked: dict[int, str] = {}
+        for request in self.requests:
+            asked.setdefault(id(request.found), request.name)
+        return tuple((asked.get(id(loaded), loaded.name), loaded.path) for loaded in self.objects)

@@ -140,6 +140,8 @@ def _libc_kernels(
     for path, facts in found:
         if facts.abi_kernel:
             yield path, facts.abi_kernel
+    if libc.loader and (libc.version or (0,)) >= (2, 26):  # arch_minimum_kernel of configure.ac at the least
+        yield libc.loader, (3, 7, 0) if target.arch.name == "aarch64" else (3, 2, 0)
 
 
 def _kernel_step(

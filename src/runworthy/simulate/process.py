@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
 from runworthy.model.trace import STAGES, Answer, Evidence, Event, Need, Stage, Step, Stretch, Trace
@@ -234,14 +234,13 @@ class _Stretch:
         """Return the stretch, its steps in stage order."""
         target = self._machinery.target
         arch = self._elf.facts.architecture
-        loaded = tuple((loaded.name, loaded.path) for loaded in self._map.objects) if self._map else ()
         return Stretch(
             object=self._path,
             machine=arch.name if arch else target.arch.name,
             loader=self._loader or "kernel",
             root=target.name,
             libc=str(self._libc) if self._libc else "",
-            loaded=loaded,
+            loaded=self._map.loaded() if self._map else (),
             steps=tuple(sorted(self._steps, key=lambda step: STAGES.index(step.stage))),
         )
 
@@ -258,9 +257,8 @@ def _opened(machinery: Machinery, path: str, elf: ElfFile, program: str) -> Trac
 
 
 def _library(path: str, facts: ElfFacts, target: Target) -> list[Step | Event]:
-    """Return the first need of a library: a machine that can run its code."""
-    native = runs_natively(target.arch, facts.architecture)
-    if native:
+    """Return the first need of a library: to be one, and a machine that can run its code."""
+    if facts.header.type == ET_DYN and runs_natively(target.arch, facts.architecture):
         return []
     return [step for step in exec_steps(path, facts, target) if step.need.kind == "exec-format"]
 

@@ -7,6 +7,7 @@ Source: glibc ``elf/dl-load.c`` (_dl_map_object, open_path, fillin_rpath, _dl_ds
 from __future__ import annotations
 
 import errno
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -185,8 +186,6 @@ class Search:
                 continue
             for below in (*subdirectories, ""):
                 at = f"{real}/{below}".rstrip("/")
-                if probes is None and self.view.entry(at or "/", name) is None:
-                    continue
                 path = posixpath.join(shown or "/", below, name)
                 found, number = self._open(f"{at}/{name}", path, place.origin, probes)
                 if found:
@@ -206,15 +205,13 @@ class Search:
 
     def _open(self, path: str, shown: str, origin: str, probes: list[Probe] | None) -> tuple[Found | None, int]:
         """Open one file; return (what was found, errno). Raises Stop where the loader gives up."""
+        resolved = self.view.find(path)
+        if isinstance(resolved, int):
+            return None, _note(probes, shown, origin, resolved)
         try:
-            resolved = self.view.resolve(path)
             outcome = self._accept(resolved)
         except OSError as error:
-            number = error.errno or errno.ENOENT
-            if probes is not None:
-                text = "not found" if number == errno.ENOENT else error.strerror or "cannot be opened"
-                probes.append(Probe(path=shown, origin=origin, outcome=text))
-            return None, number
+            return None, _note(probes, shown, origin, error.errno or errno.EACCES)
         if isinstance(outcome, Accepted):
             return Found(resolved, shown, outcome, origin), 0
         if isinstance(outcome, Skipped):
@@ -349,6 +346,14 @@ class Search:
         """Whether a normalised path lies under a system directory (is_trusted_path_normalize)."""
         normal = posixpath.normpath(path) + "/"
         return any(normal.startswith(f"{directory}/") for directory in self.system)
+
+
+def _note(probes: list[Probe] | None, path: str, origin: str, number: int) -> int:
+    """Write down a path that could not be opened; return the errno."""
+    if probes is not None:
+        outcome = "not found" if number == errno.ENOENT else os.strerror(number)
+        probes.append(Probe(path=path, origin=origin, outcome=outcome))
+    return number
 
 
 def _refusal(outcome: Refused | Unjudged) -> str:

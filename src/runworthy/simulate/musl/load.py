@@ -6,6 +6,7 @@ Source: musl ``ldso/dynlink.c`` (load_library, path_open, fixup_rpath, map_libra
 from __future__ import annotations
 
 import errno
+import os
 import posixpath
 import re
 from collections.abc import Hashable, Iterator
@@ -216,23 +217,34 @@ class Loader:
             return None
         if found.entry.kind != "file":
             raise FormatError("is no regular file", path=found.path)
-        try:
-            elf = self.view.elf(found.path)
-            head = elf.facts.header
-            if (head.elf_class, head.endian) != (self._arch.elf_class, self._arch.endian):
-                elf = read_elf(_Relabelled(self.view.content(found.path), self._arch), found.path)
-        except FormatError:
-            if self._refuses(self.view.content(found.path)):
-                return None
-            raise
+        elf = self._read(found)
+        if elf is None:
+            return None
         facts = elf.facts
         usable = facts.header.type in (ET_DYN, ET_EXEC) and facts.dynamic and not self._empty_segment(facts)
         return elf if usable else None
 
+    def _read(self, found: Resolved) -> ElfFile | None:
+        """Return the file as this loader reads it, None where it ends with ENOEXEC. Raises FormatError."""
+        try:
+            elf = self.view.elf(found.path)
+            head = elf.facts.header
+            if (head.elf_class, head.endian) == (self._arch.elf_class, self._arch.endian):
+                return elf
+        except FormatError:
+            pass
+        content = _Relabelled(self.view.content(found.path), self._arch)
+        try:
+            return read_elf(content, found.path)
+        except FormatError:
+            if self._refuses(content):
+                return None
+            raise
+
     def _refuses(self, content: Content) -> bool:
         """Whether map_library ends with ENOEXEC on a file that our reader cannot make sense of."""
         try:
-            head = read_header(_Relabelled(content, self._arch))
+            head = read_header(content)
         except FormatError:
             return True
         outside = head.phoff + head.phentsize * head.phnum > content.size
@@ -275,16 +287,27 @@ class Loader:
         yield "system path", self._system_path()
 
     def _open(self, path: str, shown: str, origin: str, probes: list[Probe]) -> Resolved | None:
+        found = self.view.find(path)
+        number = found if isinstance(found, int) else self._unopened(found)
+        if number == 0 and isinstance(found, Resolved):
+            probes.append(Probe(path=shown, origin=origin, outcome="found"))
+            return found
+        outcome = "not found" if number == errno.ENOENT else os.strerror(number)
+        probes.append(Probe(path=shown, origin=origin, outcome=outcome))
+        if number in _GOES_ON:
+            return None
+        raise _Inhibited(f"{shown}: {outcome}")
+
+    def _unopened(self, found: Resolved) -> int:
+        """Return the errno of opening a file that is there, 0 when it opens."""
         try:
-            found = self.view.resolve(path)
+            if found.entry.kind == "file":
+                self.view.elf(found.path)
+        except FormatError:
+            return 0
         except OSError as error:
-            outcome = "not found" if error.errno == errno.ENOENT else error.strerror or "cannot be opened"
-            probes.append(Probe(path=shown, origin=origin, outcome=outcome))
-            if error.errno in _GOES_ON:
-                return None
-            raise _Inhibited(f"{shown}: {error.strerror}") from error
-        probes.append(Probe(path=shown, origin=origin, outcome="found"))
-        return found
+            return 0 if error.errno == errno.ENODATA else error.errno or errno.EACCES
+        return 0
 
     def _expand(self, text: str, owner: Loaded) -> str:
         """Replace $ORIGIN; any other ``$`` voids the whole path (fixup_rpath)."""
