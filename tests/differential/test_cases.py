@@ -169,8 +169,31 @@ def test_model_says_what_the_loader_said(builder: Builder, case: Case, name: str
     wrong = []
     for truth in case.truths:
         if name in truth.on:
-            model = _model(composed, truth)
-            found = _listing(model, truth) if isinstance(truth, Listing) else _start(model, truth)
+            found = as_user(_difference, composed, truth) if truth.uid else _difference(composed, truth)
             if found:
                 wrong.append((truth, found))
     assert not wrong, wrong
+
+
+_OPENING = [
+    (case, name, truth)
+    for case in every()
+    for truth in case.truths
+    if isinstance(truth, Start) and truth.arguments and truth.arguments[0].startswith("/")
+    for name in truth.on
+]
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize(
+    ("case", "name", "truth"), _OPENING, ids=[f"{case.name}-{name}-{n}" for n, (case, name, _) in enumerate(_OPENING)]
+)
+def test_dlopen(builder: Builder, case: Case, name: str, truth: Start) -> None:
+    """A library that a program opens: the model with ``loaded_by`` against what became of the real dlopen."""
+    composed = builder.compose(case, roots.requires(name))
+    model = _model(composed, truth)
+    launch = replace(model.machinery.launch, loaded_by=truth.subject, until="machine")
+    model.machinery.launch = launch
+    library = model.view.resolve(truth.arguments[0]).path
+    verdict, _ = verdict_of(simulate(model.machinery, library, model.view.elf(library)))
+    assert (verdict == "fails") == bool(truth.stderr), (verdict, truth)
