@@ -5,42 +5,50 @@ Written byte by byte, so that they are the same on every machine: what an ordina
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.elfwriter import Symbol, elf
 
-__all__ = ["make"]
+__all__ = ["LOADER", "MUSL_LOADER", "make"]
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 MUSL_LOADER = "/lib/ld-musl-x86_64.so.1"
 DT_DEBUG = (21, 0)
+START = Symbol("__libc_start_main", "GLIBC_2.34", "libc.so.6", use="data")
 
 
 def make(directory: Path) -> Path:
     """Write the files into ``directory`` and return it."""
-    files = {
+    for name, data in _files().items():
+        path = directory / name
+        path.write_bytes(data)
+        path.chmod(0o755)
+    return directory
+
+
+def _files() -> dict[str, bytes]:
+    return {
         # as gcc on Ubuntu 22.04 links it
-        "app": elf(
-            interpreter=LOADER,
-            needed=["libc.so.6"],
-            tags=[DT_DEBUG],
-            imports=[
-                Symbol("__libc_start_main", "GLIBC_2.34", "libc.so.6", use="data"),
-                Symbol("dlopen", "GLIBC_2.34", "libc.so.6", use="data"),
-                Symbol("puts", "GLIBC_2.2.5", "libc.so.6", use="plt"),
-            ],
+        "app": _program(
+            ["libc.so.6"],
+            START,
+            Symbol("dlopen", "GLIBC_2.34", "libc.so.6", use="data"),
+            Symbol("puts", "GLIBC_2.2.5", "libc.so.6", use="plt"),
         ),
         # needs a library that lies beside it, where no loader looks
-        "server": elf(
-            interpreter=LOADER,
-            needed=["libgreeting.so.1", "libc.so.6"],
-            tags=[DT_DEBUG],
+        "server": _program(["libgreeting.so.1", "libc.so.6"], Symbol("greeting", use="data"), START),
+        "libgreeting.so.1": elf(soname="libgreeting.so.1", exports=["greeting"]),
+        # a module for CPython, linked on CentOS 7
+        "_core.abi3.so": elf(
+            needed=["libc.so.6"],
             imports=[
-                Symbol("greeting", use="data"),
-                Symbol("__libc_start_main", "GLIBC_2.34", "libc.so.6", use="data"),
+                Symbol("PyModule_Create2", use="plt"),
+                Symbol("PyErr_SetString", use="plt"),
+                Symbol("memcpy", "GLIBC_2.14", "libc.so.6", use="plt"),
             ],
         ),
-        "libgreeting.so.1": elf(soname="libgreeting.so.1", exports=["greeting"]),
+        # as gcc on Alpine links it
         "client": elf(
             interpreter=MUSL_LOADER,
             needed=["libc.musl-x86_64.so.1"],
@@ -50,8 +58,7 @@ def make(directory: Path) -> Path:
         "notes.txt": b"no program\n",
         "empty": b"",
     }
-    for name, data in files.items():
-        path = directory / name
-        path.write_bytes(data)
-        path.chmod(0o755)
-    return directory
+
+
+def _program(needed: Sequence[str], *imports: Symbol) -> bytes:
+    return elf(interpreter=LOADER, needed=needed, tags=[DT_DEBUG], imports=imports)

@@ -106,7 +106,7 @@ def test_trace(runworthy: Run) -> None:
     assert out.startswith(f"trace: app on debian:12, x86_64, loaded by {LOADER} (glibc 2.36)\n")
     for line in (
         "    ✓ library libc.so.6, needed by app: /usr/lib/x86_64-linux-gnu/libc.so.6",
-        "    ✓ version GLIBC_2.34 of libc.so.6, needed by app: /usr/lib/x86_64-linux-gnu/libc.so.6",
+        "    ✓ versions GLIBC_2.34 and GLIBC_2.2.5 of libc.so.6, needed by app: /usr/lib/x86_64-linux-gnu/libc.so.6",
         "    ✓ 3 symbols of app: defined by /usr/lib/x86_64-linux-gnu/libc.so.6",
         "  = assumed: a target's own libraries are consistent with each other",
     ):

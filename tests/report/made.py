@@ -7,7 +7,7 @@ from runworthy.model.finding import Finding, Remedy, Report, Result, Verdict
 from runworthy.model.machine import Machine, baseline
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace
 
-__all__ = ["finding", "machine", "report", "result", "symbol"]
+__all__ = ["finding", "library", "machine", "report", "result", "symbol", "version"]
 
 
 def machine(arch: str = "x86_64") -> Machine:
@@ -38,6 +38,11 @@ def symbol(name: str = "puts", answer: Answer = Answer.MET, **changes: object) -
     if answer is Answer.MET:
         fields["met_by"] = "/lib/libc.so.6"
     return Step(**(fields | changes))  # type: ignore[arg-type]
+
+
+def version(name: str) -> Step:
+    need = Need(kind="symbol-version", name="libc.so.6", file="libc.so.6", version=name, by="/subject/app")
+    return Step(stage="version", need=need, answer=Answer.MET, met_by="/lib/libc.so.6")
 
 
 def library(name: str = "libx.so.1") -> Step:

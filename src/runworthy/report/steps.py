@@ -8,7 +8,7 @@ from itertools import groupby
 
 from runworthy.model.finding import Result
 from runworthy.model.trace import Answer, Event, Need, Step, Stretch
-from runworthy.report.words import Style, clean, count
+from runworthy.report.words import Style, clean, count, listed
 
 __all__ = ["step_lines", "trace_lines"]
 
@@ -78,17 +78,33 @@ def _names(result: Result) -> Show:
 
 
 def _stage_lines(steps: Sequence[Step | Event], show: Show, style: Style, *, everything: bool) -> Iterator[str]:
-    for is_bulk, group in groupby(steps, key=lambda step: not everything and _is_bulk(step)):
-        if is_bulk:
-            yield from _counted([step for step in group if isinstance(step, Step)], show, style)
+    for bulk, group in groupby(steps, key=lambda step: "" if everything else _bulk(step)):
+        held = list(group)
+        if bulk:
+            told = _counted if bulk == "symbol" else _versions
+            yield from told([step for step in held if isinstance(step, Step)], show, style)
             continue
-        for step in group:
+        for step in held:
             yield from _step(step, show, style) if isinstance(step, Step) else _event(step, show, style)
 
 
-def _is_bulk(step: Step | Event) -> bool:
-    """Whether a step is one of hundreds: a symbol that is found, or left to the program that loads the library."""
-    return isinstance(step, Step) and step.need.kind == "symbol" and step.answer in (Answer.MET, Answer.HOST)
+def _bulk(step: Step | Event) -> str:
+    """Return the kind of a step that is one of many alike: a symbol that is bound or left, a version that is there."""
+    if not isinstance(step, Step):
+        return ""
+    alike = (Answer.MET, Answer.HOST) if step.need.kind == "symbol" else (Answer.MET,)
+    return step.need.kind if step.need.kind in ("symbol", "symbol-version") and step.answer in alike else ""
+
+
+def _versions(steps: Sequence[Step], show: Show, style: Style) -> Iterator[str]:
+    held: dict[tuple[str, str, str | None], list[str]] = {}
+    for step in steps:
+        held.setdefault((step.need.by, step.need.name, step.met_by), []).append(clean(step.need.version or ""))
+    for (by, name, met_by), versions in held.items():
+        word = "version" if len(versions) == 1 else "versions"
+        met = f": {show(met_by)}" if met_by else ""
+        mark = style.verdict("runs", style.mark("runs"))
+        yield f"{mark} {word} {listed(versions)} of {clean(name)}, needed by {show(by)}{met}"
 
 
 def _counted(steps: Sequence[Step], show: Show, style: Style) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.machine import format_kernel
-from runworthy.model.trace import Answer
 from runworthy.report.finding import finding_lines
 from runworthy.report.steps import step_lines, trace_lines
 from runworthy.report.words import PLAIN, Style, clean, count, listed, size, table, visible
@@ -16,6 +15,7 @@ __all__ = ["finding_lines", "report_text"]
 _MATRIX_TARGETS = 6
 _TURNED_SUBJECTS = 3
 _WIDTH = 100
+_CODES_SHOWN = 3
 _MANY = {"fails": "fail", "unknown": "unknown", "risky": "risky", "runs": "run"}
 
 
@@ -129,7 +129,7 @@ def _conclusion(results: Sequence[Result], style: Style, *, everything: bool) ->
     lines += _architectures(results)
     codes = list(dict.fromkeys(finding.code for result in results for finding in result.findings))
     if codes:
-        lines.append(f"explain with `runworthy explain {codes[0]}`")
+        lines.append(f"explain with `runworthy explain {' '.join(codes[:_CODES_SHOWN])}`")
     return lines
 
 
@@ -142,7 +142,7 @@ def _sentence(result: Result, style: Style) -> str:
     subject, target = clean(result.subject), clean(result.target)
     verb = "loads" if result.is_library else "runs"
     told = {
-        "runs": f"{verb} on {target}{_left_to_hosts(result)}",
+        "runs": f"{verb} on {target}",
         "risky": f"may fail on {target}",
         "unknown": f"cannot be judged to the end on {target}",
         "fails": f"does not {verb[:-1]} on {target}: it fails at {result.stage}",
@@ -150,15 +150,6 @@ def _sentence(result: Result, style: Style) -> str:
     found = _counts(result.findings)
     mark = style.verdict(result.verdict, style.mark(result.verdict))
     return f"{mark} {style.paint(subject, 'bold')} {told}" + (f" ({found})" if found else "")
-
-
-def _left_to_hosts(result: Result) -> str:
-    """Return how many symbols are left to the program that loads the library, by the program's name."""
-    from runworthy.simulate.hosts import host_api
-
-    left = [host_api(step.need.name) for step in result.trace.needs if step.answer is Answer.HOST]
-    named = [f"{count(left.count(name), 'symbol')} left to {name}" for name in dict.fromkeys(left) if name]
-    return f"; {listed(named)}" if named else ""
 
 
 def _counts(findings: Sequence[Finding]) -> str:

@@ -1,0 +1,48 @@
+"""The documentation is true: its commands print what it says they print."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.examples import CHECKOUT, Shell, examples, matches, pages
+
+WITH_EXAMPLES = [page for page in pages() if examples(page)]
+README, CHINESE = CHECKOUT / "README.md", CHECKOUT / "README.zh-CN.md"
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.name)
+def test_examples(page: Path, tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    for block in examples(page):
+        for example in block:
+            output = shell.run(example.command)
+            assert matches(example.output, output), "\n".join([f"$ {example.command}", *output])
+
+
+def test_both_languages_show_the_same() -> None:
+    assert examples(README) == examples(CHINESE)
+    shape = re.compile(r"^(#+) |^(```\w*)|^(<!-- .* -->)", re.MULTILINE)
+    shapes = [shape.findall(page.read_text(encoding="utf-8")) for page in (README, CHINESE)]
+    assert shapes[0] == shapes[1]
+
+
+def test_pages_have_examples() -> None:
+    assert {README, CHINESE} <= set(WITH_EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "same"),
+    [
+        (["a"], ["a"], True),
+        (["a"], ["a", "b"], False),
+        (["a", "..."], ["a", "b", "c"], True),
+        (["...", "c"], ["a", "b", "c"], True),
+        (["a", "...", "c"], ["a", "c"], True),
+        (["a", "...", "d"], ["a", "b", "c"], False),
+    ],
+)
+def test_dots_stand_for_any_lines(expected: list[str], output: list[str], *, same: bool) -> None:
+    assert matches(expected, output) is same
