@@ -38,12 +38,16 @@ class BoundMemo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindContext:
-    """What the answers depend on besides the objects. ``always_now``: this loader binds nothing lazily."""
+    """What the answers depend on besides the objects.
+
+    ``always_now``: this loader binds nothing lazily. ``open_versions``: see ``FileView.open_versions``.
+    """
 
     link_map: LinkMap
     is_runtime_name: RuntimeNames
     open_host: bool
     always_now: bool = False
+    open_versions: frozenset[str] = frozenset()
     memo: BoundMemo = field(default_factory=BoundMemo)
 
 
@@ -101,6 +105,8 @@ def _step(context: BindContext, loaded: Loaded, group: ImportGroup, name: bytes,
         # It may have come from any library that is missing; one whose contents are unknown leaves it unknown.
         cause = next((step for step in missing.values() if step.answer is not Answer.UNMET), None)
         return _consequence(need, cause or next(iter(missing.values())))
+    if group.version in context.open_versions:
+        return Step(stage="bind", need=need, answer=Answer.UNKNOWN, why="outside-core", fatal=not lazy)
     return Step(stage="bind", need=need, answer=Answer.UNMET, fatal=not lazy)
 
 

@@ -1,4 +1,4 @@
-"""Libraries that a file says it opens at run time if they are there: ``.note.dlopen`` (UAPI group, ELF dlopen metadata)."""
+"""Libraries that a file says it opens at run time: ``.note.dlopen`` (UAPI group, ELF dlopen metadata)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from runworthy.simulate.glibc.search import Search
 from runworthy.simulate.glibc.version import check_versions
 from runworthy.simulate.kernel import exec_steps, runs_natively
 from runworthy.simulate.launch import Launch
-from runworthy.simulate.linkmap import LinkMap
+from runworthy.simulate.linkmap import LinkMap, Loaded
 from runworthy.simulate.machine import machine_steps
 from runworthy.simulate.musl import load as musl_load
 from runworthy.simulate.musl.bind import bind as musl_bind
@@ -165,7 +165,7 @@ class _Stretch:
         self._finds = walker.finds
         paths = {loaded.path for loaded in self._map.objects}
         self._steps += [event for event in search.events if not event.by or event.by in paths]
-        self._after_load()
+        self._after_load(walker.can_open)
         trace = self._machinery.launch.trace
         if self._reaches("version"):
             self._steps += check_versions(self._map, self._machinery.target, search.version, trace=trace)
@@ -180,18 +180,19 @@ class _Stretch:
         if opens:
             walker.open(self._map, *opens, self._map.main)
         self._finds = walker.finds
-        self._after_load()
+        self._after_load(walker.can_open)
         if self._reaches("version"):
             self._steps += self._ignored_versions()
         if self._reaches("bind"):
             trace = self._machinery.launch.trace
             self._steps += musl_bind(self._context(opens), arch, musl, trace=trace)
 
-    def _after_load(self) -> None:
+    def _after_load(self, can_open: Callable[[str, Loaded], bool]) -> None:
         """Add the load steps: what is missing always, what was found when a trace is asked for."""
         if self._map is None:
             return
         self._steps += self._map.steps
+        self._steps += _optional(self._map.main, self._machinery.target, can_open)
         if self._machinery.launch.trace:
             for request in self._map.requests:
                 need = Need(
@@ -224,6 +225,7 @@ class _Stretch:
             is_runtime_name=machinery.is_runtime_name,
             open_host=not self._elf.facts.is_program and opens is None,
             always_now=now or bool(machinery.launch.env.get("LD_BIND_NOW")),
+            open_versions=machinery.target.view.open_versions,
             memo=machinery.memo,
         )
 
@@ -276,6 +278,26 @@ def _loader_for(machinery: Machinery, facts: ElfFacts) -> str | None:
     if musl_made and arch.musl_loader in present:
         return arch.musl_loader
     return present[0]
+
+
+def _optional(main: Loaded, target: Target, can_open: Callable[[str, Loaded], bool]) -> Iterator[Step]:
+    """Yield the libraries that the main object says it opens at run time (.note.dlopen), one of each entry's names."""
+    for note in main.facts.dlopen_notes:
+        found = next((name for name in note.sonames if can_open(name, main)), None)
+        need = Need(
+            kind="dlopen",
+            name=found or " or ".join(note.sonames),
+            by=main.path,
+            weak=note.priority != "required",
+            evidence=Evidence(file=main.path, section=".note.dlopen"),
+        )
+        detail = f"{note.priority}: {note.description or note.feature}"
+        if found is not None:
+            yield Step(stage="load", need=need, answer=Answer.MET, fatal=False, detail=detail)
+        elif all(target.absent(name) for name in note.sonames):
+            yield Step(stage="load", need=need, answer=Answer.UNMET, fatal=False, detail=detail)
+        else:
+            yield Step(stage="load", need=need, answer=Answer.UNKNOWN, why="outside-core", fatal=False, detail=detail)
 
 
 def _no_loader(path: str, facts: ElfFacts, target: Target) -> Step:

@@ -49,6 +49,7 @@ class Overlay(FileView):
         self.base = base
         self.authority = base.authority
         self.relisted = base.relisted
+        self.open_versions = base.open_versions
         self._top = _Directory(Entry("dir", 0o755), ((base, "/"),))
         self._known: dict[str, _Directory] = {"/": self._top}
 

@@ -57,6 +57,10 @@ class FileView(ABC):
     """None: the root is closed, a file that is not there is absent. Else it is a core root, and only the names
     (library names and loader paths) in this set are absent when they are not there."""
 
+    open_versions: frozenset[str] = frozenset()
+    """Version nodes that libraries of this root define with symbols that are not recorded: one that is not found
+    under such a node is outside what is known."""
+
     relisted: frozenset[str] = frozenset()
     """Real directories to which libraries were added after ``/etc/ld.so.cache`` was written, and which ldconfig has
     read since: the cache is the file and what ldconfig finds in these."""
@@ -184,7 +188,7 @@ class FileView(ABC):
     def _follow(self, directory: str, target: str, links: int) -> tuple[Resolved | int, int]:
         if links > MAX_LINKS:
             return errno.ELOOP, links
-        if not target or len(target) >= PATH_MAX // 4 and _too_long(target, PATH_MAX - 1):
+        if not target or (len(target) >= PATH_MAX // 4 and _too_long(target, PATH_MAX - 1)):
             return errno.ENAMETOOLONG if target else errno.ENOENT, links
         return self._find(target if target.startswith("/") else _join(directory, target), links)
 

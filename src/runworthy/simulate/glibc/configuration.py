@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from runworthy.formats.ld_so_cache import CacheEntry
 from runworthy.model.arch import Architecture
 from runworthy.model.errors import FormatError
 from runworthy.targets.view import FileView
 
-__all__ = ["cache_by_configuration", "configured_directories"]
+__all__ = ["Cache", "cache_by_configuration", "cache_of", "configured_directories"]
 
 CONFIGURATION = "/etc/ld.so.conf"
 _INCLUDE_DEPTH = 8
@@ -36,13 +36,19 @@ def configured_directories(view: FileView, path: str = CONFIGURATION, depth: int
             yield line.partition("=")[0].strip().rstrip("/") or "/"
 
 
-def cache_by_configuration(
-    view: FileView, system: tuple[str, ...], flags: int, arch: Architecture
-) -> dict[str, tuple[CacheEntry, ...]]:
+Cache = dict[str, tuple[CacheEntry, ...]]
+
+
+def cache_by_configuration(view: FileView, system: tuple[str, ...], flags: int, arch: Architecture) -> Cache:
     """Return library name -> entry: sonames and development links of every directory, the first directory first."""
+    return cache_of(view, (*configured_directories(view), *system), flags, arch)
+
+
+def cache_of(view: FileView, directories: Iterable[str], flags: int, arch: Architecture) -> Cache:
+    """Return library name -> entry of these directories alone, the first directory first."""
     found: dict[str, tuple[CacheEntry, ...]] = {}
     seen: set[str] = set()
-    for directory in (*configured_directories(view), *system):
+    for directory in directories:
         real = view.real_directory(directory)
         if real is None or real in seen:
             continue

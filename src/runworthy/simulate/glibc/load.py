@@ -68,6 +68,13 @@ class Loader:
         except Stop:
             return False
 
+    def can_open(self, name: str, by: Loaded) -> bool:
+        """Whether ``by`` would find ``name`` with dlopen."""
+        try:
+            return name in self._map.by_name or self._search.find(name, by) is not None
+        except Stop:
+            return False
+
     # -- the walk ---------------------------------------------------------------------------
 
     def _map_needed(self, first: int) -> None:

@@ -20,7 +20,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Event, Probe
 from runworthy.simulate.glibc.accept import Accepted, Outcome, Refused, Skipped, Unjudged, accept
-from runworthy.simulate.glibc.configuration import cache_by_configuration
+from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.linkmap import Loaded
 from runworthy.targets.libc import compiled_directories, usual_directories
@@ -30,6 +30,7 @@ from runworthy.targets.view import Resolved
 __all__ = ["Found", "Search", "Stop"]
 
 CACHE_PATH = "/etc/ld.so.cache"
+_CACHE_LIMIT = 64 << 20
 _TOKEN = re.compile(r"\$(?:\{(ORIGIN|PLATFORM|LIB)\}|(ORIGIN|PLATFORM|LIB)(?![A-Za-z0-9_]))")
 
 # _DL_CACHE_DEFAULT_ID of each port (sysdeps/**/dl-cache.h); others use FLAG_ELF_LIBC6 alone.
@@ -251,17 +252,23 @@ class Search:
 
     def _load_cache(self) -> Mapping[str, tuple[CacheEntry, ...]]:
         if self._cache is None:
-            try:
-                self._cache = read_ld_so_cache(self.view.read(CACHE_PATH, limit=64 << 20))
-            except FileNotFoundError:
-                self._cache = {}
-                if self.target.cache_from_configuration:
-                    flags = _CACHE_FLAGS.get(self.arch.name, 3)
-                    self._cache = cache_by_configuration(self.view, self.system, flags, self.arch)
-            except (OSError, FormatError) as error:
-                self._cache = {}
-                self.events.append(Event(stage="load", kind="cache-unreadable", text=f"{CACHE_PATH} is not used: {error}"))
+            self._cache = self._read_cache()
+            if self.view.relisted:  # ldconfig has run again since libraries were added to these directories
+                flags = _CACHE_FLAGS.get(self.arch.name, 3)
+                added = cache_of(self.view, sorted(self.view.relisted), flags, self.arch)
+                self._cache = {**added, **self._cache}
         return self._cache
+
+    def _read_cache(self) -> Mapping[str, tuple[CacheEntry, ...]]:
+        try:
+            return read_ld_so_cache(self.view.read(CACHE_PATH, limit=_CACHE_LIMIT))
+        except FileNotFoundError:
+            if not self.target.cache_from_configuration:
+                return {}
+            return cache_by_configuration(self.view, self.system, _CACHE_FLAGS.get(self.arch.name, 3), self.arch)
+        except (OSError, FormatError) as error:
+            self.events.append(Event(stage="load", kind="cache-unreadable", text=f"{CACHE_PATH} is not used: {error}"))
+            return {}
 
     # -- directories ------------------------------------------------------------------------
 

@@ -116,6 +116,15 @@ class Loader:
         except _Inhibited:
             return False
 
+    def can_open(self, name: str, by: Loaded) -> bool:
+        """Whether ``by`` would find ``name`` with dlopen."""
+        if name.startswith(_RESERVED):
+            return True
+        try:
+            return self._find(name, by, [])[0] is not None
+        except _Inhibited:
+            return False
+
     # -- load_deps, load_library ------------------------------------------------------------
 
     def _load_needed(self, first: int) -> None:
