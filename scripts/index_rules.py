@@ -25,7 +25,9 @@ def index(text: str) -> str:
     """Return the text of the index with its table made anew."""
     head, _, rest = text.partition(BEGIN)
     tail = rest.partition(END)[2]
-    rows = [f'    ("{rule.__name__.removeprefix("runworthy.rules.")}", "{" ".join(rule.READS)}"),' for rule in discover()]
+    rows = [
+        f'    ("{rule.__name__.removeprefix("runworthy.rules.")}", "{" ".join(rule.READS)}"),' for rule in discover()
+    ]
     return "\n".join([f"{head}{BEGIN}", *rows, f"{END}{tail}"])
 
 

@@ -1,4 +1,4 @@
-"""What is known of names: libraries of glibc, loaders and whose they are, packages, relocation types, build machines."""
+"""What is known of names: glibc's libraries, loaders, packages, relocation types, directories of build machines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ARCH_OF_LOADER = {path: row.name for row in reversed(ARCHITECTURES) for path in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownLoader:
-    """Whose a program interpreter is. ``family`` is a C library's name or "lsb", "android", "", ``arch`` may be empty."""
+    """Whose a program interpreter is. ``family`` is a C library's name, "lsb" or empty; ``arch`` may be empty."""
 
     family: str
     words: str
@@ -76,8 +76,8 @@ _BUILT_ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/home/", "a home directory"),
     ("/root/", "root's home directory"),
     ("/Users/", "a home directory"),
-    ("/tmp/", "a temporary directory"),
-    ("/var/tmp/", "a temporary directory"),
+    ("/tmp/", "a temporary directory"),  # noqa: S108 - a place that others wrote
+    ("/var/tmp/", "a temporary directory"),  # noqa: S108 - likewise
     ("/build/", "a build directory"),
     ("/builds/", "GitLab CI's build directory"),
     ("/builddir/", "a build directory"),

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from runworthy.model.finding import Finding, Remedy, Severity
-from runworthy.model.trace import Evidence, Stage, Step
+from runworthy.model.trace import Answer, Evidence, Stage, Step
 from runworthy.rules import Case
+from runworthy.simulate.hosts import host_api
 
 __all__ = [
     "asked",
+    "certain_host",
     "count",
     "dotted",
+    "fails",
     "finding",
     "help_",
     "join",
+    "libraries_not_loaded",
     "newest",
     "oldest_targets",
     "probes",
@@ -30,6 +34,7 @@ _TARGETS_SHOWN = 4
 
 # The families that people look for first; others follow in the order of their names.
 _FAMILIES = ("debian", "ubuntu", "rhel", "alpine", "fedora", "amazonlinux", "opensuse/leap")
+_UNMISTAKABLE = ("CPython", "Node.js")
 _UNNAMED = ("glibc", "manylinux", "musllinux", "busybox")
 
 
@@ -121,6 +126,29 @@ def version_order(name: str) -> tuple[str, tuple[int, ...]]:
     return prefix, tuple(int(part) for part in numbers.split(".") if part.isdecimal())
 
 
+def fails(case: Case) -> bool:
+    """Whether anything of this subject ends it on this target."""
+    return any(
+        step.answer is Answer.UNMET and step.fatal and step.assumption is None and not step.need.weak
+        for step in case.trace.needs
+    )
+
+
+def libraries_not_loaded(case: Case) -> list[str]:
+    """Return the needed libraries that were not found or not judged: symbols without a version may be theirs."""
+    gone = (Answer.UNMET, Answer.UNKNOWN)
+    return unique(step.need.name for step in case.trace.needs if step.need.kind == "library" and step.answer in gone)
+
+
+def certain_host(case: Case, symbol: str) -> str | None:
+    """Return the known program whose interface a symbol left open belongs to.
+
+    Where libraries are missing, most prefixes prove nothing (`PL_` is NSPR's as well as Perl's).
+    """
+    host = host_api(symbol)
+    return host if host in _UNMISTAKABLE or not libraries_not_loaded(case) else None
+
+
 def help_(title: str) -> Remedy:
     """Return a remedy that a person carries out; nothing here can prove it."""
     return Remedy(title=title, applicability="manual")
@@ -137,7 +165,7 @@ def finding(
     notes: Sequence[str] = (),
     remedies: Sequence[Remedy] = (),
 ) -> Finding:
-    """Return the finding of ``rule`` (code, name, severity) on ``steps``; its evidence and fingerprint come from them."""
+    """Return the finding of ``rule`` (code, name, severity); evidence and fingerprint come from ``steps``."""
     code, name, severity = rule
     return Finding(
         code=code,
@@ -164,6 +192,8 @@ def _fingerprint(case: Case, code: str, steps: Sequence[Step], text: str) -> str
     """Return what stays equal for one cause in one subject on one target, however often it is judged."""
     from hashlib import sha256
 
-    needs = sorted({(case.needer(step.need), step.need.kind, step.need.name, step.need.version or "") for step in steps})
+    needs = sorted(
+        {(case.needer(step.need), step.need.kind, step.need.name, step.need.version or "") for step in steps}
+    )
     words = [code, case.target, case.subject.removeprefix("./"), text, *("\0".join(need) for need in needs)]
     return sha256("\n".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:20]

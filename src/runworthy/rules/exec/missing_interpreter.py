@@ -31,11 +31,10 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, step: Step) -> Finding:
     path = step.need.name
     known = known_loader(path)
-    who = case.needer(step.need)
+    who, number = case.needer(step.need), step.detail.partition(":")[0]
     message = f"`{who}` names the loader `{path}`, which is not in {case.target}"
     notes = (
-        f"`{who}` itself is there: the kernel answers {step.detail.partition(':')[0]} for the loader that it names, and "
-        f"a shell says `{who}: not found`",
+        f"execve answers {number} for it, and a shell says `{who}: not found` of a file that exists",
         _whose(known, path),
         _own_loader(case),
     )
@@ -49,7 +48,11 @@ def _whose(known: KnownLoader, path: str) -> str:
     if place:
         lies = f"the path lies in {place} of the machine that built the program"
         return f"{whose}; {lies}" if whose else lies
-    return whose if whose or path.startswith("/") else "the path is relative: it is looked for where the program is started"
+    return (
+        whose
+        if whose or path.startswith("/")
+        else "the path is relative: it is looked for where the program is started"
+    )
 
 
 def _own_loader(case: Case) -> str:

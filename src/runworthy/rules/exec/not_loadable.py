@@ -26,4 +26,6 @@ def check(case: Case) -> Iterator[Match]:
         what = _TYPES.get(kind, reason if "neither" in reason else "an ELF file without program headers")
         message = f"`{case.needer(step.need)}` is {what}"
         seen = "the kernel answers ENOEXEC: a shell says `cannot execute binary file: Exec format error`"
-        yield Match(finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=(seen,)), covers=(step,))
+        yield Match(
+            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=(seen,)), covers=(step,)
+        )

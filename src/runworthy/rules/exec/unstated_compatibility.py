@@ -16,27 +16,27 @@ SEVERITY: Severity = "warning"
 READS = ("exec-format",)
 ORDER = 50
 
+_ON_32_BIT = (
+    "the CPU must still have the 32-bit instructions, which newer 64-bit cores lack",
+    "the kernel must be built with CONFIG_COMPAT",
+)
+_DEPENDS = {"x32": ("the kernel must be built with CONFIG_X86_X32_ABI, which distributions leave out",)}
+
 
 def check(case: Case) -> Iterator[Match]:
     """Yield the file of an architecture that only some kernels or CPUs take."""
     for step in case.steps("exec-format", answers=(Answer.UNKNOWN,)):
         if step.why != "machine-unstated":
             continue
-        program = step.need.name
-        depends = (
-            "the kernel must be built with CONFIG_X86_X32_ABI and started with it, which distributions are not"
-            if program == "x32"
-            else f"the CPU must still have the 32-bit instructions of {program}, which newer {case.machine} cores lack, "
-            "and the kernel must be built with CONFIG_COMPAT"
-        )
-        message = f"`{case.needer(step.need)}` is built for {program}, {case.target} is {case.machine}: some such machines run it"
+        who, program = case.needer(step.need), step.need.name
+        message = f"`{who}` is built for {program}, {case.target} is {case.machine}: some such machines run it"
         yield Match(
             finding=finding(
                 case,
                 (CODE, NAME, SEVERITY),
                 message,
                 steps=(step,),
-                notes=(depends,),
+                notes=_DEPENDS.get(program, _ON_32_BIT),
                 remedies=(help_(f"build it for {case.machine}"),),
             ),
             covers=(step,),

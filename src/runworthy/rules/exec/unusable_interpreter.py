@@ -35,7 +35,9 @@ def _message(case: Case, step: Step) -> str:
     if "PT_INTERP" in reason:
         return f"`{case.needer(step.need)}` names its loader in a PT_INTERP of a size that the kernel refuses"
     what = {"no regular file": "which is no regular file there", "not an ELF file": "which is no ELF file there"}
-    is_what = what.get(reason, f"which is {reason} there" if reason.startswith("made for") else f"which is damaged: {reason}")
+    is_what = what.get(
+        reason, f"which is {reason} there" if reason.startswith("made for") else f"which is damaged: {reason}"
+    )
     return f"`{case.needer(step.need)}` names the loader `{step.need.name}` of {case.target}, {is_what}"
 
 

@@ -46,9 +46,8 @@ def _finding(case: Case, directories: tuple[str, ...], steps: list[Step]) -> Fin
         f"the search path leads into {join(places)} of the machine that built the file",
         would_come(case.following(steps), it),
     )
-    remedies = (
-        help_(f"ship {quoted(names)} beside it and set a search path relative to it: `patchelf --set-rpath '$ORIGIN' {who}`"),
-    )
+    relative = f"set a search path relative to the file: `patchelf --set-rpath '$ORIGIN' {who}`"
+    remedies = (help_(f"ship {quoted(names)} beside it and {relative}"),)
     return finding(
         case, (CODE, NAME, SEVERITY), message, steps=steps, lines=probes(case, steps[0]), notes=notes, remedies=remedies
     )

@@ -58,4 +58,6 @@ def _remedies(path: str, reason: str) -> Iterator[Remedy]:
     elif "token" in reason:
         plain = ":".join(unique(path.replace("${LIB}", "lib").replace("$LIB", "lib").split(":")))
         written = plain.replace("$ORIGIN", "").replace("${ORIGIN}", "")
-        yield help_("write the path without that token" if "$" in written else f"write it out: `patchelf --set-rpath '{plain}'`")
+        yield help_(
+            "write the path without that token" if "$" in written else f"write it out: `patchelf --set-rpath '{plain}'`"
+        )

@@ -34,7 +34,8 @@ def _finding(case: Case, name: str, steps: list[Step]) -> Finding:
     arch = case.facts.architecture if case.facts else None
     reasons = unique(probe.outcome.removeprefix(_PASSED_OVER) for probe in passed)
     files = quoted(case.show(probe.path) for probe in passed)
-    message = f"`{case.needer(steps[0].need)}` needs `{name}` for {arch.name if arch else case.machine}, the loader passes over {files}"
+    who, machine = case.needer(steps[0].need), arch.name if arch else case.machine
+    message = f"`{who}` needs `{name}` for {machine}, the loader passes over {files}"
     return finding(
         case,
         (CODE, NAME, SEVERITY),

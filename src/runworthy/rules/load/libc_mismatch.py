@@ -9,7 +9,19 @@ from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import GLIBC_LIBRARIES, known_loader, libc_of_library
-from runworthy.rules.words import count, finding, help_, join, newest, oldest_targets, quoted, rows, unique, version_order
+from runworthy.rules.words import (
+    count,
+    fails,
+    finding,
+    help_,
+    join,
+    newest,
+    oldest_targets,
+    quoted,
+    rows,
+    unique,
+    version_order,
+)
 
 CODE = "RW201"
 NAME = "libc-mismatch"
@@ -41,7 +53,7 @@ def check(case: Case) -> Iterator[Match]:
     steps = [step for step in case.steps("interpreter", "library", "symbol") if _only_of(case, step, made, has)]
     if steps:
         yield Match(finding=_finding(case, _foreign(case, steps, made, has), made, has), covers=tuple(steps))
-    elif has == "musl" and case.events("libc-stands-in") and not _fails(case):
+    elif has == "musl" and case.events("libc-stands-in") and not fails(case):
         yield Match(finding=_stands_in(case))
 
 
@@ -171,7 +183,9 @@ def _remedies(case: Case, made: str) -> Iterator[Remedy]:
         yield help_(f"build it for musl: the Rust target `{_rust(case.machine)}-unknown-linux-musl`")
     else:
         yield help_("build it for musl: on Alpine, or in a musllinux image")
-    nodes = [need.version for need in case.facts.version_needs if need.version.startswith("GLIBC_2.")] if case.facts else []
+    nodes = (
+        [need.version for need in case.facts.version_needs if need.version.startswith("GLIBC_2.")] if case.facts else []
+    )
     node = newest(nodes)
     if version_order(node) <= version_order(_EVERYWHERE):
         yield help_("run it on a target with glibc, as debian:12 or ubuntu:24.04")
@@ -185,10 +199,6 @@ def _rust(machine: str) -> str:
     return {"i386": "i686", "armv7": "armv7", "ppc64le": "powerpc64le"}.get(machine, machine)
 
 
-def _fails(case: Case) -> bool:
-    return any(step.answer is Answer.UNMET and step.fatal for step in case.trace.needs)
-
-
 def _stands_in(case: Case) -> Finding:
     """Tell of a file for glibc whose every need musl happens to meet."""
     events = case.events("libc-stands-in")
@@ -200,8 +210,6 @@ def _stands_in(case: Case) -> Finding:
         f"`{who}` is built for glibc and loads on {case.target} all the same: {case.libc} answers for {quoted(names)}",
         steps=(),
         stage="load",
-        notes=(
-            "sizes and layouts of types are glibc's: what is passed by pointer (FILE, locale_t, pthread attributes) may differ",
-        ),
+        notes=("it was compiled with glibc's sizes and layouts of types, of which some differ from musl's",),
         remedies=tuple(_remedies(case, "glibc")),
     )

@@ -27,7 +27,9 @@ def check(case: Case) -> Iterator[Match]:
         what = "which is not glibc's loader there" if stub else f"which is {known.words}"
         notes = (
             "only the loaders of glibc and musl are modelled: what this one finds and binds is not known",
-            "gcompat puts a stub at that path, which starts musl's loader with `libgcompat.so.0` preloaded" if stub else "",
+            "gcompat puts a stub at that path, which starts musl's loader with `libgcompat.so.0` preloaded"
+            if stub
+            else "",
         )
         remedies = (help_("build it for the C library of the root itself"),) if stub else ()
         message = f"`{case.needer(step.need)}` starts under `{path}` of {case.target}, {what}"

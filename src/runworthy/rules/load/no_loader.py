@@ -19,7 +19,8 @@ ORDER = 50
 def check(case: Case) -> Iterator[Match]:
     """Yield the library that no program of the root could load."""
     for step in case.steps("loader"):
-        message = f"`{case.needer(step.need)}` is a shared library for {step.need.name}, {case.target} has no dynamic loader for it"
+        who = case.needer(step.need)
+        message = f"`{who}` is a library for {step.need.name}, {case.target} has no dynamic loader for it"
         notes = ("neither glibc's nor musl's loader is at its path, so no dynamically linked program starts there",)
         remedies = (help_("use a root that has a C library, or link the code into a static program"),)
         yield Match(

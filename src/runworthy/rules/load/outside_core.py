@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Remedy, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import count, finding, help_, join, quoted, rows, unique
+from runworthy.rules.words import count, fails, finding, help_, join, quoted, rows, unique
 
 CODE = "RW207"
 NAME = "outside-core"
@@ -23,8 +23,9 @@ def check(case: Case) -> Iterator[Match]:
     if not steps:
         return
     names = unique(step.need.name for step in steps)
-    fails = any(step.answer is Answer.UNMET and step.fatal and not step.need.weak for step in case.trace.needs)
-    known = f"`{case.subject}` also relies on" if fails else "everything that can be known is met; it also relies on"
+    known = (
+        f"`{case.subject}` also relies on" if fails(case) else "everything that can be known is met; it also relies on"
+    )
     loader = all(step.need.kind == "loader" for step in steps)
     message = f"{known} a dynamic loader for {names[0]}" if loader else f"{known} {quoted(names, 7)}"
     yield Match(
@@ -57,5 +58,9 @@ def _remedies(names: list[str]) -> tuple[Remedy, ...]:
     shown = " ".join(f"--assume-present {name}" for name in names[:3])
     return (
         help_("name a root directory of that system as the target, or add its packages with `--with FILE`"),
-        help_(f"state that they are there: `{shown}`" if len(names) <= 3 else "state that they are there: `--assume-present all`"),
+        help_(
+            f"state that they are there: `{shown}`"
+            if len(names) <= 3
+            else "state that they are there: `--assume-present all`"
+        ),
     )

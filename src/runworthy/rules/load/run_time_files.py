@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runworthy.model.finding import Finding, Remedy, Severity
-from runworthy.model.trace import Answer, Step
+from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import finding, help_, join, rows
+from runworthy.rules.words import fails, finding, help_, join, rows
 
 CODE = "RW220"
 NAME = "run-time-files"
@@ -38,16 +38,12 @@ def check(case: Case) -> Iterator[Match]:
 
 def _finding(case: Case, steps: list[Step]) -> Finding:
     names = [step.need.name for step in steps]
-    starts = "starts" if not _fails(case) else "opens files at run time"
+    starts = "starts" if not fails(case) else "opens files at run time"
     message = f"`{case.needer(steps[0].need)}` {starts}; {case.target} lacks {join(names)}, which it opens later"
     table = rows((step.need.name, _DIFFERS.get(step.need.name, step.detail)) for step in steps)
     notes = (_resolver(case, names), *(step.detail for step in steps))
     remedies = tuple(_remedies(case, names))
     return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=table, notes=notes, remedies=remedies)
-
-
-def _fails(case: Case) -> bool:
-    return any(step.answer is Answer.UNMET and step.fatal for step in case.trace.needs)
 
 
 def _resolver(case: Case, names: list[str]) -> str:

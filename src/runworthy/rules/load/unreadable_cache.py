@@ -24,5 +24,7 @@ def check(case: Case) -> Iterator[Match]:
         notes = ("the loader goes on to its default directories; directories of /etc/ld.so.conf are not searched",)
         remedies = (help_("run `ldconfig` in the root"),)
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(), stage="load", notes=notes, remedies=remedies)
+            finding=finding(
+                case, (CODE, NAME, SEVERITY), message, steps=(), stage="load", notes=notes, remedies=remedies
+            )
         )

@@ -34,7 +34,11 @@ def _finding(case: Case, level: str, detail: str, steps: list[Step]) -> Finding:
     is_are = "is" if len(who) == 1 else "are"
     taken = f"{case.target} is taken to be {cpu}" if assumed else f"the CPU of {case.target} is {cpu}"
     go = detail.startswith("built with GOAMD64=")
-    made = f"{is_are} built with {detail.partition(':')[0].removeprefix('built with ')}, for {level}" if go else f"{is_are} marked as needing {level}"
+    made = (
+        f"{is_are} built with {detail.partition(':')[0].removeprefix('built with ')}, for {level}"
+        if go
+        else f"{is_are} marked as needing {level}"
+    )
     severity: Severity = "warning" if assumed or not steps[0].fatal else SEVERITY
     notes = (
         _seen(detail, go=go),
@@ -50,7 +54,9 @@ def _finding(case: Case, level: str, detail: str, steps: list[Step]) -> Finding:
 
 def _seen(detail: str, *, go: bool) -> str:
     if go:
-        return "the Go runtime prints `This program can only be run on AMD64 processors with ... microarchitecture support` and exits"
+        return "the Go runtime exits at start: `This program can only be run on AMD64 processors with ...`"
     if detail == "CPU ISA level is lower than required":
         return "the loader ends with `CPU ISA level is lower than required`"
-    return "this loader does not look at the mark: the first instruction that the CPU lacks ends the program with SIGILL"
+    return (
+        "this loader does not look at the mark: the first instruction that the CPU lacks ends the program with SIGILL"
+    )

@@ -15,6 +15,12 @@ SEVERITY: Severity = "error"
 READS = ("exec-stack",)
 ORDER = 50
 
+_REFUSED = (
+    "since glibc 2.41 dlopen fails with `cannot enable executable stack as shared object requires`",
+    "needed by a program from its start, it still loads",
+)
+_KEPT = ("it loads; code that it places on the stack, as nested functions of GNU C do, ends with SIGSEGV",)
+
 
 def check(case: Case) -> Iterator[Match]:
     """Yield the library with an executable PT_GNU_STACK, or without any on a port where that means the same."""
@@ -24,19 +30,14 @@ def check(case: Case) -> Iterator[Match]:
         marked = facts is None or facts.exec_stack is not None
         asks = "asks for an executable stack" if marked else "has no PT_GNU_STACK, which means an executable stack"
         refuses = step.detail == "cannot enable executable stack"
-        if refuses:
-            does = "which dlopen does not give since glibc 2.41"
-            seen = "dlopen fails with `cannot enable executable stack as shared object requires`; needed by a program from its start, it loads"
-        else:
-            does = "which does not give one"
-            seen = "it loads; code that it places on the stack, as nested functions of GNU C do, ends with SIGSEGV"
+        seen = _REFUSED if refuses else _KEPT
         severity: Severity = SEVERITY if step.fatal else "warning"
         remedies = (
             help_(f"take the mark off, if it runs no code on the stack: `patchelf --clear-execstack {who}`"),
-            help_("add `.section .note.GNU-stack,\"\",@progbits` to its assembly files and build it again"),
+            help_('add `.section .note.GNU-stack,"",@progbits` to its assembly files and build it again'),
         )
-        message = f"`{who}` {asks}, {case.target} has {case.libc}, {does}"
+        message = f"`{who}` {asks}, {case.libc} of {case.target} does not give one to a running process"
         yield Match(
-            finding=finding(case, (CODE, NAME, severity), message, steps=(step,), notes=(seen,), remedies=remedies),
+            finding=finding(case, (CODE, NAME, severity), message, steps=(step,), notes=seen, remedies=remedies),
             covers=(step,),
         )

@@ -21,7 +21,11 @@ def check(case: Case) -> Iterator[Match]:
     for step in case.steps("kernel"):
         who = case.needer(step.need)
         kernel = case.hardware.kernel if case.hardware else None
-        has = f"the kernel of {case.target} is {dotted(kernel)}" if kernel else f"{case.target} is taken to have {step.assumption}"
+        has = (
+            f"the kernel of {case.target} is {dotted(kernel)}"
+            if kernel
+            else f"{case.target} is taken to have {step.assumption}"
+        )
         notes = [f"its C library ends with `{step.detail}`"] if step.detail else []
         remedies = [help_(f"state the kernel: `--kernel {step.need.name}`")] if step.assumption else []
         remedies.append(help_(f"run it under Linux {step.need.name} or later"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from runworthy.model.finding import Severity
 from runworthy.rules import Case, Match
-from runworthy.rules.words import finding, help_
+from runworthy.rules.words import finding, help_, join
 
 CODE = "RW402"
 NAME = "page-size"
@@ -21,20 +21,22 @@ def check(case: Case) -> Iterator[Match]:
     for step in case.steps("page-size"):
         who = case.needer(step.need)
         usable = step.detail.removeprefix("its segments can be mapped with pages of ")
-        fits = f"has segments for pages of {usable}" if usable != step.detail else "has segments that no page size of the architecture fits"
+        fits = (
+            f"has segments for pages of {usable}"
+            if usable != step.detail
+            else "has segments that no page size of the architecture fits"
+        )
         if step.assumption:
+            larger = join(step.need.name.split(", "))
             message = f"`{who}` {fits}, {case.target} is taken to have {step.assumption}"
-            notes = (
-                f"kernels of this architecture are built with {step.need.name} pages too; there it cannot be mapped",
-                "no page size is stated, so 4 KiB is assumed",
-            )
+            notes = [f"kernels with pages of {larger} exist for {case.machine}: there it cannot be mapped"]
             remedies = [help_("state the page size: `--page-size 4k`")]
         else:
             message = f"`{who}` {fits}, {case.target} has pages of {step.need.name}"
-            notes = (
-                "a loader ends with `ELF load command address/offset not page-aligned`, the kernel with EINVAL or a SIGSEGV at start",
-                "",
-            )
+            notes = [
+                "a loader ends with `ELF load command address/offset not page-aligned`",
+                "the kernel refuses such a program with EINVAL, or ends it with SIGSEGV at its start",
+            ]
             remedies = []
         remedies.append(help_("link it with `-Wl,-z,max-page-size=65536`"))
         severity: Severity = "warning" if step.assumption else SEVERITY

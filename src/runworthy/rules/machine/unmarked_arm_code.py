@@ -16,13 +16,18 @@ SEVERITY: Severity = "warning"
 READS = ("isa",)
 ORDER = 50
 
+_MARCH = {"armel": "armv5te"}
+
 
 def check(case: Case) -> Iterator[Match]:
     """Yield the ARM file on a machine of an older ARM architecture."""
     for step in case.steps("isa", answers=(Answer.UNKNOWN,)):
-        message = f"`{case.needer(step.need)}` does not tell which ARM architecture its code needs, {case.target} is {case.machine}"
-        notes = ("code for ARMv7 has the same ELF header as code for ARMv6: only instructions tell, and the first unknown one ends it with SIGILL",)
-        remedies = (help_(f"build it for {case.machine}: `-march=armv6`"),) if case.machine == "armv6" else ()
+        who = case.needer(step.need)
+        message = f"`{who}` does not tell which ARM architecture its code needs, {case.target} is {case.machine}"
+        notes = (
+            "code for ARMv7 has the same ELF header as code for ARMv6: an instruction that is not there is SIGILL",
+        )
+        remedies = (help_(f"build it for {case.machine}: `-march={_MARCH.get(case.machine, case.machine)}`"),)
         yield Match(
             finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies),
             covers=(step,),

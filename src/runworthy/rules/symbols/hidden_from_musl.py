@@ -34,9 +34,13 @@ def check(case: Case) -> Iterator[Match]:
             "musl binds to default versions of ordinary symbols alone (ldso/dynlink.c: OK_TYPES, versym)",
             f"musl says `Error relocating {case.subject}: {names[0]}: symbol not found`",
         )
-        remedies = (help_("build it without `ifunc` attributes" if indirect else "build it for musl, without symbol versions"),)
+        remedies = (
+            help_("build it without `ifunc` attributes" if indirect else "build it for musl, without symbol versions"),
+        )
         lines = () if len(names) == 1 else (join(names, _EXAMPLES),)
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=lines, notes=notes, remedies=remedies),
+            finding=finding(
+                case, (CODE, NAME, SEVERITY), message, steps=steps, lines=lines, notes=notes, remedies=remedies
+            ),
             covers=tuple(steps),
         )

@@ -33,8 +33,13 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     names = unique(step.need.name for step in steps)
     what = f"`{names[0]}`" if len(names) == 1 else count(len(names), "function")
     verb = "is" if len(names) == 1 else "are"
-    message = f"`{case.needer(steps[0].need)}` may call {what}, which {verb} defined by nothing that it loads on {case.target}"
-    table = () if len(names) == 1 else rows((step.need.name, step.need.version or "", step.need.file or "") for step in steps[:_ROWS])
+    who = case.needer(steps[0].need)
+    message = f"`{who}` may call {what}, which {verb} defined by nothing that it loads on {case.target}"
+    table = (
+        ()
+        if len(names) == 1
+        else rows((step.need.name, step.need.version or "", step.need.file or "") for step in steps[:_ROWS])
+    )
     if len(names) > _ROWS:
         table = (*table, f"and {count(len(names) - _ROWS, 'more function')}")
     notes = (

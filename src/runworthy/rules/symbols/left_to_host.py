@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import count, finding, help_, join
-from runworthy.simulate.hosts import host_api
+from runworthy.rules.words import certain_host, count, fails, finding, help_, join
 
 CODE = "RW308"
 NAME = "left-to-host"
@@ -24,13 +23,13 @@ def check(case: Case) -> Iterator[Match]:
     """Yield how many symbols each known program has to bring."""
     found: dict[str, list[Step]] = {}
     for step in case.steps("symbol", answers=(Answer.HOST,)):
-        host = host_api(step.need.name)
+        host = certain_host(case, step.need.name)
         if host is not None:
             found.setdefault(host, []).append(step)
     for host, steps in found.items():
         names = sorted({step.need.name for step in steps})
-        are = "is" if len(names) == 1 else "are"
-        message = f"`{case.subject}` loads; {count(len(names), 'symbol')} {are} left to {host}"
+        symbols = f"{count(len(names), 'symbol')} {'is' if len(names) == 1 else 'are'} left to {host}"
+        message = f"{symbols} by `{case.subject}`" if fails(case) else f"`{case.subject}` loads; {symbols}"
         yield Match(
             finding=finding(
                 case,

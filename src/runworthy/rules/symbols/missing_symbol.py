@@ -38,7 +38,9 @@ def _provider(case: Case, step: Step) -> str:
     family = case.libc.family if case.libc else ""
     fitting = [name for name in providers if ":" not in name and name != "musl"]
     fitting += [name.partition(":")[2] for name in providers if name.startswith(f"{family}:")]
-    return fitting[0] if fitting else ""
+    loaded = {name for stretch in case.trace.stretches for name, _ in stretch.loaded}
+    absent = [name for name in fitting if not any(path.endswith(f"/{name}") or path == name for path in loaded)]
+    return absent[0] if absent else ""
 
 
 def _finding(case: Case, provider: str, steps: list[Step]) -> Finding:
@@ -48,7 +50,9 @@ def _finding(case: Case, provider: str, steps: list[Step]) -> Finding:
     loaded = any(name == provider for stretch in case.trace.stretches for name, _ in stretch.loaded)
     asks = any(step.need.file for step in steps)
     if provider and asks:
-        message = f"`{who}` needs {symbols} of `{provider}`, {_lacks(case, provider, 'it' if len(names) == 1 else 'them')}"
+        message = (
+            f"`{who}` needs {symbols} of `{provider}`, {_lacks(case, provider, 'it' if len(names) == 1 else 'them')}"
+        )
     elif provider and not loaded:
         message = f"`{who}` needs {symbols} of `{provider}`, which nothing that it loads on {case.target} needs"
     else:

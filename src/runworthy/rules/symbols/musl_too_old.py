@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import musl_release_with
-from runworthy.rules.words import count, dotted, finding, help_, oldest_targets, quoted, rows, unique
+from runworthy.rules.words import count, dotted, finding, help_, oldest_targets, rows, unique
 
 CODE = "RW306"
 NAME = "musl-too-old"
@@ -38,20 +38,27 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     since = max(releases, default=None)
     needs = f"`{names[0]}`" if len(names) == 1 else count(len(names), "symbol")
     who = case.needer(steps[0].need)
-    brought = f", which musl has since {dotted(since)}" if since else " of another musl release"
+    brought = f", which musl has since {dotted(since)}" if since else f", which musl {_gone(names)}"
     message = f"`{who}` needs {needs}{brought}, {case.target} has {case.libc}"
     oldest = oldest_targets(case, case.catalogue.first_libc("musl", since, case.machine)) if since else []
     table = rows((name, _since(name)) for name in names) if len(names) > 1 else ()
-    removed = [name for name in names if not musl_release_with(name)]
     notes = (
         f"musl says `Error relocating {case.subject}: {names[0]}: symbol not found`",
-        f"{quoted(removed)}: in some musl release of the catalogue, not in this one" if removed else "",
+        "such names were aliases: off_t has 64 bits in every musl" if _aliases(names) else "",
     )
     remedies = [help_(f"run it on {oldest[0]} or later")] if oldest else []
-    remedies.append(help_(f"build it on {case.target}, so that configure scripts see what it has"))
+    remedies.append(help_(f"build it on {case.target}, so that it takes only what is there"))
     return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=table, notes=notes, remedies=remedies)
+
+
+def _gone(names: list[str]) -> str:
+    return "dropped in 1.2.4" if _aliases(names) else "has in other releases"
+
+
+def _aliases(names: list[str]) -> bool:
+    return all(name.endswith("64") for name in names)
 
 
 def _since(name: str) -> str:
     release = musl_release_with(name)
-    return f"since {dotted(release)}" if release else ""
+    return f"since {dotted(release)}" if release else _gone([name])

@@ -44,23 +44,31 @@ def _who(case: Case, steps: list[Step]) -> str:
     return f"`{names[0]}`" + (f" and {count(len(names) - 1, 'more object')}" if len(names) > 1 else "")
 
 
+def _pack(case: Case, steps: list[Step]) -> str:
+    return "packs its" if len({case.needer(step.need) for step in steps}) == 1 else "pack their"
+
+
 def _packed(case: Case, name: str, steps: list[Step]) -> Finding:
     android = name == "DT_ANDROID_REL"
     family = case.libc.family if case.libc else ""
     has = f"{case.target} has {case.libc}"
-    if android:
-        message = f"{_who(case, steps)} packs its relocations as Android does (DT_ANDROID_REL), {has}, which does not apply them"
-    else:
-        message = f"{_who(case, steps)} packs its relative relocations (DT_RELR), {has}, which does not apply them"
+    packs = "relocations as Android does (DT_ANDROID_REL)" if android else "relative relocations (DT_RELR)"
+    message = f"{_who(case, steps)} {_pack(case, steps)} {packs}, {has}, which does not apply them"
     since = _SINCE.get(family, "")
     version = tuple(int(part) for part in since.split(".")) if since else ()
-    oldest = oldest_targets(case, case.catalogue.first_libc(family, version, case.machine)) if since and not android else []
+    oldest = (
+        oldest_targets(case, case.catalogue.first_libc(family, version, case.machine)) if since and not android else []
+    )
     notes = (
         f"{family} applies them since {since}" if since and not android else "",
         _seen(steps),
         f"all of them: {quoted(case.needer(step.need) for step in steps)}" if len(steps) > 1 else "",
     )
-    remedies = [help_("link it with `-Wl,-z,nopack-relative-relocs`" if not android else "link it with `--pack-dyn-relocs=none`")]
+    remedies = [
+        help_(
+            "link it with `-Wl,-z,nopack-relative-relocs`" if not android else "link it with `--pack-dyn-relocs=none`"
+        )
+    ]
     if oldest:
         remedies.insert(0, help_(f"run it on {oldest[0]} or later"))
     return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes, remedies=remedies)
@@ -68,12 +76,17 @@ def _packed(case: Case, name: str, steps: list[Step]) -> Finding:
 
 def _seen(steps: list[Step]) -> str:
     if any(step.need.kind == "symbol-version" for step in steps):
-        return f"the file says so by the version {_NODE}: the loader ends with ``version `{_NODE}' not found``"
+        return f"the file says so by a version without symbols: the loader ends with `version {_NODE} not found`"
     return "pointers stay unrelocated, and the loader does not notice: the program ends with SIGSEGV"
 
 
 def _unmarked(case: Case, steps: list[Step]) -> Finding:
-    message = f"{_who(case, steps)} packs its relative relocations (DT_RELR) without the mark {_NODE}, {case.libc} of {case.target} refuses that"
+    packs = f"{_pack(case, steps)} relative relocations (DT_RELR) without the mark {_NODE}"
+    message = f"{_who(case, steps)} {packs}, {case.libc} of {case.target} refuses that"
     notes = ("the loader ends with `DT_RELR without GLIBC_ABI_DT_RELR dependency`",)
-    remedies = (help_("link it with binutils 2.38 or LLD 15 or later, which add the mark, or with `-Wl,-z,nopack-relative-relocs`"),)
+    remedies = (
+        help_(
+            "link it with binutils 2.38 or LLD 15 or later, which add the mark, or with `-Wl,-z,nopack-relative-relocs`"
+        ),
+    )
     return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes, remedies=remedies)

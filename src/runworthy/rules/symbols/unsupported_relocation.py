@@ -33,7 +33,8 @@ def _finding(case: Case, kind: str, steps: list[Step]) -> Finding:
     who = unique(case.needer(step.need) for step in steps)
     more = f" and {count(len(who) - 1, 'more object')}" if len(who) > 1 else ""
     shown = f"{name} (type {kind})" if name else f"of type {kind}"
-    message = f"`{who[0]}`{more} {'has' if len(who) == 1 else 'have'} relocations {shown}, {case.libc} of {case.target} does not know them"
+    has = "has" if len(who) == 1 else "have"
+    message = f"`{who[0]}`{more} {has} relocations {shown}, {case.libc} of {case.target} does not know them"
     indirect = name.endswith(("IRELATIVE", "JMP_IREL"))
     notes = (
         "they choose a function by calling one at start, as glibc does for `ifunc` attributes; musl has no such thing"

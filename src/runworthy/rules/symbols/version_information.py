@@ -31,7 +31,9 @@ def check(case: Case) -> Iterator[Match]:
     for event in case.events("no-version-information"):
         path = event.text.partition(": no version information")[0]
         if path not in found:
-            message = f"`{case.show(event.by)}` asks for symbol versions, `{case.show(path)}` of {case.target} defines none"
+            message = (
+                f"`{case.show(event.by)}` asks for symbol versions, `{case.show(path)}` of {case.target} defines none"
+            )
             notes = ("the loader warns `no version information available` and takes the symbols",)
             found[path] = []
             yield Match(finding=finding(case, (CODE, NAME, "note"), message, steps=(), stage="version", notes=notes))
@@ -42,6 +44,7 @@ def _assertion(case: Case, path: str, steps: list[Step]) -> Finding:
     who = case.needer(steps[0].need)
     message = f"`{who}` asks for {versions} of `{case.show(path)}`, which defines no versions"
     notes = (
-        f"{case.libc} of {case.target} ends with `Inconsistency detected by ld.so: dl-lookup.c: check_match`; glibc takes such symbols since 2.41",
+        f"{case.libc} of {case.target} ends with `Inconsistency detected by ld.so: dl-lookup.c: check_match`",
+        "glibc takes such symbols since 2.41",
     )
     return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes)

@@ -8,7 +8,19 @@ from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import GLIBC_LIBRARIES, manylinux_for
-from runworthy.rules.words import asked, count, dotted, finding, help_, join, newest, oldest_targets, rows, unique, version_order
+from runworthy.rules.words import (
+    asked,
+    count,
+    dotted,
+    finding,
+    help_,
+    join,
+    newest,
+    oldest_targets,
+    rows,
+    unique,
+    version_order,
+)
 
 CODE = "RW301"
 NAME = "version-too-new"
@@ -51,7 +63,8 @@ def _finding(case: Case, library: str, steps: list[Step]) -> Finding:
     versions = _sorted(step.need.version or "" for step in steps)
     others = f" and {count(len(versions) - 1, 'older version')}" if len(versions) > 1 else ""
     who = f"`{needers[0]}`" + (f" and {count(len(needers) - 1, 'more object')}" if len(needers) > 1 else "")
-    message = f"{who} {'needs' if len(needers) == 1 else 'need'} {versions[-1]}{others}, {_has(case, library, steps, versions)}"
+    needs = "needs" if len(needers) == 1 else "need"
+    message = f"{who} {needs} {versions[-1]}{others}, {_has(case, library, steps, versions)}"
     return finding(
         case,
         (CODE, NAME, SEVERITY),
@@ -102,7 +115,7 @@ def _symbols(case: Case, step: Step) -> list[str]:
 
 
 def _remedies(case: Case, library: str, versions: list[str]) -> Iterator[Remedy]:
-    newer = [version for version in versions if version not in {"GLIBC_PRIVATE"}]
+    newer = [version for version in versions if version != "GLIBC_PRIVATE"]
     oldest = oldest_targets(case, case.catalogue.first_with(newer[-1], case.machine)) if newer else []
     own = case.target.partition(":")[0]
     later = next((name for name in oldest if name.partition(":")[0] == own), oldest[0] if oldest else "")
