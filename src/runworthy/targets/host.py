@@ -1,4 +1,4 @@
-"""This machine as a target, and directories of it as roots."""
+"""The machine we are on as a target, and directories of it as roots."""
 
 from __future__ import annotations
 
@@ -39,37 +39,47 @@ def this_machine() -> Machine:
     )
 
 
-def host_target() -> Target:
-    """Return this machine as a target. Raises TargetError where there is no Linux to ask."""
+def host_target(stated: Architecture | None = None) -> Target:
+    """Return this machine as a target. Raises TargetError where it is no Linux, or not of the ``stated`` kind."""
     if platform.system() != "Linux":
         raise TargetError("the target `host` needs Linux", hint="name a catalogue target, as in --on debian:12")
-    return Target(name="host", view=DirectoryView("/"), machine=this_machine(), live=True, arch_stated=True)
+    machine = this_machine()
+    if stated and stated.name != machine.arch.name:
+        raise TargetError(
+            f"the target `host` is {machine.arch.name}, not {stated.name}", hint="--platform is for other targets"
+        )
+    return Target(name="host", view=DirectoryView("/"), machine=machine, live=True, arch_stated=True)
 
 
-def directory_target(directory: str, name: str, wanted: Architecture | None) -> Target:
-    """Return the root in ``directory``. Raises TargetError when it is none."""
+def directory_target(directory: str, name: str, stated: Architecture | None, wanted: Architecture | None) -> Target:
+    """Return the root in ``directory``: of the ``stated`` architecture, else its own, else the ``wanted`` one.
+
+    Raises TargetError when it is none.
+    """
     if not os.path.isdir(directory):
-        raise TargetError(f"{directory} is not a directory")
+        raise TargetError(f"{directory} is not a directory", hint="name the directory that holds a root's lib and usr")
     view = DirectoryView(directory)
-    arch = _architecture_of_root(view)
-    if arch is None and not (view.exists("/etc/os-release") or view.exists("/usr/lib/os-release")):
+    own = _architecture_of_root(view)
+    if own is None and not (view.exists("/etc/os-release") or view.exists("/usr/lib/os-release")):
         raise TargetError(
             f"{directory} has neither a dynamic loader nor an os-release file, so it is no root",
             hint="name the directory that holds lib and usr; a file of a root is a subject, not a target",
         )
-    arch = arch or wanted or architecture(platform.machine())
+    arch = stated or own or wanted or architecture(platform.machine())
     if arch is None:
         raise TargetError(f"the architecture of {directory} cannot be told", hint="state it with --platform")
-    return Target(name=name, view=view, machine=baseline(arch))
+    return Target(name=name, view=view, machine=baseline(arch), arch_stated=stated is not None or own is not None)
 
 
 def _architecture_of_root(view: FileView) -> Architecture | None:
     """Return the architecture of the root's own programs, else of the loaders it holds."""
     for path in _PROGRAMS:
         try:
-            return view.elf(view.resolve(path).path).facts.architecture
+            arch = view.elf(view.resolve(path).path).facts.architecture
         except (OSError, FormatError):
             continue
+        if arch is not None:
+            return arch
     for arch in ARCHITECTURES:
         if view.exists(arch.glibc_loader) or view.exists(arch.musl_loader):
             return arch

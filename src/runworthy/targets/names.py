@@ -14,6 +14,7 @@ from runworthy.targets.target import Target
 __all__ = ["MachineWish", "TargetName", "parse_page_size"]
 
 _IMAGES = ("docker://", "docker-daemon:", "oci:", "oci-archive:", "docker-archive:", "containers-storage:")
+_DIRECTORIES = ("rootfs:", ".", "/", "~")
 _UNITS = {"": 1, "k": 1024, "kib": 1024, "kb": 1024}
 
 
@@ -90,17 +91,22 @@ class TargetName:
 
     def _open(self, arch: Architecture | None) -> Target:
         text = self.text
+        stated = self.wish.architecture()
         if text == "host":
             from runworthy.targets.host import host_target
 
-            return host_target()
+            return host_target(stated)
         if text.startswith(_IMAGES):
             raise TargetError(f"{text}: images are not read yet", hint="unpack it to a directory and name that")
-        if text.startswith(("rootfs:", ".", "/", "~")) or (os.sep in text and os.path.isdir(text)):
+        if text.startswith("snapshot:") or text.endswith(".runworthy"):
+            raise TargetError(
+                f"{text}: snapshots are not read yet", hint="name a root's directory or a catalogue target"
+            )
+        if text.startswith(_DIRECTORIES) or (os.sep in text and os.path.isdir(text)):
             from runworthy.targets.host import directory_target
 
             directory = os.path.expanduser(text.removeprefix("rootfs:"))
-            return directory_target(directory, text, self.wish.architecture() or arch)
+            return directory_target(directory, text, stated, arch)
         return self._from_catalogue(arch)
 
     def _from_catalogue(self, arch: Architecture | None) -> Target:
@@ -108,7 +114,13 @@ class TargetName:
         from runworthy.targets.catalogue.naming import carries_architecture
 
         stated = self.wish.architecture()
-        found = open_catalogue().find(self.text, stated or arch)
+        try:
+            found = open_catalogue().find(self.text, stated or arch)
+        except TargetError:
+            if os.path.isdir(self.text):
+                hint = f"a directory is written as ./{self.text} or rootfs:{self.text}"
+                raise TargetError(f"{self.text} is no target of the catalogue", hint=hint) from None
+            raise
         arch_stated = stated is not None or found.arch is not arch or carries_architecture(self.text)
         return Target(
             name=f"{found.name}/{found.arch.name}" if arch_stated else found.name,

@@ -3,6 +3,7 @@
 A subject inside the root keeps its path. One from outside is shown, with the tree it was given in, under
 ``/subject``: siblings are found by ``$ORIGIN``, while absolute paths lead into the target. Directories
 that a system's own loader searches never travel along, since they would bring that system with them.
+Subjects that are judged together are to be placed before the first is judged: a root is not to change under a loader.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from runworthy.model.arch import ARCHITECTURES
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
-from runworthy.targets.view import FileView
+from runworthy.targets.view import FileView, Resolved
 
 __all__ = ["SUBJECT_ROOT", "Source", "locate", "place"]
 
@@ -35,12 +36,15 @@ _STAYS = frozenset(
         *(f"lib/{arch.multiarch.replace('-gnu', '-musl')}" for arch in ARCHITECTURES),
     )
 )
-_ROOT_MARKS = ("etc/os-release", "usr/lib/os-release", "lib64/ld-linux-x86-64.so.2", "bin/busybox")
+_ROOT_MARKS = (("etc", "os-release"), ("usr/lib", "os-release"), ("bin", "sh"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file of this machine: ``real`` is its path in ``view``; ``top`` is the tree that travels with it (None: itself)."""
+    """A file of this machine.
+
+    ``real`` is its path in ``view``; ``top`` the tree that travels with it (None: itself); ``root`` its system.
+    """
 
     view: DirectoryView
     real: str
@@ -49,12 +53,13 @@ class Source:
 
 
 def locate(path: str, view: DirectoryView) -> Source:
-    """Return where the file ``path`` of this machine lies. ``view`` shows the whole machine. Raises OSError."""
-    real = view.resolve(_posix(os.path.abspath(path))).path
-    root = _root_of(view, posixpath.dirname(real))
+    """Return where the file ``path`` of this machine lies. ``view`` shows the whole machine. Raises OSError.
+
+    In a directory that is a root of its own (a rootfs), absolute links lead into that root, not into this machine.
+    """
+    real, root = _real(_posix(os.path.join(os.getcwd(), path)), view)
     parent = posixpath.dirname(real)
-    inside = _below(root, parent)
-    if inside in _STAYS:
+    if _below(root, parent) in _STAYS:
         return Source(view=view, real=real, top=None, root=root)
     while _below(root, posixpath.dirname(parent)) not in _STAYS:
         parent = posixpath.dirname(parent)
@@ -63,40 +68,74 @@ def locate(path: str, view: DirectoryView) -> Source:
 
 def place(source: Source, target: Target, overlay: Overlay, at: str | None = None) -> str:
     """Show the source in ``overlay``, which lies over the target's root; return its real path there. Raises OSError."""
-    inside = _inside(source, target.view)
-    if inside is not None and at is None:
-        return inside
-    shown = at or SUBJECT_ROOT + _below(source.root, source.real)
-    if source.top is None:
-        overlay.add_from(shown, source.view, source.real)
-    elif at is None:
-        overlay.mount(SUBJECT_ROOT + _below(source.root, source.top), source.view, source.top)
+    if at is None:
+        inside = _inside(source, target.view)
+        if inside is not None:
+            return inside
+        at = SUBJECT_ROOT + source.real
+        if source.top is not None:
+            overlay.mount(SUBJECT_ROOT + source.top, source.view, source.top)
+            return overlay.resolve(at).path
     else:
-        overlay.mount(posixpath.dirname(at), source.view, posixpath.dirname(source.real))
-        if posixpath.basename(at) != posixpath.basename(source.real):
-            overlay.add_from(at, source.view, source.real)
-    return overlay.resolve(shown).path
+        at = posixpath.join("/", at)
+        if source.top is not None:
+            overlay.mount(*_aligned(posixpath.dirname(at), source))
+    if source.top is None or posixpath.basename(at) != posixpath.basename(source.real):
+        overlay.add_from(at, source.view, source.real)
+    return overlay.resolve(at).path
+
+
+def _aligned(directory: str, source: Source) -> tuple[str, DirectoryView, str]:
+    """Return what to mount where, so that the source lies in ``directory``.
+
+    As many directories above it as have the same names come along: ``dist/bin/app`` at ``/opt/app/bin/app`` brings
+    ``dist/lib`` to ``/opt/app/lib``. The system's own directories are not covered in this way.
+    """
+    above = posixpath.dirname(source.real)
+    while (
+        above != source.top
+        and posixpath.basename(above) == posixpath.basename(directory)
+        and posixpath.dirname(directory) not in _STAYS
+    ):
+        above, directory = posixpath.dirname(above), posixpath.dirname(directory)
+    return directory, source.view, above
 
 
 def _inside(source: Source, view: FileView) -> str | None:
     """Return the path of the source in the root ``view``, None when it is not inside."""
-    base = view.base if isinstance(view, Overlay) else view
-    if not isinstance(base, DirectoryView):
+    while isinstance(view, Overlay):
+        view = view.base
+    if not isinstance(view, DirectoryView):
         return None
-    root = base.host_path("/")
-    host = source.view.host_path(source.real)
-    if root == "/" or host == root:
-        return host if root == "/" else "/"
-    return _posix(host[len(root) :]) if host.startswith(root.rstrip("/\\") + os.sep) else None
+    root = _posix(view.host_path("/")).rstrip("/")
+    host = _posix(source.view.host_path(source.real))
+    return host[len(root) :] if host.startswith(f"{root}/") else None
 
 
-def _root_of(view: DirectoryView, directory: str) -> str:
-    """Return the nearest directory above that looks like a root file system of its own; ``/`` at last."""
-    while directory != "/":
-        if any(view.exists(f"{directory}/{mark}") for mark in _ROOT_MARKS):
-            return directory
-        directory = posixpath.dirname(directory)
-    return "/"
+def _real(path: str, view: DirectoryView) -> tuple[str, str]:
+    """Return the real path of a file and the root that it is part of. Raises OSError."""
+    prefix = posixpath.dirname(path)
+    while prefix != "/":
+        root = view.real_directory(prefix)
+        if root and root != "/" and _is_root(view, root):
+            found = DirectoryView(view.host_path(root)).find(path[len(prefix) :])
+            if isinstance(found, Resolved):
+                return root + found.path, root
+        prefix = posixpath.dirname(prefix)
+    real = view.resolve(path).path
+    root = posixpath.dirname(real)
+    while root != "/" and not _is_root(view, root):
+        root = posixpath.dirname(root)
+    return real, root
+
+
+def _is_root(view: DirectoryView, directory: str) -> bool:
+    """Whether the directory looks like the root of a system. A link counts, wherever it leads from outside."""
+    for parent, name in _ROOT_MARKS:
+        real = view.real_directory(f"{directory}/{parent}")
+        if real and view.entry(real, name):
+            return True
+    return False
 
 
 def _below(root: str, path: str) -> str:
@@ -106,6 +145,4 @@ def _below(root: str, path: str) -> str:
 
 
 def _posix(path: str) -> str:
-    drive, rest = os.path.splitdrive(path)
-    del drive
-    return rest.replace(os.sep, "/")
+    return os.path.splitdrive(path)[1].replace(os.sep, "/")
