@@ -55,7 +55,7 @@ from runworthy.model.errors import FormatError
 
 __all__ = ["ElfReader", "is_elf", "read_elf", "read_header"]
 
-_HEAD = 8192
+_HEAD = 16384
 _INTERPRETER_LIMIT = 4096
 _FLAG_TAGS = ((DT_BIND_NOW, DF_BIND_NOW), (DT_SYMBOLIC, DF_SYMBOLIC), (DT_TEXTREL, DF_TEXTREL))
 

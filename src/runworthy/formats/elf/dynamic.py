@@ -35,7 +35,7 @@ class Strings:
     Overlapping strings could make gigabytes out of a small table, so what is handed out has a limit.
     """
 
-    __slots__ = ("_content", "_data", "_left", "_offset", "_size", "_start")
+    __slots__ = ("_content", "_data", "_held", "_left", "_offset", "_size", "_start")
 
     def __init__(self, content: Content, offset: int, size: int) -> None:
         if offset + size > content.size:
@@ -48,9 +48,13 @@ class Strings:
         self._left = _STRINGS_LIMIT
         self._start = 0
         self._data = b""
+        self._held: dict[int, str] = {}
 
     def get(self, index: int) -> str:
         """Return the string at ``index``. Raises FormatError for an index outside or an endless string."""
+        held = self._held.get(index)
+        if held is not None:
+            return held
         begin = index - self._start
         end = self._data.find(b"\0", begin) if begin >= 0 else -1
         if end < 0:
@@ -58,7 +62,8 @@ class Strings:
         self._left -= end - begin
         if self._left < 0:
             raise FormatError(f"names take more than {_STRINGS_LIMIT} bytes", offset=self._offset)
-        return intern(self._data[begin:end].decode("utf-8", "surrogateescape"))
+        found = self._held[index] = intern(self._data[begin:end].decode("utf-8", "surrogateescape"))
+        return found
 
     def _load(self, index: int) -> tuple[int, int]:
         """Bring the stretch with the string at ``index``; return where it begins and ends there."""

@@ -8,9 +8,10 @@ a program takes (``_bfd_x86_elf_hash_symbol``), so imports are looked for in eve
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, repeat
 from operator import not_
 
 from runworthy.formats.content import READ_LIMIT, Content, Window, read_exactly
@@ -47,6 +48,7 @@ _SYMBOL_LIMIT = 1 << 19
 _NAMES_LIMIT = READ_LIMIT
 _NAME_LIMIT = 1 << 16
 _SPAN_LIMIT = 1 << 18
+_LAST_TABLE = 1 << 12
 _BLOCK = 128
 
 Column = Sequence[int]
@@ -174,21 +176,24 @@ class SymbolTable:
 
     def _groups(self, rows: _Rows, chosen: list[int]) -> tuple[ImportGroup, ...]:
         """Return the chosen rows by the version record that their version number leads to."""
-        names = self._strings.at([rows.name[row] for row in chosen])
+        offsets, infos = rows.name, rows.info
+        names = self._strings.at([offsets[row] for row in chosen])
         versions = self._versym(0, chosen[-1] + 1) if chosen else None
-        infos = rows.info
-        strong: dict[int, list[bytes]] = {}
-        weak: dict[int, list[bytes]] = {}
-        for row, name in zip(chosen, names, strict=True):
-            index = versions[row] & VERSYM_INDEX if versions else 0
-            (weak if infos[row] >> 4 == STB_WEAK else strong).setdefault(index, []).append(name)
+        indexes: Iterable[int] = repeat(0) if versions is None else [versions[row] & VERSYM_INDEX for row in chosen]
+        weakness = [infos[row] >> 4 == STB_WEAK for row in chosen]
+        strong: defaultdict[int, list[bytes]] = defaultdict(list)
+        weak: defaultdict[int, list[bytes]] = defaultdict(list)
+        for name, index, is_weak in zip(names, indexes, weakness, strict=False):
+            (weak if is_weak else strong)[index].append(name)
         held: dict[tuple[str | None, str | None], tuple[list[bytes], list[bytes]]] = {}
         for index in sorted({*strong, *weak}):
             record = self._versions.need_index.get(index)
             key = (record.file, record.version) if record else (None, self._versions.names.get(index))
-            group = held.setdefault(key, ([], []))
-            group[0].extend(strong.get(index, ()))
-            group[1].extend(weak.get(index, ()))
+            if key in held:
+                held[key][0].extend(strong[index])
+                held[key][1].extend(weak[index])
+            else:
+                held[key] = strong[index], weak[index]
         return tuple(
             [
                 ImportGroup(file=file, version=version, strong=frozenset(group[0]), weak=frozenset(group[1]))
@@ -232,7 +237,7 @@ class SymbolTable:
             if found:
                 starts.append(found[0])
         offset, size = self._dynamic.strings or (self._start, 0)
-        first, last = min(*starts, offset), max(*starts, offset + size)
+        first, last = min(*starts, offset), max(max(starts) + _LAST_TABLE, offset + size)
         return Window(content, first, last - first) if last - first <= _SPAN_LIMIT else content
 
     def _extent(self) -> _Extent:

@@ -16,7 +16,7 @@ from runworthy.model.errors import FormatError
 __all__ = ["VersionTables", "read_versions"]
 
 _RECORD_LIMIT = 1 << 16
-_STRETCH = 1 << 12
+_STRETCH = 1 << 10
 _REACH = 16 << 20
 
 _Raw = TypeVar("_Raw")
