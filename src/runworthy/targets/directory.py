@@ -37,7 +37,7 @@ class DirectoryView(FileView):
 
     def host_path(self, real: str) -> str:
         """Return where a real path of this root lies on this machine."""
-        return self._root + real if self._root or real != "/" else "/"
+        return self._root + real if real != "/" else self._root or "/"
 
     def entry(self, directory: str, name: str) -> Entry | None:
         """Return the entry ``name`` of a real directory, None when there is none. Raises OSError."""

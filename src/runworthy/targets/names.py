@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,7 @@ __all__ = ["MachineWish", "TargetName", "parse_page_size"]
 
 _IMAGES = ("docker://", "docker-daemon:", "oci:", "oci-archive:", "docker-archive:", "containers-storage:")
 _DIRECTORIES = ("rootfs:", ".", "/", "~")
-_UNITS = {"": 1, "k": 1024, "kib": 1024, "kb": 1024}
+_PAGE_SIZE = re.compile(r"([0-9]{1,6}) ?(k|kb|kib)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class MachineWish:
         """Return the architecture that ``--platform`` names. Raises UsageError."""
         if not self.platform:
             return None
-        arch = architecture(self.platform)
+        # Docker writes the only variant of arm64 there is as linux/arm64/v8.
+        arch = architecture(self.platform) or architecture(self.platform.removesuffix("/v8"))
         if arch is None:
             raise UsageError(f"--platform {self.platform} is not known", hint="write it as in linux/arm64 or aarch64")
         return arch
@@ -58,12 +60,11 @@ class MachineWish:
 
 def parse_page_size(text: str) -> int:
     """Return bytes from ``4096``, ``16k`` or ``64KiB``. Raises UsageError."""
-    lower = text.strip().lower()
-    number = lower.rstrip("kib")
-    unit = _UNITS.get(lower[len(number) :])
-    if not number.isdecimal() or unit is None or int(number) * unit not in (4096, 8192, 16384, 65536, 262144):
+    found = _PAGE_SIZE.fullmatch(text.strip().lower())
+    size = int(found[1]) * (1024 if found[2] else 1) if found else 0
+    if size not in (4096, 8192, 16384, 65536, 262144):
         raise UsageError(f"--page-size {text} is no page size", hint="4k, 16k and 64k are usual")
-    return int(number) * unit
+    return size
 
 
 @dataclass(slots=True)
