@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from runworthy.model.finding import Remedy
+from runworthy.model.finding import Remedy, Result
 from runworthy.model.trace import Answer, Event, Evidence, Need, Step
 from runworthy.report.text import finding_lines, report_text
 from runworthy.report.words import Style, clean, count, encodable, listed, size, table
@@ -96,12 +96,33 @@ def test_the_same_cause_on_several_targets_is_told_once() -> None:
           --> app .gnu.version_r
            | libc.so.6  GLIBC_2.34  `__libc_start_main`, `dlopen`
            = note: first in debian:12
-           = the same on: debian:11, debian:10 (glibc 2.28)
+           = the same on: debian:11 and debian:10 (glibc 2.28)
         help: build in manylinux_2_28  (manual)
 
         checked 1 subject on 4 targets: 3 fail, 1 run; 3 errors
         explain with `runworthy explain RW301`
         """)
+
+
+def needs_it(subject: str, target: str) -> Result:
+    words = finding(f"`{subject}` needs GLIBC_2.34, {target} has glibc 2.31", evidence=(Evidence(file=subject),))
+    return result(target, "fails", words, subject=subject)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["a.so t:1", "b.so t:1", "c.so t:1"], ["the same for: b.so and c.so"]),
+        (["a.so t:1", "a.so t:2", "b.so t:1", "b.so t:2"], ["the same on: t:2", "the same for: b.so"]),
+        (["a.so t:1", "a.so t:2", "b.so t:2"], ["the same: a.so on t:2 and b.so on t:2"]),
+        ([f"{n}.so t:1" for n in range(40)], ["the same for: 1.so, 2.so, 3.so, 4.so, 5.so, 6.so, 7.so and 32 more"]),
+    ],
+    ids=["subjects", "both", "some cells", "many"],
+)
+def test_the_same_cause_in_several_subjects_is_told_once(cells: list[str], said: list[str]) -> None:
+    shown = report_text(report(*(needs_it(*cell.split()) for cell in cells))).splitlines()
+    assert [line[5:] for line in shown if line.startswith("   = the same")] == said
+    assert sum(line.startswith("error[") for line in shown) == 1
 
 
 def test_different_causes_stay_apart() -> None:

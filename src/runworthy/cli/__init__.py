@@ -31,22 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from runworthy.cli import commands
-
     first = arguments[0] if arguments else "--help"
-    if first in ("-h", "--help", "help"):
-        from runworthy.cli.terminal import emit
-
-        emit(commands.overview())
-        return 0 if arguments else USAGE_ERROR
     if first in ("-V", "--version"):
         from runworthy import __version__
         from runworthy.cli.terminal import emit
 
         emit(f"runworthy {__version__}\n")
         return 0
+    from runworthy.cli import commands
+
+    if first in ("-h", "--help", "help"):
+        from runworthy.cli.terminal import emit
+
+        emit(commands.overview())
+        return 0 if arguments else USAGE_ERROR
     command = commands.find(first)
-    return command.run(command.parser().parse_args(arguments[1:]))
+    return command.run(arguments[1:])
 
 
 def _complain(message: str, hint: str) -> None:

@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from importlib import import_module
-from typing import NamedTuple, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from runworthy.model.errors import UsageError
 
-__all__ = ["COMMANDS", "Command", "Parser", "find", "overview"]
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+__all__ = ["COMMANDS", "Command", "find", "overview"]
 
 
-class CommandModule(Protocol):
-    """What the module of a command offers."""
+if TYPE_CHECKING:
 
-    USAGE: str
-    DESCRIPTION: str
-    EPILOG: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+    class CommandModule(Protocol):
+        """What the module of a command offers."""
+
+        USAGE: str
+        DESCRIPTION: str
+        EPILOG: str
+        add_arguments: Callable[[ArgumentParser], None]
+        run: Callable[[Namespace], int]
 
 
-class Command(NamedTuple):
+class Command:
     """A command and where it is: the module ``cli.<module>``."""
 
-    name: str
-    module: str
-    summary: str
+    __slots__ = ("module", "name", "summary")
 
-    def parser(self) -> Parser:
-        """Return the parser of this command alone."""
-        module = self._load()
-        parser = Parser(
-            prog=f"runworthy {self.name}",
-            usage=f"runworthy {self.name} {module.USAGE}",
-            description=module.DESCRIPTION,
-            epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+    def __init__(self, name: str, module: str, summary: str) -> None:
+        self.name = name
+        self.module = module
+        self.summary = summary
+
+    def run(self, arguments: list[str]) -> int:
+        """Parse the arguments, do the work, and return the exit code. Raises UsageError."""
+        from importlib import import_module
+
+        from runworthy.cli.parser import Parser
+
+        module = cast("CommandModule", import_module(f"runworthy.cli.{self.module}"))
+        parser = Parser(self.name, module.USAGE, module.DESCRIPTION, module.EPILOG)
         module.add_arguments(parser)
-        return parser
-
-    @property
-    def run(self) -> Callable[[argparse.Namespace], int]:
-        """What does the work and returns the exit code."""
-        return self._load().run
-
-    def _load(self) -> CommandModule:
-        return cast("CommandModule", import_module(f"runworthy.cli.{self.module}"))
+        return module.run(parser.parse_args(arguments))
 
 
 COMMANDS = (
@@ -58,14 +53,6 @@ COMMANDS = (
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
     Command("targets", "targets", "the targets that have a name; `targets show NAME` tells one"),
 )
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports what it cannot understand as every other error is reported."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise UsageError."""
-        raise UsageError(message, hint=f"`{self.prog} --help` lists what it takes")
 
 
 def find(name: str) -> Command:

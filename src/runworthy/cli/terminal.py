@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NOTHING_FOUND = 3
 
-__all__ = ["complain_of_missing", "deliver", "emit", "style_for"]
+__all__ = ["complain_of_missing", "deliver", "emit", "style_for", "width"]
 
 
 def style_for(wish: str, *, to_file: bool = False) -> Style:
@@ -26,8 +26,8 @@ def style_for(wish: str, *, to_file: bool = False) -> Style:
     from runworthy.report.words import Style
 
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
-    width = None if to_file else _width()
-    return Style(colour=_colour(wish, to_file=to_file), unicode=_takes(encoding, "✓✗·"), width=width)
+    columns = None if to_file else width()
+    return Style(colour=_colour(wish, to_file=to_file), unicode=_takes(encoding, "✓✗·"), width=columns)
 
 
 def emit(text: str) -> None:
@@ -76,7 +76,7 @@ def _colour(wish: str, *, to_file: bool) -> bool:
     return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _width() -> int | None:
+def width() -> int | None:
     """Return the columns of the terminal; None where nobody will wrap the lines."""
     stated = os.environ.get("COLUMNS", "")
     if stated.isascii() and stated.isdigit() and int(stated):

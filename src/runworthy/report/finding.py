@@ -14,17 +14,15 @@ _PLACES_SHOWN = 4
 
 
 def finding_lines(
-    finding: Finding, style: Style = PLAIN, *, also_on: Sequence[str] = (), everything: bool = False
+    finding: Finding, style: Style = PLAIN, *, also: Sequence[str] = (), everything: bool = False
 ) -> list[str]:
-    """Return the lines of one finding. ``also_on`` names other targets on which it is the same."""
+    """Return the lines of one finding. ``also`` tells where else it is the same."""
     head = style.severity(finding.severity, f"{finding.severity}[{finding.code}]")
     lines = [f"{head}: {style.paint(clean(finding.message), 'bold')}"]
     lines += _places(finding.evidence, style, everything=everything)
     bar = style.paint("   |", "blue")
     lines += [f"{bar} {clean(line)}".rstrip() for line in finding.lines]
-    notes = [f"note: {clean(note)}" for note in finding.notes]
-    if also_on:
-        notes.append(f"the same on: {', '.join(map(clean, also_on))}")
+    notes = [*(f"note: {clean(note)}" for note in finding.notes), *map(clean, also)]
     lines += [f"{style.paint('   =', 'blue')} {note}" for note in notes]
     lines += [_remedy(remedy, style) for remedy in finding.remedies]
     return lines

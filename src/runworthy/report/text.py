@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from runworthy.model.finding import Finding, Report, Result
@@ -16,6 +17,7 @@ _MATRIX_TARGETS = 6
 _TURNED_SUBJECTS = 3
 _WIDTH = 100
 _CODES_SHOWN = 3
+_OTHERS_SHOWN = 8
 _MANY = {"fails": "fail", "unknown": "unknown", "risky": "risky", "runs": "run"}
 
 
@@ -86,26 +88,42 @@ def _fits(lines: Sequence[str], style: Style) -> bool:
 
 
 def _findings(results: Sequence[Result], style: Style, *, everything: bool) -> Iterator[list[str]]:
-    """Yield each finding once: what differs only by the target and its libc is told for the first of them."""
+    """Yield each finding once: what differs only by subject, target and its libc is told for the first of them."""
     told: dict[tuple[str, ...], list[tuple[Finding, Result]]] = {}
     for result in results:
         for finding in result.findings:
             told.setdefault(_sameness(finding, result), []).append((finding, result))
-    for (finding, first), *others in told.values():
-        also_on = [
-            other.target if other.libc == first.libc else f"{other.target} ({other.libc})"
-            for _, other in others
-            if other.target != first.target
-        ]
-        yield finding_lines(finding, style, also_on=also_on, everything=everything)
+    for held in told.values():
+        finding = held[0][0]
+        also = list(_others([result for _, result in held], 0 if everything else _OTHERS_SHOWN))
+        yield finding_lines(finding, style, also=also, everything=everything)
+
+
+def _others(results: Sequence[Result], limit: int) -> Iterator[str]:
+    """Yield where else a finding holds: other targets, other subjects, or the cells where that is not all of them."""
+    first = results[0]
+    subjects = list(dict.fromkeys(result.subject for result in results))
+    targets = {result.target: result.libc for result in results}
+    if len({(result.subject, result.target) for result in results}) < len(subjects) * len(targets):
+        cells = dict.fromkeys(f"{result.subject} on {result.target}" for result in results)
+        yield f"the same: {listed(list(cells)[1:], limit)}"
+        return
+    if len(targets) > 1:
+        named = [name if libc == first.libc else f"{name} ({libc})" for name, libc in targets.items()]
+        yield f"the same on: {listed(named[1:], limit)}"
+    if len(subjects) > 1:
+        yield f"the same for: {listed(subjects[1:], limit)}"
 
 
 def _sameness(finding: Finding, result: Result) -> tuple[str, ...]:
-    """Return what makes two findings the same: all their words, but for the names of the target and of its libc."""
+    """Return what makes two findings the same: all their words, but for the names of subject, target and libc."""
+    names = {result.subject: "\0", result.target: "\1", result.libc: "\2"}
+    known = "|".join(re.escape(name) for name in sorted(filter(None, names), key=len, reverse=True))
+    name = re.compile(rf"(?<![\w./-])(?:{known})(?![\w/-])")
     words = (finding.message, *finding.lines, *finding.notes, *(remedy.title for remedy in finding.remedies))
     places = (f"{place.file} {place.section} {place.offset}" for place in finding.evidence)
-    told = (text.replace(result.target, "\0").replace(result.libc or "\0", "\1") for text in words)
-    return (result.subject, finding.code, finding.severity, *told, *places)
+    told = (name.sub(lambda found: names[found[0]], text) for text in (*words, *places))
+    return (finding.code, finding.severity, *told)
 
 
 def _unexplained(result: Result, style: Style) -> list[str]:

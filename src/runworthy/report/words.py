@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["PLAIN", "Style", "clean", "count", "encodable", "listed", "size", "table", "visible"]
 
-_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {"runs": "✓", "risky": "!", "unknown": "?", "fails": "✗"}
 _PLAIN_MARKS = {"runs": "+", "risky": "!", "unknown": "?", "fails": "x"}
@@ -109,4 +108,4 @@ def table(rows: Iterable[Sequence[str]], *, gap: str = "  ") -> list[str]:
 
 def visible(text: str) -> int:
     """Return how many columns ``text`` takes when its colours are obeyed."""
-    return len(_ESCAPE.sub("", text)) if "\x1b" in text else len(text)
+    return len(re.sub(r"\x1b\[[0-9;]*m", "", text)) if "\x1b" in text else len(text)
