@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from runworthy.engine import Engine, Wishes
+from runworthy.model.errors import TargetError
 from runworthy.model.finding import Result
 from runworthy.simulate.launch import Launch
 from runworthy.targets.names import MachineWish, TargetName
 from tests.rules.page import blocks, judge, pages
 
 _TARGETS = ("alpine:3.12", "alpine:3.20", "busybox:musl", "debian:11", "debian:13", "rhel:8", "ubuntu:18.04")
+_OTHERS = ("alpine:3.12", "busybox:musl", "debian:11", "rhel:8")
 _DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/gconv")
-_REAL = 60
-_FACTS = [block.facts for page in pages() for block in blocks(page)]
+_REAL = 40
+_FACTS = [block.facts for page in pages() for block in blocks(page) if 'target = "./' not in block.facts]
 
 
 def _explained(result: Result) -> None:
@@ -50,7 +52,7 @@ def test_real_files_are_explained(target: str) -> None:
 
 @pytest.mark.parametrize("wish", [MachineWish(), MachineWish(kernel="3.0", page_size="4k")], ids=["assumed", "stated"])
 def test_real_files_are_explained_when_secure_or_without_proc(wish: MachineWish) -> None:
-    files = [f"/usr/bin/{name}" for name in sorted(os.listdir("/usr/bin"))[::20]]
+    files = [f"/usr/bin/{name}" for name in sorted(os.listdir("/usr/bin"))[::40]]
     files = [path for path in files if os.path.isfile(path)]
     for launch in (Launch(secure=True), Launch(proc=False), Launch(until="load"), Launch(trace=True)):
         report = Engine(Wishes(launch=launch)).check(
@@ -64,16 +66,17 @@ def test_real_files_are_explained_when_secure_or_without_proc(wish: MachineWish)
 def test_examples_are_explained_on_every_target(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each page's files on targets they were not written for."""
     facts = _FACTS[number]
-    if 'target = "./' in facts:
-        pytest.skip("has a root of its own")
-    for at, target in enumerate(_TARGETS):
+    for at, target in enumerate(_OTHERS):
         directory = tmp_path / str(at)
         directory.mkdir()
         monkeypatch.chdir(directory)
         head, tables = facts.split("\n\n", 1)
         lines = [f'target = "{target}"' if line.startswith("target") else line for line in head.splitlines()]
         lines = [line for line in lines if not line.startswith(("platform", "cpu", "page_size"))]
-        _explained(judge("\n".join([*lines, "", tables]), directory))
+        try:
+            _explained(judge("\n".join([*lines, "", tables]), directory))
+        except TargetError as error:
+            assert "is not in the catalogue for" in str(error)  # noqa: PT017 - not every target has every architecture
 
 
 def test_fingerprints_differ_by_target_and_subject_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("symbols.stray_version", "symbol-version"),
     ("load.build_machine_path", "library"),
     ("load.refused_library", "library"),
-    ("load.outside_core", "interpreter library loader"),
+    ("load.outside_core", "interpreter library loader symbol"),
     ("symbols.version_too_new", "symbol-version"),
     ("exec.missing_interpreter", "interpreter"),
     ("exec.wrong_architecture", "exec-format"),

@@ -25,7 +25,6 @@ from runworthy.simulate.linkmap import LinkMap, Loaded
 from runworthy.simulate.machine import machine_steps
 from runworthy.simulate.musl import load as musl_load
 from runworthy.simulate.musl.bind import bind as musl_bind
-from runworthy.simulate.optional import optional_steps
 from runworthy.simulate.runtime import runtime_steps
 from runworthy.targets.libc import identify_loader
 from runworthy.targets.target import Target
@@ -111,7 +110,6 @@ class _Stretch:
         self._elf = elf
         self._steps = steps
         self._map: LinkMap | None = None
-        self._finds: Callable[[str], bool] | None = None
         self._libc: Libc | None = None
         self._loader = ""
 
@@ -134,8 +132,6 @@ class _Stretch:
             objects = self._map.objects if self._map else ()
             self._steps += machine_steps(subject, path, objects, self._machinery.target, self._libc)
         if self._reaches("environment"):
-            if self._finds is not None:
-                self._steps += optional_steps(subject.facts, path, self._finds, self._machinery.target)
             self._steps += runtime_steps(subject, path, self._map, self._machinery.target, self._libc)
 
     def _loads(self, loader: str, opens: tuple[str, ElfFile] | None) -> bool:
@@ -162,7 +158,6 @@ class _Stretch:
         self._map = walker.start(self._path, self._elf, self._called)
         if opens:
             walker.open(self._map, *opens, self._map.main)
-        self._finds = walker.finds
         paths = {loaded.path for loaded in self._map.objects}
         self._steps += [event for event in search.events if not event.by or event.by in paths]
         self._after_load(walker.can_open)
@@ -179,7 +174,6 @@ class _Stretch:
         self._map = walker.start(self._path, self._elf, self._called)
         if opens:
             walker.open(self._map, *opens, self._map.main)
-        self._finds = walker.finds
         self._after_load(walker.can_open)
         if self._reaches("version"):
             self._steps += self._ignored_versions()

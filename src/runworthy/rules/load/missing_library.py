@@ -35,14 +35,13 @@ def _finding(case: Case, name: str, steps: list[Step]) -> Finding:
     needers = unique(case.needer(step.need) for step in steps)
     by_path = "/" in name
     message = f"`{needers[0]}` needs `{name}`, which is not in {case.target}"
+    beside = _beside(case, steps[0])
     notes = (
+        f"`{case.show(beside)}` is such a file, where this loader does not look" if beside else "",
         f"{quoted(needers[1:])} {'needs' if len(needers) == 2 else 'need'} it too" if len(needers) > 1 else "",
         would_come(case.following(steps)),
         "a name with a slash is opened as it stands: no search path is tried" if by_path else "",
     )
-    beside = _beside(case, steps[0])
-    if beside:
-        notes = (f"`{case.show(beside)}` is such a file, where this loader does not look", *notes)
     return finding(
         case,
         (CODE, NAME, SEVERITY),

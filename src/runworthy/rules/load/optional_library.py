@@ -22,7 +22,8 @@ _RANKS = {"required": 0, "recommended": 1, "suggested": 2}
 def check(case: Case) -> Iterator[Match]:
     """Yield what ``.note.dlopen`` names and the root lacks or is not known to have, the most wanted first."""
     for answer in (Answer.UNMET, Answer.UNKNOWN):
-        steps = sorted(case.steps("dlopen", answers=(answer,)), key=lambda step: _RANKS.get(_priority(step), 3))
+        steps = [step for step in case.trace.needs if step.need.kind == "dlopen" and step.answer is answer]
+        steps.sort(key=lambda step: _RANKS.get(_priority(step), 3))
         if steps:
             yield Match(finding=_finding(case, steps, answer), covers=tuple(steps))
 
@@ -34,7 +35,7 @@ def _priority(step: Step) -> str:
 def _finding(case: Case, steps: list[Step], answer: Answer) -> Finding:
     wanted = unique(_priority(step) for step in steps)
     severity: Severity = "warning" if answer is Answer.UNMET and "required" in wanted else SEVERITY
-    names = [f"`{step.need.name}`" for step in steps]
+    names = ["`" + step.need.name.replace(" or ", "` or `") + "`" for step in steps]
     lacks = f"which {case.target} lacks" if answer is Answer.UNMET else f"which are not known of {case.target}"
     if answer is Answer.UNKNOWN and len(names) == 1:
         lacks = f"which is not known of {case.target}"

@@ -13,8 +13,10 @@ CODE = "RW207"
 NAME = "outside-core"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("interpreter", "library", "loader")
+READS = ("interpreter", "library", "loader", "symbol")
 ORDER = 40
+
+_STATED = 3
 
 
 def check(case: Case) -> Iterator[Match]:
@@ -22,7 +24,7 @@ def check(case: Case) -> Iterator[Match]:
     steps = [step for step in case.steps(*READS, answers=(Answer.UNKNOWN,)) if step.why == "outside-core"]
     if not steps:
         return
-    names = unique(step.need.name for step in steps)
+    names = unique(_name(step) for step in steps)
     known = (
         f"`{case.subject}` also relies on" if fails(case) else "everything that can be known is met; it also relies on"
     )
@@ -36,31 +38,35 @@ def check(case: Case) -> Iterator[Match]:
             steps=steps,
             lines=_table(case, names, steps),
             notes=(f"of {case.target} only the C library, the compiler runtime and zlib are known",),
-            remedies=_remedies(names),
+            remedies=_remedies([step.need.name for step in steps if step.need.kind == "library"]),
         ),
         covers=tuple(steps),
     )
+
+
+def _name(step: Step) -> str:
+    """Return what lies outside: the name itself, or the version node whose symbols are not recorded."""
+    return f"{step.need.version} of {step.need.file}" if step.need.kind == "symbol" else step.need.name
 
 
 def _table(case: Case, names: list[str], steps: list[Step]) -> tuple[str, ...]:
     following = case.following(steps)
     table = []
     for name in names:
-        needers = unique(case.needer(step.need) for step in steps if step.need.name == name)
-        keys = {step.key for step in steps if step.need.name == name}
+        own = [step for step in steps if _name(step) == name]
+        needers = unique(case.needer(step.need) for step in own)
+        keys = {step.key for step in own if step.need.kind != "symbol"}
         symbols = {step.need.name for step in following if step.because in keys and step.need.kind == "symbol"}
+        symbols |= {step.need.name for step in own if step.need.kind == "symbol"}
         brings = count(len(symbols), "symbol") if symbols else ""
         table.append((name, f"needed by {join(needers, 3)}", brings))
     return rows(table)
 
 
 def _remedies(names: list[str]) -> tuple[Remedy, ...]:
-    shown = " ".join(f"--assume-present {name}" for name in names[:3])
-    return (
-        help_("name a root directory of that system as the target, or add its packages with `--with FILE`"),
-        help_(
-            f"state that they are there: `{shown}`"
-            if len(names) <= 3
-            else "state that they are there: `--assume-present all`"
-        ),
-    )
+    shown = unique(names)
+    root = help_("name a root directory of that system as the target, or add its packages with `--with FILE`")
+    if not shown:
+        return (root,)
+    options = " ".join(f"--assume-present {name}" for name in (shown if len(shown) <= _STATED else ["all"]))
+    return (root, help_(f"state that they are there: `{options}`"))

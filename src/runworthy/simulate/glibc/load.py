@@ -58,16 +58,6 @@ class Loader:
             late.local = True
         return opened
 
-    def finds(self, name: str) -> bool:
-        """Whether dlopen by the last opened object, or by the program, would find a file of this name."""
-        if name in self._map.by_name:
-            return True
-        opener = next((loaded for loaded in self._map.objects if loaded.local), self._map.main)
-        try:
-            return self._search.find(name, opener) is not None
-        except Stop:
-            return False
-
     def can_open(self, name: str, by: Loaded) -> bool:
         """Whether ``by`` would find ``name`` with dlopen."""
         try:

@@ -106,16 +106,6 @@ class Loader:
             late.local = True
         return opened
 
-    def finds(self, name: str) -> bool:
-        """Whether dlopen by the last opened object, or by the program, would find a file of this name."""
-        if name.startswith(_RESERVED) or name == self._interpreter:
-            return True
-        opener = next((loaded for loaded in self._map.objects if loaded.local), self._map.main)
-        try:
-            return self._find(name, opener, [])[0] is not None
-        except _Inhibited:
-            return False
-
     def can_open(self, name: str, by: Loaded) -> bool:
         """Whether ``by`` would find ``name`` with dlopen."""
         if name.startswith(_RESERVED):
