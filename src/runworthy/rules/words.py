@@ -21,6 +21,7 @@ __all__ = [
     "libraries_not_loaded",
     "newest",
     "oldest_targets",
+    "oldest_with_all",
     "probes",
     "quoted",
     "rows",
@@ -108,6 +109,22 @@ def oldest_targets(case: Case, names: Sequence[str]) -> list[str]:
     ranked = sorted(named, key=lambda name: (min(ranks.get(name.partition(":")[0], last), last), name))
     known = [name for name in ranked if name.partition(":")[0] in ranks]
     return (known or ranked)[:_TARGETS_SHOWN]
+
+
+def oldest_with_all(case: Case, wanted: Sequence[Sequence[str]]) -> str:
+    """Return the target a person would move to: the oldest release of one family that has all, empty when none has."""
+    for first in oldest_targets(case, wanted[0]) if wanted else ():
+        family = first.partition(":")[0]
+        releases = [next((name for name in names if name.partition(":")[0] == family), "") for names in wanted]
+        if all(releases):
+            return max(releases, key=_release)
+    return ""
+
+
+def _release(name: str) -> tuple[int, ...]:
+    """Return the number of a release; those without one (``sid``, ``rolling``) come after all others."""
+    parts = name.partition(":")[2].split(".")
+    return tuple(int(part) if part.isdecimal() else 1 << 16 for part in parts)
 
 
 def asked(step: Step) -> str:

@@ -39,8 +39,8 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     else:
         it = "it" if len(names) == 1 else "them"
         message = f"`{who}` leaves {what} to the program that loads it; no library that it needs defines {it}"
-    shown = () if len(names) == 1 else rows([(name,) for name in names[:_ROWS]])
-    if len(names) > _ROWS:
+    shown = () if len(names) == 1 or missing else rows([(name,) for name in names[:_ROWS]])
+    if shown and len(names) > _ROWS:
         shown = (*shown, f"and {count(len(names) - _ROWS, 'more symbol')}")
     severity: Severity = "note" if missing else SEVERITY
     remedies = (

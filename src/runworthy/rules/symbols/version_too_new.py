@@ -17,6 +17,7 @@ from runworthy.rules.words import (
     join,
     newest,
     oldest_targets,
+    oldest_with_all,
     rows,
     unique,
     version_order,
@@ -61,7 +62,7 @@ def _is_glibc(step: Step) -> bool:
 def _finding(case: Case, library: str, steps: list[Step]) -> Finding:
     needers = unique(case.needer(step.need) for step in steps)
     versions = _sorted(step.need.version or "" for step in steps)
-    others = f" and {count(len(versions) - 1, 'older version')}" if len(versions) > 1 else ""
+    others = f" and {count(len(versions) - 1, 'more version')}" if len(versions) > 1 else ""
     who = f"`{needers[0]}`" + (f" and {count(len(needers) - 1, 'more object')}" if len(needers) > 1 else "")
     needs = "needs" if len(needers) == 1 else "need"
     message = f"{who} {needs} {versions[-1]}{others}, {_has(case, library, steps, versions)}"
@@ -115,10 +116,8 @@ def _symbols(case: Case, step: Step) -> list[str]:
 
 
 def _remedies(case: Case, library: str, versions: list[str]) -> Iterator[Remedy]:
-    newer = [version for version in versions if version != "GLIBC_PRIVATE"]
-    oldest = oldest_targets(case, case.catalogue.first_with(newer[-1], case.machine)) if newer else []
-    own = case.target.partition(":")[0]
-    later = next((name for name in oldest if name.partition(":")[0] == own), oldest[0] if oldest else "")
+    wanted = [case.catalogue.first_with(version, case.machine) for version in versions if version != "GLIBC_PRIVATE"]
+    later = oldest_with_all(case, wanted)
     if later:
         yield help_(f"run it on {later} or later")
     if library == "glibc" and case.libc is not None and case.libc.version:
