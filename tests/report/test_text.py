@@ -109,6 +109,27 @@ def needs_it(subject: str, target: str) -> Result:
     return result(target, "fails", words, subject=subject)
 
 
+def test_remedies_of_the_same_cause_are_gathered() -> None:
+    def cell(target: str, first: str, then: str) -> Result:
+        words = finding(
+            f"`app` needs GLIBC_2.34, {target} has glibc 2.31",
+            lines=(f"GLIBC_2.34  in {first}, {then} and later",),
+            remedies=(Remedy(title=f"run it on {first}"), Remedy(title="build it elsewhere")),
+        )
+        return result(target, "fails", words)
+
+    cells = (cell("debian:11", "debian:12", "ubuntu:22.04"), cell("ubuntu:20.04", "ubuntu:22.04", "debian:12"))
+    assert report_text(report(*cells)).split("\n\n")[1] == text("""
+        error[RW301]: `app` needs GLIBC_2.34, debian:11 has glibc 2.31
+          --> app .gnu.version_r
+           | GLIBC_2.34  in debian:12, ubuntu:22.04 and later
+           = note: first in debian:12
+           = the same on: ubuntu:20.04
+        help: run it on debian:12  (manual)
+        help: build it elsewhere  (manual)
+        help: run it on ubuntu:22.04  (manual)""")
+
+
 @pytest.mark.parametrize(
     ("cells", "said"),
     [

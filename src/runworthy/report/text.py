@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.machine import format_kernel
@@ -94,7 +95,8 @@ def _findings(results: Sequence[Result], style: Style, *, everything: bool) -> I
         for finding in result.findings:
             told.setdefault(_sameness(finding, result), []).append((finding, result))
     for held in told.values():
-        finding = held[0][0]
+        remedies = dict.fromkeys(remedy for finding, _ in held for remedy in finding.remedies)
+        finding = replace(held[0][0], remedies=tuple(remedies))
         also = list(_others([result for _, result in held], 0 if everything else _OTHERS_SHOWN))
         yield finding_lines(finding, style, also=also, everything=everything)
 
@@ -116,14 +118,19 @@ def _others(results: Sequence[Result], limit: int) -> Iterator[str]:
 
 
 def _sameness(finding: Finding, result: Result) -> tuple[str, ...]:
-    """Return what makes two findings the same: all their words, but for the names of subject, target and libc."""
+    """Return what makes two findings the same: their words but for the names of subject, target and libc.
+
+    Remedies may differ, and the order of words in lines and notes: they speak of the target's own family first.
+    """
     names = {result.subject: "\0", result.target: "\1", result.libc: "\2"}
     known = "|".join(re.escape(name) for name in sorted(filter(None, names), key=len, reverse=True))
     name = re.compile(rf"(?<![\w./-])(?:{known})(?![\w/-])")
-    words = (finding.message, *finding.lines, *finding.notes, *(remedy.title for remedy in finding.remedies))
     places = (f"{place.file} {place.section} {place.offset}" for place in finding.evidence)
-    told = (name.sub(lambda found: names[found[0]], text) for text in (*words, *places))
-    return (finding.code, finding.severity, *told)
+    told = [name.sub(lambda found: names[found[0]], text) for text in (finding.message, *places)]
+    loose = [
+        name.sub(lambda found: names[found[0]], text).replace(",", "") for text in (*finding.lines, *finding.notes)
+    ]
+    return (finding.code, finding.severity, *told, *(" ".join(sorted(text.split())) for text in loose))
 
 
 def _unexplained(result: Result, style: Style) -> list[str]:
