@@ -25,6 +25,7 @@ __all__ = [
     "probes",
     "quoted",
     "rows",
+    "shipped_or_of",
     "unique",
     "version_order",
     "would_come",
@@ -130,6 +131,12 @@ def _release(name: str) -> tuple[int, ...]:
 def asked(step: Step) -> str:
     """Return the path of the library that was asked for a version and does not define it, empty for other steps."""
     return next((probe.path for probe in step.searched if probe.outcome == "does not define it"), "")
+
+
+def shipped_or_of(case: Case, library: str, path: str) -> str:
+    """Return a library by its path where it was given with the subject, else as the target's."""
+    shown = case.show(path)
+    return f"`{shown}`" if shown != path or case.path == path else f"`{library}` of {case.target}"
 
 
 def newest(names: Iterable[str]) -> str:

@@ -34,7 +34,7 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, name: str, steps: list[Step]) -> Finding:
     needers = unique(case.needer(step.need) for step in steps)
     by_path = "/" in name
-    message = f"`{needers[0]}` needs `{name}`, which is not in {case.target}"
+    message = f"`{needers[0]}` needs `{name}`, which the loader of {case.target} does not find"
     beside = _beside(case, steps[0])
     notes = (
         f"`{case.show(beside)}` is such a file, where this loader does not look" if beside else "",

@@ -32,7 +32,7 @@ def check(case: Case) -> Iterator[Match]:
         message = f"`{case.show(by)}` defines {what} {how}, which {case.libc} of {case.target} does not see"
         notes = (
             "musl binds to default versions of ordinary symbols alone (ldso/dynlink.c: OK_TYPES, versym)",
-            f"musl says `Error relocating {case.subject}: {names[0]}: symbol not found`",
+            f"musl says `Error relocating {case.show(by)}: {names[0]}: symbol not found`",
         )
         remedies = (
             help_("build it without `ifunc` attributes" if indirect else "build it for musl, without symbol versions"),

@@ -50,9 +50,8 @@ def _finding(case: Case, provider: str, steps: list[Step]) -> Finding:
     loaded = any(name == provider for stretch in case.trace.stretches for name, _ in stretch.loaded)
     asks = any(step.need.file for step in steps)
     if provider and asks:
-        message = (
-            f"`{who}` needs {symbols} of `{provider}`, {_lacks(case, provider, 'it' if len(names) == 1 else 'them')}"
-        )
+        it = "it" if len(names) == 1 else "them"
+        message = f"`{who}` needs {symbols} of `{provider}`, {_lacks(case, provider, it)}"
     elif provider and not loaded:
         message = f"`{who}` needs {symbols} of `{provider}`, which nothing that it loads on {case.target} needs"
     else:
@@ -63,7 +62,7 @@ def _finding(case: Case, provider: str, steps: list[Step]) -> Finding:
         message,
         steps=steps,
         lines=_lines(names, steps),
-        notes=(_seen(case, names),),
+        notes=(_seen(case, who, names),),
         remedies=tuple(_remedies(provider, who, listed=asks or loaded)),
     )
 
@@ -72,7 +71,13 @@ def _lacks(case: Case, provider: str, what: str) -> str:
     musl = case.libc is not None and case.libc.family == "musl"
     if musl and provider.startswith(("libc.", "libm.", "libpthread.", "libdl.", "librt.", "libutil.")):
         return f"for which {case.libc} of {case.target} answers and does not define {what}"
-    return f"that of {case.target} does not define {what}"
+    path = next((path for name, path in _loaded(case) if provider in (name, name.rpartition("/")[2])), "")
+    whose = f"`{case.show(path)}`" if case.show(path) != path else f"that of {case.target}"
+    return f"{whose} does not define {what}"
+
+
+def _loaded(case: Case) -> list[tuple[str, str]]:
+    return [pair for stretch in case.trace.stretches for pair in stretch.loaded]
 
 
 def _lines(names: list[str], steps: Sequence[Step]) -> tuple[str, ...]:
@@ -87,10 +92,10 @@ def _lines(names: list[str], steps: Sequence[Step]) -> tuple[str, ...]:
     return rows((version, join(sorted(set(held)), _NAMES)) for version, held in sorted(versions.items()))
 
 
-def _seen(case: Case, names: list[str]) -> str:
+def _seen(case: Case, who: str, names: list[str]) -> str:
     musl = case.libc is not None and case.libc.family == "musl"
     if musl:
-        return f"musl says `Error relocating {case.subject}: {names[0]}: symbol not found`"
+        return f"musl says `Error relocating {who}: {names[0]}: symbol not found`"
     return f"ld.so says `symbol lookup error: undefined symbol: {names[0]}`"
 
 

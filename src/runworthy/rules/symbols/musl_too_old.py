@@ -43,7 +43,7 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     oldest = oldest_targets(case, case.catalogue.first_libc("musl", since, case.machine)) if since else []
     table = rows((name, _since(name)) for name in names) if len(names) > 1 else ()
     notes = (
-        f"musl says `Error relocating {case.subject}: {names[0]}: symbol not found`",
+        f"musl says `Error relocating {who}: {names[0]}: symbol not found`",
         "such names were aliases: off_t has 64 bits in every musl" if _aliases(names) else "",
     )
     remedies = [help_(f"run it on {oldest[0]} or later")] if oldest else []

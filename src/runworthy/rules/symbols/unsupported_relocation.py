@@ -40,7 +40,7 @@ def _finding(case: Case, kind: str, steps: list[Step]) -> Finding:
         "they choose a function by calling one at start, as glibc does for `ifunc` attributes; musl has no such thing"
         if indirect
         else "",
-        f"musl says `Error relocating {case.subject}: unsupported relocation type {kind}`",
+        f"musl says `Error relocating {who[0]}: unsupported relocation type {kind}`",
         f"all of them: {join([f'`{path}`' for path in who], 8)}" if len(who) > 1 else "",
     )
     remedies = (help_("build it for musl, without `ifunc` attributes"),) if indirect else (help_("build it for musl"),)

@@ -19,6 +19,7 @@ from runworthy.rules.words import (
     oldest_targets,
     oldest_with_all,
     rows,
+    shipped_or_of,
     unique,
     version_order,
 )
@@ -86,12 +87,15 @@ def _has(case: Case, library: str, steps: list[Step], versions: list[str]) -> st
     """Return the other side: which release of the library the target has."""
     if library == "glibc":
         return f"{case.target} has {case.libc}"
-    facts = case.objects.facts(asked(steps[0]))
+    path = asked(steps[0])
+    facts = case.objects.facts(path)
+    defined = [record.name for record in facts.version_defs if not record.base] if facts else []
     prefix = versions[-1].rpartition("_")[0]
-    held = [record.name for record in facts.version_defs if record.name.rpartition("_")[0] == prefix] if facts else []
+    held = [name for name in defined if prefix and name.rpartition("_")[0] == prefix]
+    whose = shipped_or_of(case, library, path)
     if held:
-        return f"`{library}` of {case.target} ends at {newest(held)}"
-    return f"`{library}` of {case.target} does not define it"
+        return f"{whose} ends at {newest(held)}"
+    return f"{whose} defines {join(defined, 4)}" if defined else f"{whose} does not define it"
 
 
 def _table(case: Case, steps: list[Step], *, several: bool) -> tuple[str, ...]:
