@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runworthy.formats.elf import is_elf
 from runworthy.model.arch import Architecture
@@ -24,7 +24,7 @@ from runworthy.targets.placement import Source, locate, place
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView
 
-__all__ = ["Engine", "Wishes", "judge", "verdict_of"]
+__all__ = ["Engine", "Wishes", "verdict_of"]
 
 Addition = Callable[[Target, Overlay], None]
 
@@ -55,11 +55,11 @@ class _Subject:
 
 @dataclass(slots=True)
 class _Root:
-    """A target opened for one architecture, with every subject shown in it."""
+    """A target opened for one architecture, with every subject shown in it: the root does not change under a loader."""
 
     target: Target
-    overlay: Overlay
     machinery: Machinery
+    paths: dict[str, str | OSError]
 
 
 class Engine:
@@ -69,29 +69,30 @@ class Engine:
         self._wishes = wishes or Wishes()
         self._machine = DirectoryView("/")
         self._roots: dict[tuple[int, str], _Root] = {}
+        self._subjects: list[_Subject] = []
 
     def check(self, subjects: Iterable[str], targets: Sequence[TargetName]) -> Report:
         """Return the report on every subject on every target. Raises UsageError, TargetError."""
-        read = [self._read(name) for name in subjects]
-        if self._wishes.at is not None and len(read) > 1:
+        self._subjects = [self._read(name) for name in subjects]
+        self._roots = {}
+        if self._wishes.at is not None and len(self._subjects) > 1:
             raise UsageError("--at places one subject", hint="check one file at a time with --at")
-        results = [self._cell(subject, name) for subject in read for name in targets]
-        return Report(results=tuple(results))
+        return Report(results=tuple(self._cell(subject, name) for subject in self._subjects for name in targets))
 
     # -- subjects ---------------------------------------------------------------------------
 
     def _read(self, name: str) -> _Subject:
         try:
             source = locate(name, self._machine)
-            entry = source.view.lstat(source.real).entry
-            if entry.kind != "file":
-                kind = "a directory" if entry.kind == "dir" else "no regular file"
+            if source.kind != "file":
+                kind = "a directory" if source.kind == "dir" else "no regular file"
                 return _Subject(name, problem=FormatError(f"is {kind}"), foreign=True)
-            if not is_elf(source.view.content(source.real)):
+            try:
+                return _Subject(name, source, source.view.elf(source.real))
+            except FormatError as error:
+                if is_elf(source.view.content(source.real)):
+                    return _Subject(name, problem=error)
                 return _Subject(name, source, problem=FormatError(_what_it_is(source)), foreign=True)
-            return _Subject(name, source, source.view.elf(source.real))
-        except FormatError as error:
-            return _Subject(name, problem=error)
         except OSError as error:
             return _Subject(name, problem=FormatError(error.strerror or "cannot be read"))
 
@@ -101,9 +102,11 @@ class Engine:
         if subject.elf is None or subject.source is None:
             return self._unreadable(subject, name)
         root = self._root(name, subject.arch)
+        path = root.paths[subject.name]
         try:
-            path = place(subject.source, root.target, root.overlay, self._wishes.at)
-            trace = simulate(root.machinery, path, root.machinery.target.view.elf(path))
+            if isinstance(path, OSError):
+                raise path
+            trace = simulate(root.machinery, path, root.target.view.elf(path))
         except (FormatError, OSError) as error:
             subject = _Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
@@ -113,9 +116,9 @@ class Engine:
         key = (id(name), arch.name if arch else "")
         held = self._roots.get(key)
         if held is None:
-            from dataclasses import replace
-
             target = name.open(arch)
+            if target.live:  # what has been read of this machine is not read again
+                target = replace(target, view=self._machine)
             overlay = Overlay(target.view)
             for addition in self._wishes.additions:
                 addition(target, overlay)
@@ -126,9 +129,21 @@ class Engine:
                     f"{target.name} is not known to have {program}, which --loaded-by names",
                     hint="name a program by its path in the target, or bring it there with --with",
                 )
-            held = _Root(target, overlay, Machinery(target, self._wishes.launch, _runtime_names(target.arch)))
-            self._roots[key] = held
+            paths = self._place(target, overlay, arch)
+            machinery = Machinery(target, self._wishes.launch, _runtime_names(target.arch))
+            held = self._roots[key] = _Root(target, machinery, paths)
         return held
+
+    def _place(self, target: Target, overlay: Overlay, arch: Architecture | None) -> dict[str, str | OSError]:
+        """Show every subject of one architecture in a target; return their paths there, or why it cannot be."""
+        paths: dict[str, str | OSError] = {}
+        for subject in self._subjects:
+            if subject.source is not None and subject.elf is not None and subject.arch is arch:
+                try:
+                    paths[subject.name] = place(subject.source, target, overlay, self._wishes.at)
+                except OSError as error:
+                    paths[subject.name] = error
+        return paths
 
     def _unreadable(self, subject: _Subject, name: TargetName) -> Result:
         problem = subject.problem or FormatError("cannot be read")
@@ -206,14 +221,6 @@ def _finish(
     )
 
 
-def judge(name: str, path: str, target: Target, launch: Launch) -> Result:
-    """Return the cell of a subject that lies in the target's root already. Raises FormatError, OSError."""
-    overlay = target.view if isinstance(target.view, Overlay) else Overlay(target.view)
-    root = _Root(target, overlay, Machinery(target, launch, _runtime_names(target.arch)))
-    elf = target.view.elf(path)
-    return _result(_Subject(name, elf=elf), path, elf.facts, root, simulate(root.machinery, path, elf))
-
-
 def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
     """Return the verdict and the stage at which it falls (DESIGN section 1)."""
     worst: dict[Verdict, Stage] = {}
@@ -262,8 +269,13 @@ def _libc_of_root(root: _Root) -> Libc | None:
 def _runtime_names(arch: Architecture) -> Callable[[bytes], bool]:
     """Return whether any C library or compiler runtime of the catalogue exports a name; asked rarely, loaded late."""
 
+    asked: dict[bytes, bool] = {}
+
     def is_runtime_name(name: bytes) -> bool:
-        return bool(_LazyIndex().providers(name, arch.name))
+        held = asked.get(name)
+        if held is None:
+            held = asked[name] = bool(_LazyIndex().providers(name, arch.name))
+        return held
 
     return is_runtime_name
 

@@ -164,7 +164,6 @@ def _stack(
     library = not subject.facts.is_program
     if not opened and library:
         opened = [loaded for loaded in objects if loaded.is_main]
-    dlopened = any(loaded.local for loaded in objects) or (library and _is_plugin(subject))
     refuses = libc.family == "glibc" and (libc.version or (0,)) >= (2, 41)
     for loaded in opened if refuses or libc.family == "musl" else ():
         wants = loaded.facts.exec_stack
@@ -178,6 +177,7 @@ def _stack(
                 evidence=Evidence(file=loaded.path, section="PT_GNU_STACK"),
             )
             detail = "cannot enable executable stack" if refuses else "musl leaves the stack as it is"
+            dlopened = any(other.local for other in objects) or (library and _is_plugin(subject))
             yield Step(stage="machine", need=need, answer=Answer.UNMET, fatal=refuses and dlopened, detail=detail)
 
 

@@ -57,7 +57,7 @@ def runtime_steps(
 ) -> Iterator[Step]:
     """Yield run-time files that the subject names and the root lacks."""
     del link_map, libc
-    if not subject.facts.is_static and subject.build().go is None:
+    if not subject.facts.is_program or (not subject.facts.is_static and subject.build().go is None):
         return
     shown = _shown(target.view.content(path))
     for facility in _FACILITIES:

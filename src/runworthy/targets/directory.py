@@ -33,6 +33,7 @@ class DirectoryView(FileView):
         self._looks: dict[str, int] = {}
         # A name's entry once somebody has asked for it. No listing at all: each name has to be looked up.
         self._listings: dict[str, dict[str, Entry | None] | None] = {}
+        self._identities: dict[str, Hashable] = {}
         self._open: OrderedDict[str, FileContent] = OrderedDict()
 
     def host_path(self, real: str) -> str:
@@ -73,11 +74,15 @@ class DirectoryView(FileView):
 
     def identity(self, found: Resolved) -> Hashable:
         """Return device and inode, so that hard links are known as one file."""
-        try:
-            status = os.lstat(self.host_path(found.path))
-        except OSError:
-            return found.path
-        return (status.st_dev, status.st_ino)
+        held = self._identities.get(found.path)
+        if held is None:
+            try:
+                status = os.lstat(self.host_path(found.path))
+                held = (status.st_dev, status.st_ino)
+            except OSError:
+                held = found.path
+            self._identities[found.path] = held
+        return held
 
     def _look(self, directory: str, name: str) -> Entry | None:
         if any(mark in name for mark in _FOREIGN_SEPARATORS):

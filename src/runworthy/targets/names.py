@@ -116,7 +116,9 @@ class TargetName:
 
         stated = self.wish.architecture()
         try:
-            found = open_catalogue().find(self.text, stated or arch)
+            catalogue = open_catalogue()
+            # A subject of an unknown architecture is refused by every machine: the first will do to say so.
+            found = catalogue.find(self.text, stated or arch or next(iter(catalogue.architectures(self.text))))
         except TargetError:
             if os.path.isdir(self.text):
                 hint = f"a directory is written as ./{self.text} or rootfs:{self.text}"

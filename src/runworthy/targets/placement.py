@@ -16,7 +16,7 @@ from runworthy.model.arch import ARCHITECTURES
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
-from runworthy.targets.view import FileView, Resolved
+from runworthy.targets.view import FileKind, FileView, Resolved
 
 __all__ = ["SUBJECT_ROOT", "Source", "locate", "place"]
 
@@ -36,7 +36,7 @@ _STAYS = frozenset(
         *(f"lib/{arch.multiarch.replace('-gnu', '-musl')}" for arch in ARCHITECTURES),
     )
 )
-_ROOT_MARKS = (("etc", "os-release"), ("usr/lib", "os-release"), ("bin", "sh"))
+_ROOT_MARKS = (("etc", "os-release"), ("usr/lib", "os-release"), ("etc", "passwd"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class Source:
 
     view: DirectoryView
     real: str
+    kind: FileKind
     top: str | None
     root: str
 
@@ -58,12 +59,13 @@ def locate(path: str, view: DirectoryView) -> Source:
     In a directory that is a root of its own (a rootfs), absolute links lead into that root, not into this machine.
     """
     real, root = _real(_posix(os.path.join(os.getcwd(), path)), view)
+    kind = view.lstat(real).entry.kind
     parent = posixpath.dirname(real)
     if _below(root, parent) in _STAYS:
-        return Source(view=view, real=real, top=None, root=root)
+        return Source(view=view, real=real, kind=kind, top=None, root=root)
     while _below(root, posixpath.dirname(parent)) not in _STAYS:
         parent = posixpath.dirname(parent)
-    return Source(view=view, real=real, top=parent, root=root)
+    return Source(view=view, real=real, kind=kind, top=parent, root=root)
 
 
 def place(source: Source, target: Target, overlay: Overlay, at: str | None = None) -> str:

@@ -45,13 +45,15 @@ def _bind_one(
     missing: dict[ImportGroup, frozenset[bytes]] = {}
     used: set[int] = set()
     clean = True
+    # A file seldom defines what it leaves undefined: its own symbols are read last, if at all.
+    others = [*(other for other in scope if other is not loaded), loaded]
     for group in loaded.elf.imports():
         named = context.link_map.by_name.get(group.file) if group.file else None
         if named is not None and named.facts.version_defs == () and glibc < (2, 41):
             for step in _assertion(loaded, group, named, scope):
                 clean = False
                 yield step
-        left = _left(group, scope, named, used)
+        left = _left(group, others, named, used)
         if left:
             missing[group] = left
     uncopied = _uncopied(context, loaded, scope, used) if loaded.is_main else {}

@@ -20,7 +20,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Event, Probe
 from runworthy.simulate.glibc.accept import Accepted, Outcome, Refused, Skipped, Unjudged, accept
-from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of
+from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of, configured_directories
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.linkmap import Loaded
 from runworthy.targets.libc import compiled_directories, usual_directories
@@ -255,7 +255,9 @@ class Search:
             self._cache = self._read_cache()
             if self.view.relisted:  # ldconfig has run again since libraries were added to these directories
                 flags = _CACHE_FLAGS.get(self.arch.name, 3)
-                added = cache_of(self.view, sorted(self.view.relisted), flags, self.arch)
+                read = (*configured_directories(self.view), *self.system)
+                again = [path for path in read if self.view.real_directory(path) in self.view.relisted]
+                added = cache_of(self.view, again, flags, self.arch)
                 self._cache = {**added, **self._cache}
         return self._cache
 
@@ -335,7 +337,7 @@ class Search:
         return expanded
 
     def _why_dropped(self) -> str:
-        return ": the program is started with raised privileges" if self.launch.secure else ": $ORIGIN is not known"
+        return ": the program is started with raised privileges" if self.launch.secure else ": /proc is not mounted"
 
     def _constant(self, token: str) -> str:
         if token == "LIB":

@@ -69,9 +69,10 @@ def bind(context: BindContext, arch: Architecture, musl: tuple[int, ...], *, tra
 def _symbols(context: BindContext, loaded: Loaded, scope: Sequence[Loaded], musl: tuple[int, ...]) -> Iterator[Step]:
     missing: dict[ImportGroup, frozenset[bytes]] = {}
     used: set[int] = set()
+    others = [*(other for other in scope if other is not loaded), loaded]
     for group in loaded.elf.imports():
         # No version is looked at, so none is required: who should have brought a name is still worth telling.
-        left = _left(group.strong, scope, used)
+        left = _left(group.strong, others, used)
         left = frozenset(name for name in left if not _answered_by_loader(name, scope, musl))
         if left:
             missing[group] = left

@@ -1,0 +1,1 @@
+"""Benchmarks of the budgets: every figure is a ratio of two commands measured in one run."""
