@@ -67,6 +67,14 @@ def test_which_tree_travels(tmp_path: Path, machine: DirectoryView, path: str, t
     assert inside(locate(root + path, machine)) == (path, top)
 
 
+def test_usr_is_no_root_of_its_own(tmp_path: Path, machine: DirectoryView) -> None:
+    tree = {"usr/bin/sh": "x", "usr/lib/os-release": "", "usr/etc/x": "", "bin": "->usr/bin", "usr/bin/x": "->/bin/sh"}
+    root = system(tmp_path, tree)
+    for path in ("/usr/bin/x", "/bin/x", "/usr/bin/sh"):
+        source = locate(root + path, machine)
+        assert (source.root, inside(source)) == (root, ("/usr/bin/sh", None))
+
+
 def test_nothing_of_a_systems_own_directories_is_visible_elsewhere(
     tmp_path: Path, machine: DirectoryView, target: Target
 ) -> None:

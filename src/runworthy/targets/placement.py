@@ -125,6 +125,8 @@ def _real(path: str, view: DirectoryView) -> tuple[str, str]:
                 return root + found.path, root
         prefix = posixpath.dirname(prefix)
     real = view.resolve(path).path
+    if real == path:
+        return real, "/"  # every directory above it was looked at
     root = posixpath.dirname(real)
     while root != "/" and not _is_root(view, root):
         root = posixpath.dirname(root)
