@@ -7,8 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,9 +45,13 @@ def added(name: str, *specs: Path) -> Overlay:
     return overlay
 
 
+def gzipped(files: Files) -> bytes:
+    return tar(files, gzip.compress)
+
+
 def package(tmp_path: Path, files: Files, name: str = "x.deb") -> Path:
     path = tmp_path / name
-    wrap = {"deb": deb, "rpm": rpm, "apk": apk, "gz": partial(tar, pack=gzip.compress)}
+    wrap: dict[str, Callable[[Files], bytes]] = {"deb": deb, "rpm": rpm, "apk": apk, "gz": gzipped}
     path.write_bytes(wrap[name.rpartition(".")[2]](files))
     return path
 
