@@ -96,6 +96,8 @@ def refreshed(text: str, run: Callable[[str], list[str]]) -> str:
         shown = []
         for example in _examples(found[1]):
             output = run(example.command)
+            if any("internal error" in line for line in output):
+                raise RuntimeError("\n".join([f"$ {example.command}", *output]))  # a defect is no example
             kept = example.output if matches(example.output, output) else output
             shown.append("\n".join([f"$ {example.command}", *kept]))
         return "```console\n" + "\n".join(shown) + "\n```"
