@@ -112,6 +112,13 @@ def test_the_catalogue_takes_the_subjects_architecture_unless_one_is_stated() ->
         assert (stated.name, stated.arch, stated.arch_stated) == ("debian:12/aarch64", arm, True)
 
 
+def test_without_an_architecture_anywhere_some_machine_is_taken() -> None:
+    assert TargetName("debian:12/arm64").open(None).arch.name == "aarch64"
+    assert TargetName("musllinux_1_2_s390x").open(None).arch.name == "s390x"
+    taken = TargetName("debian:12").open(None)
+    assert taken.view.exists("/etc/os-release")
+
+
 def test_a_target_is_opened_once_for_each_architecture() -> None:
     name = TargetName("alpine:3.20", present=("libx.so", "all"))
     arm = name.open(architecture("aarch64"))

@@ -115,16 +115,20 @@ class TargetName:
         from runworthy.targets.catalogue.naming import carries_architecture
 
         stated = self.wish.architecture()
+        carried = carries_architecture(self.text)
         try:
             catalogue = open_catalogue()
-            # A subject of an unknown architecture is refused by every machine: the first will do to say so.
-            found = catalogue.find(self.text, stated or arch or next(iter(catalogue.architectures(self.text))))
+            wanted = stated or arch
+            if wanted is None and not carried:
+                # A subject of an unknown architecture is refused by every machine: the first will do to say so.
+                wanted = catalogue.architectures(self.text)[0]
+            found = catalogue.find(self.text, wanted)
         except TargetError:
             if os.path.isdir(self.text):
                 hint = f"a directory is written as ./{self.text} or rootfs:{self.text}"
                 raise TargetError(f"{self.text} is no target of the catalogue", hint=hint) from None
             raise
-        arch_stated = stated is not None or found.arch is not arch or carries_architecture(self.text)
+        arch_stated = stated is not None or found.arch is not arch or carried
         return Target(
             name=f"{found.name}/{found.arch.name}" if arch_stated else found.name,
             view=found.view,
