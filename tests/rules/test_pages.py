@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from runworthy.rules._index import load_rules
 from tests.rules.page import RULES, Block, blocks, in_directory, pages
 
 _SCRIPT = run_path(str(Path(__file__).parents[2] / "scripts" / "index_rules.py"))
@@ -70,3 +71,11 @@ def test_codes_and_names_are_unique_and_fit_their_family() -> None:
         assert rule.SINCE
         assert rule.SEVERITY in ("error", "warning", "note")
         assert (rule.__doc__ or "").startswith(f"{rule.CODE}: ")
+
+
+def test_only_rules_that_read_what_is_there_are_loaded() -> None:
+    codes = [rule.CODE for rule in load_rules({"isa", "isa:unmet"})]
+    assert codes == ["RW401"]
+    assert not load_rules(())
+    everything = {kind for rule in _RULES for kind in rule.READS}
+    assert len(load_rules(everything)) == len(_RULES)

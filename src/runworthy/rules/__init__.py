@@ -1,7 +1,7 @@
 """Rules: patterns of steps that have one cause, told once in people's words.
 
 A rule is a module ``rules/<family>/<slug>.py`` with ``CODE``, ``NAME``, ``SINCE``, ``SEVERITY``, ``READS``
-(the kinds of needs and events it looks at), ``ORDER`` and ``check``; ``<slug>.md`` beside it is its page and
+(the kinds of needs, as ``symbol`` or ``symbol:host``, and of events it looks at), ``ORDER`` and ``check``; ``<slug>.md`` beside it is its page and
 its test. Rules are found by the index in ``rules/_index.py``, which a test compares with the modules that are
 there.
 
@@ -135,9 +135,14 @@ class Rule(Protocol):
 
 
 def kinds_to_explain(trace: Trace) -> frozenset[str]:
-    """Return the kinds of the needs that are not simply met, and of the events: what rules are chosen by."""
-    needs = {step.need.kind for step in trace.needs if step.answer is not Answer.MET or step.assumption}
-    return frozenset(needs | {event.kind for event in trace.events})
+    """Return what rules are chosen by: the kinds of events, and of causes as ``symbol`` and as ``symbol:unmet``."""
+    causes = {
+        (step.need.kind, step.answer.value)
+        for step in trace.needs
+        if step.because is None and (step.answer is not Answer.MET or step.assumption)
+    }
+    kinds = {kind for kind, _ in causes} | {f"{kind}:{answer}" for kind, answer in causes}
+    return frozenset(kinds | {event.kind for event in trace.events})
 
 
 def apply_rules(case: Case, rules: Iterable[Rule]) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:

@@ -25,10 +25,10 @@ GLIBC_LIBRARIES = frozenset(
     "libnsl.so.1 libBrokenLocale.so.1 libthread_db.so.1 libc_malloc_debug.so.0 libnss_files.so.2 libnss_dns.so.2 "
     "libnss_compat.so.2 libnss_hesiod.so.2 libc.so.6.1 libm.so.6.1".split()
 )
-_GLIBC_LOADER = re.compile(r"ld-linux[\w.-]*\.so\.\d+|ld64\.so\.[12]|ld\.so\.1|ld-\d+\.\d+\.so")
-_MUSL_LOADER = re.compile(r"ld-musl-[\w-]+\.so\.1")
-_MUSL_LIBRARY = re.compile(r"libc\.so|libc\.musl-[\w-]+\.so\.1|ld-musl-[\w-]+\.so\.1")
-_UCLIBC_LOADER = re.compile(r"ld(?:64)?-uClibc(?:-[\d.]+)?\.so(?:\.\d+)?")
+_GLIBC_LOADER = r"ld-linux[\w.-]*\.so\.\d+|ld64\.so\.[12]|ld\.so\.1|ld-\d+\.\d+\.so"
+_MUSL_LOADER = r"ld-musl-[\w-]+\.so\.1"
+_MUSL_LIBRARY = r"libc\.so|libc\.musl-[\w-]+\.so\.1|ld-musl-[\w-]+\.so\.1"
+_UCLIBC_LOADER = r"ld(?:64)?-uClibc(?:-[\d.]+)?\.so(?:\.\d+)?"
 _ARCH_OF_LOADER = {path: row.name for row in reversed(ARCHITECTURES) for path in (row.glibc_loader, row.musl_loader)}
 
 
@@ -48,11 +48,11 @@ def known_loader(path: str) -> KnownLoader:
     suffix = f" for {arch}" if arch else ""
     if name.startswith("ld-lsb"):
         return KnownLoader(family="lsb", words="the Linux Standard Base's loader, which distributions have dropped")
-    if _GLIBC_LOADER.fullmatch(name):
+    if re.fullmatch(_GLIBC_LOADER, name):
         return KnownLoader(family="glibc", words=f"glibc's loader{suffix}", arch=arch)
-    if _MUSL_LOADER.fullmatch(name):
+    if re.fullmatch(_MUSL_LOADER, name):
         return KnownLoader(family="musl", words=f"musl's loader{suffix}", arch=arch)
-    if _UCLIBC_LOADER.fullmatch(name):
+    if re.fullmatch(_UCLIBC_LOADER, name):
         return KnownLoader(family="uclibc", words="uClibc's loader")
     if path.startswith("/system/bin/linker"):
         return KnownLoader(family="bionic", words="Android's loader")
@@ -61,9 +61,9 @@ def known_loader(path: str) -> KnownLoader:
 
 def libc_of_library(name: str) -> str:
     """Return "glibc" or "musl" for a library or loader that no other C library has, empty for any other name."""
-    if name in GLIBC_LIBRARIES or _GLIBC_LOADER.fullmatch(name):
+    if name in GLIBC_LIBRARIES or re.fullmatch(_GLIBC_LOADER, name):
         return "glibc"
-    return "musl" if _MUSL_LIBRARY.fullmatch(name) else ""
+    return "musl" if re.fullmatch(_MUSL_LIBRARY, name) else ""
 
 
 _BUILT_ELSEWHERE: tuple[tuple[str, str], ...] = (
@@ -87,12 +87,12 @@ _BUILT_ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/var/lib/jenkins/", "Jenkins' build directory"),
     ("/usr/src/", "a source directory"),
 )
-_CONDA = re.compile(r"/(?:mini|ana|mini-?forge|mamba)\w*/|/envs/|_h_env_placehold", re.IGNORECASE)
+_CONDA = r"(?i)/(?:mini|ana|mini-?forge|mamba)\w*/|/envs/|_h_env_placehold"
 
 
 def built_elsewhere(path: str) -> str:
     """Return what kind of place of another machine a path lies in, empty for one that systems share."""
-    if _CONDA.search(path):
+    if re.search(_CONDA, path):
         return "a conda environment"
     return next((words for prefix, words in _BUILT_ELSEWHERE if path.startswith(prefix)), "")
 

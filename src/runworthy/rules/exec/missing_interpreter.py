@@ -15,7 +15,7 @@ CODE = "RW101"
 NAME = "missing-interpreter"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("interpreter",)
+READS = ("interpreter:unmet",)
 ORDER = 50
 
 _MISSING = ("ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG")

@@ -13,7 +13,7 @@ CODE = "RW106"
 NAME = "not-elf"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("exec-format",)
+READS = ("exec-format:unknown",)
 ORDER = 50
 
 

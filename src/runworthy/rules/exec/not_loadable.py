@@ -12,7 +12,7 @@ CODE = "RW107"
 NAME = "not-loadable"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("exec-format",)
+READS = ("exec-format:unmet",)
 ORDER = 60
 
 _TYPES = {1: "an object file (ET_REL), which has to be linked first", 4: "a core dump (ET_CORE)"}

@@ -13,14 +13,16 @@ CODE = "RW105"
 NAME = "unreadable-file"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("exec-format", "interpreter", "library", "loader", "symbol")
+READS = ("exec-format:unknown", "interpreter:unknown", "library:unknown", "loader:unknown", "symbol:unknown")
 ORDER = 20
+
+_KINDS = tuple(kind.partition(":")[0] for kind in READS)
 
 
 def check(case: Case) -> Iterator[Match]:
     """Yield each file that cannot be understood, with the offset at which reading ended."""
     found: dict[tuple[str, str, str], list[Step]] = {}
-    for step in case.steps(*READS, answers=(Answer.UNKNOWN,)):
+    for step in case.steps(*_KINDS, answers=(Answer.UNKNOWN,)):
         if step.why == "unreadable":
             name = "" if step.need.kind in ("exec-format", "symbol") else step.need.name
             found.setdefault((name, step.detail, "" if name else step.need.by), []).append(step)

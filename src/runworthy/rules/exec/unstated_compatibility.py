@@ -13,7 +13,7 @@ CODE = "RW104"
 NAME = "unstated-compatibility"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("exec-format",)
+READS = ("exec-format:unknown",)
 ORDER = 50
 
 _ON_32_BIT = (

@@ -13,7 +13,7 @@ CODE = "RW102"
 NAME = "unusable-interpreter"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("interpreter",)
+READS = ("interpreter:unmet",)
 ORDER = 60
 
 _SEEN = {

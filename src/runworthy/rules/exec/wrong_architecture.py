@@ -13,7 +13,7 @@ CODE = "RW103"
 NAME = "wrong-architecture"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("exec-format",)
+READS = ("exec-format:unmet",)
 ORDER = 50
 
 

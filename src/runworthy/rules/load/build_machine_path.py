@@ -14,7 +14,7 @@ CODE = "RW206"
 NAME = "build-machine-path"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("library",)
+READS = ("library:unmet",)
 ORDER = 35
 
 

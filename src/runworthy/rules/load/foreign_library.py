@@ -13,7 +13,7 @@ CODE = "RW204"
 NAME = "foreign-library"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("library",)
+READS = ("library:unmet",)
 ORDER = 30
 
 _PASSED_OVER = "passed over: "

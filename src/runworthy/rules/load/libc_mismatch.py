@@ -27,7 +27,7 @@ CODE = "RW201"
 NAME = "libc-mismatch"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("interpreter", "library", "symbol", "libc-stands-in")
+READS = ("interpreter:unmet", "library:unmet", "symbol:unmet", "libc-stands-in")
 ORDER = 10
 
 _EVERYWHERE = "GLIBC_2.17"
@@ -64,14 +64,13 @@ def _only_of(case: Case, step: Step, made: str, has: str) -> bool:
         return known_loader(need.name).family == made and not step.detail.startswith("ELIBBAD")
     if need.kind == "library":
         return libc_of_library(need.name) == made and not step.detail
-    if step.detail or need.name == "*":
+    of_glibc = _is_glibc(need.file, need.version)
+    if step.detail or need.name == "*" or (need.file is not None and not (made == "glibc" and of_glibc)):
         return False
     providers = case.catalogue.providers(need.name.encode(), case.machine)
     in_made = any(provider.startswith(made) for provider in providers)
     in_has = any(provider.startswith(has) for provider in providers)
-    if made == "glibc" and _is_glibc(need.file, need.version):
-        return not in_has
-    return need.file is None and in_made and not in_has
+    return not in_has and (in_made or of_glibc)
 
 
 def _is_glibc(file: str | None, version: str | None) -> bool:

@@ -14,7 +14,7 @@ CODE = "RW208"
 NAME = "loader-not-modelled"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("loader",)
+READS = ("loader:unknown",)
 ORDER = 50
 
 

@@ -15,7 +15,7 @@ CODE = "RW202"
 NAME = "missing-library"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("library",)
+READS = ("library:unmet",)
 ORDER = 50
 
 _NEAR = (".", "lib", "lib64", "../lib", "../lib64", "libs", "../libs")

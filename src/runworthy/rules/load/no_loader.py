@@ -12,7 +12,7 @@ CODE = "RW209"
 NAME = "no-loader"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("loader",)
+READS = ("loader:unmet",)
 ORDER = 50
 
 

@@ -13,15 +13,16 @@ CODE = "RW207"
 NAME = "outside-core"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("interpreter", "library", "loader", "symbol")
+READS = ("interpreter:unknown", "library:unknown", "loader:unknown", "symbol:unknown")
 ORDER = 40
 
+_KINDS = tuple(kind.partition(":")[0] for kind in READS)
 _STATED = 3
 
 
 def check(case: Case) -> Iterator[Match]:
     """Yield one finding on all that lies outside what is known of the root."""
-    steps = [step for step in case.steps(*READS, answers=(Answer.UNKNOWN,)) if step.why == "outside-core"]
+    steps = [step for step in case.steps(*_KINDS, answers=(Answer.UNKNOWN,)) if step.why == "outside-core"]
     if not steps:
         return
     names = unique(_name(step) for step in steps)

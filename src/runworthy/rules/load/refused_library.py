@@ -13,7 +13,7 @@ CODE = "RW203"
 NAME = "refused-library"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("library",)
+READS = ("library:unmet",)
 ORDER = 40
 
 

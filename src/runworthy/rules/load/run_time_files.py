@@ -13,7 +13,7 @@ CODE = "RW220"
 NAME = "run-time-files"
 SINCE = "0.1.0"
 SEVERITY: Severity = "note"
-READS = ("run-time-file",)
+READS = ("run-time-file:unmet",)
 ORDER = 50
 
 _DIFFERS = {

@@ -13,7 +13,7 @@ CODE = "RW401"
 NAME = "cpu-level"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("isa",)
+READS = ("isa:unmet",)
 ORDER = 50
 
 

@@ -13,7 +13,7 @@ CODE = "RW405"
 NAME = "unmarked-arm-code"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("isa",)
+READS = ("isa:unknown",)
 ORDER = 50
 
 _MARCH = {"armel": "armv5te"}

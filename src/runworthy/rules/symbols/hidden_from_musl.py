@@ -13,7 +13,7 @@ CODE = "RW310"
 NAME = "hidden-from-musl"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("symbol",)
+READS = ("symbol:unmet",)
 ORDER = 15
 
 _EXAMPLES = 6

@@ -13,7 +13,7 @@ CODE = "RW307"
 NAME = "lazy-symbol"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("symbol",)
+READS = ("symbol:unmet",)
 ORDER = 60
 
 _ROWS = 6

@@ -13,7 +13,7 @@ CODE = "RW308"
 NAME = "left-to-host"
 SINCE = "0.1.0"
 SEVERITY: Severity = "note"
-READS = ("symbol",)
+READS = ("symbol:host",)
 ORDER = 50
 
 _EXAMPLES = 4

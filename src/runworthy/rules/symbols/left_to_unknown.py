@@ -13,7 +13,7 @@ CODE = "RW309"
 NAME = "left-to-unknown"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("symbol",)
+READS = ("symbol:host",)
 ORDER = 50
 
 _ROWS = 12

@@ -13,7 +13,7 @@ CODE = "RW305"
 NAME = "missing-symbol"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("symbol",)
+READS = ("symbol:unmet",)
 ORDER = 50
 
 _ROWS = 6

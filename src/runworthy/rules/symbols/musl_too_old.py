@@ -14,7 +14,7 @@ CODE = "RW306"
 NAME = "musl-too-old"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("symbol",)
+READS = ("symbol:unmet",)
 ORDER = 20
 
 

@@ -13,7 +13,7 @@ CODE = "RW302"
 NAME = "packed-relocations"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("relocation", "symbol-version")
+READS = ("relocation:unmet", "symbol-version:unmet")
 ORDER = 30
 
 _NODE = "GLIBC_ABI_DT_RELR"

@@ -13,7 +13,7 @@ CODE = "RW304"
 NAME = "stray-version"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("symbol-version",)
+READS = ("symbol-version:unmet",)
 ORDER = 30
 
 

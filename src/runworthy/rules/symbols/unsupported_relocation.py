@@ -14,7 +14,7 @@ CODE = "RW311"
 NAME = "unsupported-relocation"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("relocation",)
+READS = ("relocation:unmet",)
 ORDER = 50
 
 

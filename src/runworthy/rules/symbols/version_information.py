@@ -13,7 +13,7 @@ CODE = "RW303"
 NAME = "version-information"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("symbol-version", "no-version-information")
+READS = ("symbol-version:unmet", "no-version-information")
 ORDER = 30
 
 _NO_VERSIONS = "defines no versions at all"

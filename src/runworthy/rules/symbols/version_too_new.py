@@ -28,7 +28,7 @@ CODE = "RW301"
 NAME = "version-too-new"
 SINCE = "0.1.0"
 SEVERITY: Severity = "error"
-READS = ("symbol-version",)
+READS = ("symbol-version:unmet",)
 ORDER = 40
 
 _SYMBOLS_SHOWN = 4
