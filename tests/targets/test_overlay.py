@@ -54,7 +54,7 @@ def everything(root: Path) -> dict[str, tuple[str, str]]:
 
 
 def shown(overlay: Overlay) -> dict[str, tuple[str, str]]:
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     pending = ["/"]
     while pending:
         directory = pending.pop()
