@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.elfwriter import Symbol, elf
 from tests.report.test_document import validate
-from tests.world import LOADER
+from tests.world import LOADER, MUSL_LOADER
 
 
 def test_one_that_runs(runworthy: Run) -> None:
@@ -111,6 +111,21 @@ def test_trace(runworthy: Run) -> None:
         "  = assumed: a target's own libraries are consistent with each other",
     ):
         assert line in out
+
+
+@pytest.mark.parametrize(("target", "loader"), [("debian:12", LOADER), ("alpine:3.20", MUSL_LOADER)])
+def test_trace_shows_where_a_library_was_looked_for(runworthy: Run, world: Path, target: str, loader: str) -> None:
+    (world / "found").write_bytes(elf(interpreter=loader, needed=["libgreeting.so.1"], tags=[(21, 0)]))
+    place = f"/subject{world}"
+    options = ("--on", target, "--env", f"LD_LIBRARY_PATH=/no/where:{place}:/later", "--trace")
+    out = runworthy("check", "found", *options).out
+    head, _, rest = out.partition(f"✓ library libgreeting.so.1, needed by found: {place}/libgreeting.so.1  ")
+    assert head
+    found, considered, first, *others = rest.splitlines()
+    assert found == "[LD_LIBRARY_PATH]"
+    assert considered == "        paths considered before it, in this order:"
+    assert first.startswith("         1. /no/where/libgreeting.so.1  n")
+    assert not any("/later" in line for line in others)
 
 
 @pytest.mark.parametrize("trace", [(), ("--trace",)])

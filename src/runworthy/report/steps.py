@@ -36,6 +36,8 @@ _WHY = {
 }
 _VERDICT_OF = {"met": "runs", "ignored": "runs", "host": "runs", "unknown": "unknown", "unmet": "fails"}
 
+_FOUND = "found"
+
 Show = Callable[[str], str]
 
 
@@ -120,9 +122,11 @@ def _step(step: Step, show: Show, style: Style) -> Iterator[str]:
         verdict = "risky"
     mark = style.verdict(verdict, style.mark(verdict))
     yield f"{mark} {_what(step.need, show)}: {_answer(step, show)}"
-    if step.searched and (step.answer is not Answer.MET or len(step.searched) > 1):
-        yield "    paths considered in this order:"
-        for number, probe in enumerate(step.searched, start=1):
+    met = step.answer is Answer.MET
+    probes = [probe for probe in step.searched if not (met and probe.outcome == _FOUND)]
+    if probes:
+        yield f"    paths considered {'before it, ' if met else ''}in this order:"
+        for number, probe in enumerate(probes, start=1):
             origin = f"  [{_origin(probe.origin, show)}]" if probe.origin else ""
             yield f"    {number:2}. {show(probe.path)}  {clean(probe.outcome)}{origin}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from runworthy.model.elf import ElfFacts, ElfFile
-from runworthy.model.trace import Event, Step
+from runworthy.model.trace import Event, Probe, Step
 from runworthy.simulate.launch import Launch
 
 __all__ = ["LinkMap", "Loaded", "Request", "start_origin"]
@@ -44,12 +44,13 @@ def start_origin(path: str, called: str | None, launch: Launch) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``by`` asked for ``name`` and got ``found`` by the rule ``origin``."""
+    """``by`` asked for ``name`` and got ``found`` by the rule ``origin``, after ``probes`` where they are recorded."""
 
     by: Loaded
     name: str
     found: Loaded
     origin: str
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(slots=True)

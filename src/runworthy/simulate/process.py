@@ -13,7 +13,7 @@ from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
-from runworthy.model.trace import STAGES, Answer, Evidence, Event, Need, Stage, Step, Stretch, Trace
+from runworthy.model.trace import STAGES, Answer, Evidence, Event, Need, Probe, Stage, Step, Stretch, Trace
 from runworthy.simulate.binding import BindContext, BoundMemo
 from runworthy.simulate.glibc import load as glibc_load
 from runworthy.simulate.glibc.bind import bind as glibc_bind
@@ -52,6 +52,7 @@ class Machinery:
     memo: BoundMemo = field(default_factory=BoundMemo)
     libcs: dict[str, Libc] = field(default_factory=dict)
     searches: dict[str, Search] = field(default_factory=dict)
+    loaders: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def libc(self, loader: str) -> Libc:
         """Return the C library whose loader is at the path ``loader``. Raises FormatError, OSError."""
@@ -60,6 +61,14 @@ class Machinery:
             real = self.target.view.resolve(loader).path
             known = self.target.libcs.get(real) or self.target.libcs.get(loader)
             held = self.libcs[loader] = known or identify_loader(self.target.view, real)
+        return held
+
+    def loaders_for(self, arch: Architecture) -> tuple[str, ...]:
+        """Return the dynamic loaders for an architecture that the root has."""
+        held = self.loaders.get(arch.name)
+        if held is None:
+            candidates = (arch.glibc_loader, arch.musl_loader, *_OTHER_LOADERS)
+            held = self.loaders[arch.name] = tuple(path for path in candidates if self.target.view.exists(path))
         return held
 
     def search(self, loader: str, libc: Libc, arch: Architecture) -> Search:
@@ -160,7 +169,7 @@ class _Stretch:
             walker.open(self._map, *opens, self._map.main)
         paths = {loaded.path for loaded in self._map.objects}
         self._steps += [event for event in search.events if not event.by or event.by in paths]
-        self._after_load(walker.can_open)
+        self._after_load(walker.can_open, search.explain)
         trace = self._machinery.launch.trace
         if self._reaches("version"):
             self._steps += check_versions(self._map, self._machinery.target, search.version, trace=trace)
@@ -181,7 +190,11 @@ class _Stretch:
             trace = self._machinery.launch.trace
             self._steps += musl_bind(self._context(opens), arch, musl, trace=trace)
 
-    def _after_load(self, can_open: Callable[[str, Loaded], bool]) -> None:
+    def _after_load(
+        self,
+        can_open: Callable[[str, Loaded], bool],
+        explain: Callable[[str, Loaded], tuple[Probe, ...]] | None = None,
+    ) -> None:
         """Add the load steps: what is missing always, what was found when a trace is asked for."""
         if self._map is None:
             return
@@ -195,8 +208,18 @@ class _Stretch:
                     by=request.by.path,
                     evidence=Evidence(file=request.by.path, section=".dynamic"),
                 )
+                searched = request.probes
+                if explain is not None and request.origin != "already loaded":
+                    searched = explain(request.name, request.by)
                 self._steps.append(
-                    Step(stage="load", need=need, answer=Answer.MET, met_by=request.found.path, detail=request.origin)
+                    Step(
+                        stage="load",
+                        need=need,
+                        answer=Answer.MET,
+                        met_by=request.found.path,
+                        searched=searched,
+                        detail=request.origin,
+                    )
                 )
 
     def _ignored_versions(self) -> Iterator[Step]:
@@ -264,8 +287,7 @@ def _loader_for(machinery: Machinery, facts: ElfFacts) -> str | None:
     arch = facts.architecture
     if arch is None:
         return None
-    candidates = [arch.glibc_loader, arch.musl_loader, *_OTHER_LOADERS]
-    present = [path for path in candidates if machinery.target.view.exists(path)]
+    present = machinery.loaders_for(arch)
     if not present:
         return None
     musl_made = any(name.startswith(("libc.musl-", "ld-musl-")) or name == "libc.so" for name in facts.needed)

@@ -6,7 +6,6 @@ Source: musl ``ldso/dynlink.c`` (load_library, path_open, fixup_rpath, map_libra
 from __future__ import annotations
 
 import errno
-import os
 import posixpath
 import re
 from collections.abc import Hashable, Iterator
@@ -20,7 +19,7 @@ from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 from runworthy.targets.target import Target
-from runworthy.targets.view import Resolved
+from runworthy.targets.view import Resolved, reason
 
 __all__ = ["Loader"]
 
@@ -166,7 +165,7 @@ class Loader:
         if held is not None:
             if "/" not in name:
                 self._short.setdefault(posixpath.basename(held.name), held)
-            self._map.requests.append(Request(asker, name, held, origin))
+            self._map.requests.append(Request(asker, name, held, origin, tuple(probes)))
             return held
         try:
             elf = self._accept(found)
@@ -185,7 +184,7 @@ class Loader:
         if "/" not in name:
             self._short.setdefault(posixpath.basename(path), loaded)
         self._map.by_name.setdefault(name, loaded)
-        self._map.requests.append(Request(asker, name, loaded, origin))
+        self._map.requests.append(Request(asker, name, loaded, origin, tuple(probes)))
         return loaded
 
     def _itself(self, name: str, asker: Loaded) -> Loaded | None:
@@ -291,7 +290,7 @@ class Loader:
         if number == 0 and isinstance(found, Resolved):
             probes.append(Probe(path=shown, origin=origin, outcome="found"))
             return found
-        outcome = "not found" if number == errno.ENOENT else os.strerror(number)
+        outcome = "not found" if number == errno.ENOENT else reason(number)
         probes.append(Probe(path=shown, origin=origin, outcome=outcome))
         if number in _GOES_ON:
             return None
