@@ -29,6 +29,7 @@ Stage = Literal["exec", "load", "version", "bind", "machine", "environment"]
 STAGES: tuple[Stage, ...] = ("exec", "load", "version", "bind", "machine", "environment")
 
 Kind = Literal[
+    "permission",
     "exec-format",
     "interpreter",
     "loader",

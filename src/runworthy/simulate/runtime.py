@@ -10,16 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runworthy.formats.content import Content
-from runworthy.model.elf import ElfFile
+from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
 from runworthy.simulate.linkmap import LinkMap
+from runworthy.targets.libc import usual_directories
 from runworthy.targets.target import Target
 
 __all__ = ["runtime_steps"]
 
 _SCAN_LIMIT = 256 << 20
 _BLOCK = 4 << 20
+_LONGEST_TEXT = 64
+_READ_ONLY = 4
+_NSS_LIBRARY = b"libnss_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +63,11 @@ def runtime_steps(
     del link_map, libc
     if not subject.facts.is_program or (not subject.facts.is_static and subject.build().go is None):
         return
-    shown = _shown(target.view.content(path))
+    shown = _shown(target.view.content(path), subject.facts)
     for facility in _FACILITIES:
         if facility.shown_by in shown and not any(target.view.exists(found) for found in facility.paths):
             yield _absent(facility, path, target)
-    if subject.facts.is_static and b"libnss_" in shown:
+    if subject.facts.is_static and _NSS_LIBRARY in shown and not _has_name_service(target):
         yield _static_nss(path, target)
 
 
@@ -80,6 +84,12 @@ def _absent(facility: _Facility, path: str, target: Target) -> Step:
     )
 
 
+def _has_name_service(target: Target) -> bool:
+    """Whether the root has glibc's own name service libraries; of which release their users are is not told."""
+    directories = target.system_directories or usual_directories(target.view, target.arch)
+    return any(target.view.exists(f"{directory}/libnss_files.so.2") for directory in directories)
+
+
 def _static_nss(path: str, target: Target) -> Step:
     """A static glibc program dlopens its libnss_*.so.2 for name service; they must be of the same glibc release."""
     need = Need(kind="run-time-file", name="name service libraries of the same glibc", by=path, evidence=Evidence(file=path))
@@ -92,13 +102,21 @@ def _static_nss(path: str, target: Target) -> Step:
     )
 
 
-def _shown(content: Content) -> frozenset[bytes]:
-    """Return which of the telling texts occur in the content, read block by block."""
-    wanted = {facility.shown_by for facility in _FACILITIES} | {b"libnss_"}
+def _shown(content: Content, facts: ElfFacts) -> frozenset[bytes]:
+    """Return which of the telling texts occur in the file's read-only data, read block by block.
+
+    Linkers that separate code keep constants in segments that are neither writable nor executable; where there is
+    no such segment they lie beside the code.
+    """
+    segments = facts.load_segments
+    constant = [segment for segment in segments if segment.flags & 7 == _READ_ONLY] or segments
+    wanted = {facility.shown_by for facility in _FACILITIES} | {_NSS_LIBRARY}
     found: set[bytes] = set()
-    tail = b""
-    for offset in range(0, min(content.size, _SCAN_LIMIT), _BLOCK):
-        block = tail + content.pread(offset, _BLOCK)
-        found |= {text for text in wanted - found if text in block}
-        tail = block[-64:]
+    for segment in constant:
+        end = min(segment.offset + segment.filesz, content.size, segment.offset + _SCAN_LIMIT)
+        tail = b""
+        for offset in range(segment.offset, end, _BLOCK):
+            block = tail + content.pread(offset, min(_BLOCK, end - offset))
+            found |= {text for text in wanted - found if text in block}
+            tail = block[-_LONGEST_TEXT:]
     return frozenset(found)

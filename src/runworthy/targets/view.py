@@ -18,7 +18,7 @@ from runworthy.formats.elf import read_elf
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
 
-__all__ = ["Entry", "FileKind", "FileView", "Resolved", "failure"]
+__all__ = ["Entry", "FileKind", "FileView", "Resolved", "failure", "reason"]
 
 FileKind = Literal["file", "dir", "link", "other"]
 MAX_LINKS = 40
@@ -43,6 +43,11 @@ class Resolved:
 
     path: str
     entry: Entry
+
+
+def reason(number: int) -> str:
+    """Return the words that the system has for an errno."""
+    return os.strerror(number)
 
 
 def failure(number: int, path: str) -> OSError:
@@ -87,7 +92,7 @@ class FileView(ABC):
 
     def load_elf(self, real: str) -> ElfFile:
         """Return the ELF file at a real path. Raises FormatError, OSError. Backings with recorded facts override it."""
-        return read_elf(self.content(real))
+        return read_elf(self.content(real), real)
 
     def identity(self, found: Resolved) -> Hashable:
         """Return what is equal for two names of one file (device and inode where there are such)."""

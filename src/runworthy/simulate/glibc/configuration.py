@@ -18,6 +18,8 @@ __all__ = ["Cache", "cache_by_configuration", "cache_of", "configured_directorie
 
 CONFIGURATION = "/etc/ld.so.conf"
 _INCLUDE_DEPTH = 8
+# What ldconfig looks for in every directory, since 2.33 (elf/dl-hwcaps_subdirs.c of x86-64).
+_HWCAPS = tuple(f"glibc-hwcaps/x86-64-v{level}" for level in (2, 3, 4))
 
 
 def configured_directories(view: FileView, path: str = CONFIGURATION, depth: int = 0) -> Iterator[str]:
@@ -53,11 +55,23 @@ def cache_of(view: FileView, directories: Iterable[str], flags: int, arch: Archi
         if real is None or real in seen:
             continue
         seen.add(real)
-        for name, soname in _libraries(view, real, arch):
-            for key in dict.fromkeys((soname, name) if name.endswith(".so") else (soname,)):
-                path = f"{directory}/{key}" if view.exists(f"{real}/{key}") else f"{directory}/{name}"
-                found.setdefault(key, (CacheEntry(name=key, path=path, flags=flags),))
+        for entry in _entries(view, directory, real, flags, arch):
+            held = found.get(entry.name, ())
+            if all(other.hwcap != entry.hwcap for other in held):
+                found[entry.name] = (*held, entry)
     return found
+
+
+def _entries(view: FileView, directory: str, real: str, flags: int, arch: Architecture) -> Iterator[CacheEntry]:
+    """Yield what one directory and its glibc-hwcaps subdirectories give: an entry for a soname, one for a ``.so`` link."""
+    for below in ("", *_HWCAPS):
+        at = posixpath.join(real, below) if below else real
+        if below and view.real_directory(at) is None:
+            continue
+        for name, soname in _libraries(view, at, arch):
+            for key in dict.fromkeys((soname, name) if name.endswith(".so") else (soname,)):
+                path = posixpath.join(directory, below, key if view.exists(f"{at}/{key}") else name)
+                yield CacheEntry(name=key, path=path, flags=flags, hwcap=posixpath.basename(below))
 
 
 def _libraries(view: FileView, directory: str, arch: Architecture) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,9 @@ Source: glibc ``elf/dl-load.c`` (_dl_map_object, open_path, fillin_rpath, _dl_ds
 from __future__ import annotations
 
 import errno
-import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runworthy.formats.ld_so_cache import CacheEntry, read_ld_so_cache
@@ -23,9 +22,9 @@ from runworthy.simulate.glibc.accept import Accepted, Outcome, Refused, Skipped,
 from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of, configured_directories
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.linkmap import Loaded
-from runworthy.targets.libc import compiled_directories, usual_directories
+from runworthy.targets.libc import default_directories
 from runworthy.targets.target import Target
-from runworthy.targets.view import Resolved
+from runworthy.targets.view import Resolved, reason
 
 __all__ = ["Found", "Search", "Stop"]
 
@@ -95,11 +94,7 @@ class Search:
         self.version = libc.version or (2, 36)
         self.view = target.view
         self.events: list[Event] = []
-        self.system = (
-            target.system_directories
-            or (compiled_directories(self.view, libc.loader) if libc.loader else ())
-            or usual_directories(self.view, arch)
-        )
+        self.system = target.system_directories or default_directories(self.view, libc.loader, arch)
         self._subdirs = self._hwcaps()
         # LD_LIBRARY_PATH separates with ``;`` too (_dl_init_paths), and is ignored when secure.
         self._library_path = "" if launch.secure else launch.env.get("LD_LIBRARY_PATH", "").replace(";", ":")
@@ -258,7 +253,7 @@ class Search:
                 read = (*configured_directories(self.view), *self.system)
                 again = [path for path in read if self.view.real_directory(path) in self.view.relisted]
                 added = cache_of(self.view, again, flags, self.arch)
-                self._cache = {**added, **self._cache}
+                self._cache = _merged(self._cache, added, read)
         return self._cache
 
     def _read_cache(self) -> Mapping[str, tuple[CacheEntry, ...]]:
@@ -357,10 +352,23 @@ class Search:
         return any(normal.startswith(f"{directory}/") for directory in self.system)
 
 
+def _merged(
+    written: Mapping[str, tuple[CacheEntry, ...]], added: Mapping[str, tuple[CacheEntry, ...]], order: Sequence[str]
+) -> dict[str, tuple[CacheEntry, ...]]:
+    """Return both caches as one: of two entries of a name, the one whose directory is configured earlier stands first."""
+    ranks = {directory: rank for rank, directory in reversed(list(enumerate(order)))}
+
+    def rank(entry: CacheEntry) -> int:
+        return ranks.get(posixpath.dirname(entry.path), len(ranks))
+
+    names = (*written, *(name for name in added if name not in written))
+    return {name: tuple(sorted((*written.get(name, ()), *added.get(name, ())), key=rank)) for name in names}
+
+
 def _note(probes: list[Probe] | None, path: str, origin: str, number: int) -> int:
     """Write down a path that could not be opened; return the errno."""
     if probes is not None:
-        outcome = "not found" if number == errno.ENOENT else os.strerror(number)
+        outcome = "not found" if number == errno.ENOENT else reason(number)
         probes.append(Probe(path=path, origin=origin, outcome=outcome))
     return number
 
