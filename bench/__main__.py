@@ -179,7 +179,13 @@ def main() -> int:
             if row.measured is None:
                 print(f"| {row.work} | ≤ {row.budget:g} {row.unit} | {row.goal:g} | not measured | {row.note} |")
                 continue
-            verdict = "within the goal" if row.measured <= row.goal else "within" if row.measured <= row.budget else "**over**"
+            verdict = (
+                "within the goal"
+                if row.measured <= row.goal
+                else "within"
+                if row.measured <= row.budget
+                else "**over**"
+            )
             note = f"{verdict}; {row.note}" if row.note else verdict
             print(
                 f"| {row.work} | ≤ {row.budget:g} {row.unit} | {row.goal:g} {row.unit} | "

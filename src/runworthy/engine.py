@@ -268,7 +268,6 @@ def _libc_of_root(root: _Root) -> Libc | None:
 
 def _runtime_names(arch: Architecture) -> Callable[[bytes], bool]:
     """Return whether any C library or compiler runtime of the catalogue exports a name; asked rarely, loaded late."""
-
     asked: dict[bytes, bool] = {}
 
     def is_runtime_name(name: bytes) -> bool:
@@ -358,5 +357,3 @@ def _what_it_is(source: Source) -> str:
 def missing_subjects(names: Iterable[str]) -> list[str]:
     """Return the names at which nothing lies."""
     return [name for name in names if not os.path.lexists(name)]
-
-

@@ -63,7 +63,9 @@ def _differences(model: Model, path: str, answer: Answer) -> dict[str, object]:
     heard = judged(model, answer, said)
     if answer.fatal:
         return {} if said.fatal else {"fatal": (said.fatal, answer.fatal)}
-    return {key: (getattr(said, key), getattr(heard, key)) for key in _COMPARED if getattr(said, key) != getattr(heard, key)}
+    return {
+        key: (getattr(said, key), getattr(heard, key)) for key in _COMPARED if getattr(said, key) != getattr(heard, key)
+    }
 
 
 _COMPARED = tuple(key for key in Said.__dataclass_fields__ if key != "fatal")

@@ -65,7 +65,7 @@ def level_of_cpu(name: str) -> int | None:
 def parse_kernel(text: str) -> tuple[int, int, int] | None:
     """Return the numbers at the start of a kernel release such as ``5.10.0-8-amd64``, None when there are none."""
     numbers = []
-    for part in text.split("-")[0].split("+")[0].split(".")[:3]:
+    for part in text.split("-", maxsplit=1)[0].split("+", maxsplit=1)[0].split(".")[:3]:
         if not part.isdigit() or not part.isascii():
             break
         numbers.append(int(part))

@@ -14,8 +14,8 @@ from typing import Literal
 __all__ = [
     "STAGES",
     "Answer",
-    "Evidence",
     "Event",
+    "Evidence",
     "Need",
     "Probe",
     "Stage",

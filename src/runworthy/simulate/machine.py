@@ -108,16 +108,18 @@ def _congruent(facts: ElfFacts, page_size: int) -> bool:
 
 def _largest(fits: dict[int, bool]) -> str:
     usable = [size for size, fit in fits.items() if fit]
-    return f"its segments can be mapped with pages of up to {_kib(max(usable))}" if usable else "its segments overlap pages"
+    return (
+        f"its segments can be mapped with pages of up to {_kib(max(usable))}"
+        if usable
+        else "its segments overlap pages"
+    )
 
 
 def _kib(size: int) -> str:
     return f"{size // 1024} KiB"
 
 
-def _kernel(
-    facts: ElfFacts, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None
-) -> Iterator[Step]:
+def _kernel(facts: ElfFacts, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None) -> Iterator[Step]:
     """Compare minimum kernels. A static program's C library checks its own; a dynamic one's is checked by glibc to 2.35."""
     kernel = target.machine.kernel
     if facts.abi_kernel and facts.is_static and facts.abi_kernel > (kernel or OLDEST_KERNEL):
@@ -130,9 +132,7 @@ def _kernel(
             return
 
 
-def _libc_kernels(
-    objects: Sequence[Loaded], target: Target, libc: Libc
-) -> Iterator[tuple[str, tuple[int, int, int]]]:
+def _libc_kernels(objects: Sequence[Loaded], target: Target, libc: Libc) -> Iterator[tuple[str, tuple[int, int, int]]]:
     """Yield the minimum kernels of the loader and of libc.so.6, which were configured together (DL_SYSDEP_OSCHECK)."""
     found = [(loaded.path, loaded.facts) for loaded in objects if (loaded.facts.soname or "").startswith("libc.so.")]
     if libc.loader:
@@ -144,9 +144,7 @@ def _libc_kernels(
         yield libc.loader, (3, 7, 0) if target.arch.name == "aarch64" else (3, 2, 0)
 
 
-def _kernel_step(
-    path: str, wanted: tuple[int, int, int], kernel: tuple[int, int, int] | None, *, fatal: bool
-) -> Step:
+def _kernel_step(path: str, wanted: tuple[int, int, int], kernel: tuple[int, int, int] | None, *, fatal: bool) -> Step:
     need = Need(
         kind="kernel", name=format_kernel(wanted), by=path, evidence=Evidence(file=path, section=".note.ABI-tag")
     )
@@ -154,9 +152,7 @@ def _kernel_step(
     return _by_machine(need, fatal=fatal, detail="FATAL: kernel too old", assumed=assumed)
 
 
-def _stack(
-    subject: ElfFile, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None
-) -> Iterator[Step]:
+def _stack(subject: ElfFile, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None) -> Iterator[Step]:
     """Tell of libraries that need an executable stack where a process that is under way will not give it."""
     if libc is None or libc.family not in ("glibc", "musl"):
         return

@@ -13,7 +13,7 @@ from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
-from runworthy.model.trace import STAGES, Answer, Evidence, Event, Need, Probe, Stage, Step, Stretch, Trace
+from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace
 from runworthy.simulate.binding import BindContext, BoundMemo
 from runworthy.simulate.glibc import load as glibc_load
 from runworthy.simulate.glibc.bind import bind as glibc_bind
@@ -85,7 +85,9 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
     facts = elf.facts
     if launch.loaded_by is not None and not facts.is_program:
         return _opened(machinery, path, elf, launch.loaded_by)
-    steps: list[Step | Event] = list(exec_steps(path, facts, target)) if facts.is_program else _library(path, facts, target)
+    steps: list[Step | Event] = (
+        list(exec_steps(path, facts, target)) if facts.is_program else _library(path, facts, target)
+    )
     stretch = _Stretch(machinery, path, elf, steps)
     if not stretch.stopped:
         loader = facts.interpreter if facts.is_program else _loader_for(machinery, facts)
@@ -227,9 +229,7 @@ class _Stretch:
         for need in self._elf.facts.version_needs if self._machinery.launch.trace else ():
             yield Step(
                 stage="version",
-                need=Need(
-                    kind="symbol-version", name=need.file, version=need.version, file=need.file, by=self._path
-                ),
+                need=Need(kind="symbol-version", name=need.file, version=need.version, file=need.file, by=self._path),
                 answer=Answer.IGNORED,
                 fatal=False,
             )

@@ -51,7 +51,9 @@ _FACILITIES = (
             "/etc/pki/tls/certs",
         ),
     ),
-    _Facility(name="time zones", shown_by=b"/usr/share/zoneinfo/", paths=("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo")),
+    _Facility(
+        name="time zones", shown_by=b"/usr/share/zoneinfo/", paths=("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo")
+    ),
     _Facility(name="name service configuration", shown_by=b"/etc/nsswitch.conf", paths=("/etc/nsswitch.conf",)),
 )
 
@@ -92,7 +94,9 @@ def _has_name_service(target: Target) -> bool:
 
 def _static_nss(path: str, target: Target) -> Step:
     """A static glibc program dlopens its libnss_*.so.2 for name service; they must be of the same glibc release."""
-    need = Need(kind="run-time-file", name="name service libraries of the same glibc", by=path, evidence=Evidence(file=path))
+    need = Need(
+        kind="run-time-file", name="name service libraries of the same glibc", by=path, evidence=Evidence(file=path)
+    )
     return Step(
         stage="environment",
         need=need,

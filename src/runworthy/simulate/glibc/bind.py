@@ -143,7 +143,9 @@ def _foreign_relocations(loaded: Loaded, glibc: tuple[int, ...]) -> Iterator[Ste
     facts = loaded.facts
     if (facts.relr and glibc < (2, 36)) or facts.android_relocations:
         name = "DT_ANDROID_REL" if facts.android_relocations else "DT_RELR"
-        need = Need(kind="relocation", name=name, by=loaded.path, evidence=Evidence(file=loaded.path, section=".dynamic"))
+        need = Need(
+            kind="relocation", name=name, by=loaded.path, evidence=Evidence(file=loaded.path, section=".dynamic")
+        )
         guarded = any(record.version == RELR_NODE for record in facts.version_needs)
         yield Step(
             stage="bind",

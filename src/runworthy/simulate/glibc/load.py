@@ -103,7 +103,9 @@ class Loader:
         if held is None:
             elf = found.outcome.elf
             # l_origin is the directory of the path that led here, links unresolved (_dl_get_origin, l_realname).
-            held = Loaded(found.resolved.path, elf, elf.facts, found.path, loader=by, origin=posixpath.dirname(found.path))
+            held = Loaded(
+                found.resolved.path, elf, elf.facts, found.path, loader=by, origin=posixpath.dirname(found.path)
+            )
             self._identities[identity] = held
             self._map.objects.append(held)
         elif held is self._ldso and held not in self._map.objects:

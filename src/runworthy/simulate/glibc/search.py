@@ -99,7 +99,7 @@ class Search:
         # LD_LIBRARY_PATH separates with ``;`` too (_dl_init_paths), and is ignored when secure.
         self._library_path = "" if launch.secure else launch.env.get("LD_LIBRARY_PATH", "").replace(";", ":")
         self._cache: Mapping[str, tuple[CacheEntry, ...]] | None = None
-        self._common: dict[str, Found | None | Stop] = {}
+        self._common: dict[str, Found | Stop | None] = {}
         self._accepted: dict[str, Outcome] = {}
         self._paths: dict[tuple[str, str], tuple[str, ...]] = {}
         self._reals: dict[str, tuple[str | None, tuple[str, ...]]] = {}
@@ -325,7 +325,12 @@ class Search:
         if used_origin and self.launch.secure and owner.is_main and not self._trusted(expanded):
             dropped = True
         if dropped:
-            event = Event(stage="load", kind="path-dropped", text=f"search path {text} is dropped{self._why_dropped()}", by=owner.path)
+            event = Event(
+                stage="load",
+                kind="path-dropped",
+                text=f"search path {text} is dropped{self._why_dropped()}",
+                by=owner.path,
+            )
             if event not in self.events:
                 self.events.append(event)
             return ""

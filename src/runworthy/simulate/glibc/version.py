@@ -82,9 +82,7 @@ def _unguarded_relr(facts: ElfFacts) -> bool:
 
 def _relr_step(by: Loaded) -> Step:
     need = Need(kind="symbol-version", name="libc.so.6", version=RELR_NODE, by=by.path, file="libc.so.6")
-    return Step(
-        stage="version", need=need, answer=Answer.UNMET, detail="DT_RELR without GLIBC_ABI_DT_RELR dependency"
-    )
+    return Step(stage="version", need=need, answer=Answer.UNMET, detail="DT_RELR without GLIBC_ABI_DT_RELR dependency")
 
 
 def _need(by: Loaded, need: VersionNeed) -> Need:

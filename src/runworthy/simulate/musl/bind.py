@@ -158,7 +158,9 @@ def _relocations(loaded: Loaded, arch: Architecture, musl: tuple[int, ...]) -> I
     if facts.relr and musl < (1, 2, 4):
         packed.append("DT_RELR")
     for name in (*(str(kind) for kind in unknown), *packed):
-        need = Need(kind="relocation", name=name, by=loaded.path, evidence=Evidence(file=loaded.path, section=".rela.dyn"))
+        need = Need(
+            kind="relocation", name=name, by=loaded.path, evidence=Evidence(file=loaded.path, section=".rela.dyn")
+        )
         detail = "left unapplied: the program crashes" if name in packed else f"unsupported relocation type {name}"
         yield Step(stage="bind", need=need, answer=Answer.UNMET, detail=detail)
 
