@@ -83,7 +83,7 @@ class Model:
         unmet = [step for step in steps if step.answer not in (Met.MET, Met.IGNORED)]
         glibc = self.root.libc == "glibc"  # musl gives up on one library only, and tells no version of a symbol
         return Said(
-            # A trace lists an auxiliary library that is not there, though a start passes it over (tests/judges/README.md).
+            # A trace lists an auxiliary library that is not there; a start passes it over (tests/judges/README.md).
             missing=frozenset(event.text.split()[0] for event in trace.events if event.kind == "auxiliary-ignored")
             | frozenset(
                 step.need.name for step in unmet if step.need.kind == "library" and not (glibc and step.detail)

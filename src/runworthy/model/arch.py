@@ -58,7 +58,7 @@ class Architecture:
 _K4, _K16, _K64 = 4096, 16384, 65536
 
 
-def _row(
+def _row(  # noqa: PLR0917 - the columns of the table below
     name: str,
     aliases: str,
     elf: tuple[int, Literal[32, 64], Endian],

@@ -71,7 +71,8 @@ def parse_kernel(text: str) -> tuple[int, int, int] | None:
         numbers.append(int(part))
     if not numbers:
         return None
-    return (numbers + [0, 0])[0], (numbers + [0, 0])[1], (numbers + [0, 0])[2]
+    major, minor, patch, *_ = (*numbers, 0, 0)
+    return major, minor, patch
 
 
 def format_kernel(release: tuple[int, int, int]) -> str:

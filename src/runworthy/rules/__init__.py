@@ -1,9 +1,9 @@
 """Rules: patterns of steps that have one cause, told once in people's words.
 
 A rule is a module ``rules/<family>/<slug>.py`` with ``CODE``, ``NAME``, ``SINCE``, ``SEVERITY``, ``READS``
-(the kinds of needs, as ``symbol`` or ``symbol:host``, and of events it looks at), ``ORDER`` and ``check``; ``<slug>.md`` beside it is its page and
-its test. Rules are found by the index in ``rules/_index.py``, which a test compares with the modules that are
-there.
+(the kinds of needs, as ``symbol`` or ``symbol:host``, and of events it looks at), ``ORDER`` and ``check``;
+``<slug>.md`` beside it is its page and its test. Rules are found by the index in ``rules/_index.py``, which a
+test compares with the modules that are there.
 
 A rule *covers* the steps that its finding explains; rules that come later do not see them, so that one
 cause gives one finding. ``ORDER`` decides who comes first: broad causes (10) before narrow ones (50).

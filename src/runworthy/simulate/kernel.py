@@ -35,7 +35,7 @@ _COMPATIBLE = {
 
 
 def runs_natively(machine: Architecture, program: Architecture | None) -> bool | None:
-    """Return whether a kernel of ``machine`` takes a program of another architecture; None: it depends on the machine."""
+    """Return whether a kernel of ``machine`` takes a program of another one; None: it depends on the machine."""
     if program is None:
         return False
     if machine.name == program.name:
@@ -59,7 +59,7 @@ def exec_steps(path: str, facts: ElfFacts, target: Target) -> Iterator[Step]:
 
 
 def _lacks_permission(path: str, target: Target) -> bool:
-    """Whether nobody may execute a program of the root. One that was placed there gets its mode when it is installed."""
+    """Whether nobody may execute a program of the root. One that was placed there gets its mode when installed."""
     if path.startswith(f"{SUBJECT_ROOT}/"):
         return False
     try:

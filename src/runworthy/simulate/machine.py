@@ -37,7 +37,7 @@ def machine_steps(
     yield from _arm(subject.facts, path, target.machine)
     yield from _pages(subject.facts, path, target.machine)
     yield from _kernel(subject.facts, path, objects, target, libc)
-    yield from _stack(subject, path, objects, target, libc)
+    yield from _stack(subject, objects, target, libc)
 
 
 def _isa(objects: Iterable[Loaded], machine: Machine, libc: Libc | None) -> Iterator[Step]:
@@ -83,7 +83,7 @@ def _arm(facts: ElfFacts, path: str, machine: Machine) -> Iterator[Step]:
 
 
 def _pages(facts: ElfFacts, path: str, machine: Machine) -> Iterator[Step]:
-    """Check that segments can be mapped with the page size; an assumed size is named where a larger one would refuse."""
+    """Check that segments can be mapped; an assumed page size is named where a larger one would refuse."""
     fits = {size: _congruent(facts, size) for size in (machine.page_size, *machine.arch.page_sizes)}
     evidence = Evidence(file=path, section="program headers")
     if not fits[machine.page_size]:
@@ -120,7 +120,7 @@ def _kib(size: int) -> str:
 
 
 def _kernel(facts: ElfFacts, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None) -> Iterator[Step]:
-    """Compare minimum kernels. A static program's C library checks its own; a dynamic one's is checked by glibc to 2.35."""
+    """Compare minimum kernels. A static program checks its own; of a dynamic one glibc did so until 2.35."""
     kernel = target.machine.kernel
     if facts.abi_kernel and facts.is_static and facts.abi_kernel > (kernel or OLDEST_KERNEL):
         yield _kernel_step(path, facts.abi_kernel, kernel, fatal=True)
@@ -152,7 +152,7 @@ def _kernel_step(path: str, wanted: tuple[int, int, int], kernel: tuple[int, int
     return _by_machine(need, fatal=fatal, detail="FATAL: kernel too old", assumed=assumed)
 
 
-def _stack(subject: ElfFile, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None) -> Iterator[Step]:
+def _stack(subject: ElfFile, objects: Sequence[Loaded], target: Target, libc: Libc | None) -> Iterator[Step]:
     """Tell of libraries that need an executable stack where a process that is under way will not give it."""
     if libc is None or libc.family not in ("glibc", "musl"):
         return

@@ -13,7 +13,7 @@ from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
-from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace
+from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace, Why
 from runworthy.simulate.binding import BindContext, BoundMemo
 from runworthy.simulate.glibc import load as glibc_load
 from runworthy.simulate.glibc.bind import bind as glibc_bind
@@ -96,7 +96,7 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
 
 
 def simulate_under(machinery: Machinery, called: str, loader: str) -> Trace:
-    """Return what the loader at ``loader`` says when it is started by hand with a file: ``ld.so FILE``. Raises OSError."""
+    """Return what the loader at ``loader`` says when it is started by hand: ``ld.so FILE``. Raises OSError."""
     view = machinery.target.view
     path = view.resolve(posixpath.join(machinery.launch.cwd, called)).path
     stretch = _Stretch(machinery, path, view.elf(path), [], called)
@@ -174,14 +174,18 @@ class _Stretch:
         self._after_load(walker.can_open, search.explain)
         trace = self._machinery.launch.trace
         if self._reaches("version"):
-            self._steps += check_versions(self._map, self._machinery.target, search.version, trace=trace)
+            self._steps += check_versions(self._map, search.version, trace=trace)
         if self._reaches("bind"):
             self._steps += glibc_bind(self._context(opens), search.version, trace=trace)
 
     def _musl(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
-        name = self._elf.facts.interpreter or loader
         musl = libc.version or _NEWEST_MUSL
-        walker = musl_load.Loader(self._machinery.target, arch, self._machinery.launch, loader, name, musl)
+        walker = musl_load.Loader(
+            self._machinery.target,
+            arch,
+            self._machinery.launch,
+            musl_load.Itself(path=loader, name=self._elf.facts.interpreter or loader, version=musl),
+        )
         self._map = walker.start(self._path, self._elf, self._called)
         if opens:
             walker.open(self._map, *opens, self._map.main)
@@ -329,7 +333,6 @@ def _no_loader(path: str, facts: ElfFacts, target: Target) -> Step:
     )
 
 
-def _unmodelled(path: str, loader: str, detail: str, why: str) -> Step:
+def _unmodelled(path: str, loader: str, detail: str, why: Why) -> Step:
     need = Need(kind="loader", name=loader, by=path, evidence=Evidence(file=path, section=".interp"))
-    reason = "unreadable" if why == "unreadable" else "not-modelled"
-    return Step(stage="load", need=need, answer=Answer.UNKNOWN, why=reason, detail=detail)
+    return Step(stage="load", need=need, answer=Answer.UNKNOWN, why=why, detail=detail)

@@ -67,7 +67,7 @@ def _bind_one(
 def _uncopied(
     context: BindContext, main: Loaded, scope: Sequence[Loaded], used: set[int]
 ) -> dict[ImportGroup, frozenset[bytes]]:
-    """Return variables of COPY relocations that nothing but the program defines (ELF_RTYPE_CLASS_COPY passes it over)."""
+    """Return variables of COPY relocations that only the program defines, which ELF_RTYPE_CLASS_COPY passes over."""
     others = [loaded for loaded in scope if loaded is not main]
     missing: dict[ImportGroup, frozenset[bytes]] = {}
     for group in main.elf.copies():

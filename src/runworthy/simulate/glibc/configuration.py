@@ -63,7 +63,7 @@ def cache_of(view: FileView, directories: Iterable[str], flags: int, arch: Archi
 
 
 def _entries(view: FileView, directory: str, real: str, flags: int, arch: Architecture) -> Iterator[CacheEntry]:
-    """Yield what one directory and its glibc-hwcaps subdirectories give: an entry for a soname, one for a ``.so`` link."""
+    """Yield the sonames and ``.so`` links of one directory and its glibc-hwcaps subdirectories."""
     for below in ("", *_HWCAPS):
         at = posixpath.join(real, below) if below else real
         if below and view.real_directory(at) is None:
@@ -75,7 +75,7 @@ def _entries(view: FileView, directory: str, real: str, flags: int, arch: Archit
 
 
 def _libraries(view: FileView, directory: str, arch: Architecture) -> Iterator[tuple[str, str]]:
-    """Yield (file name, soname) of what ldconfig takes for a library: ``lib*.so*``, ``ld-*.so*``, ``ld.so*``, ``ld64.so*``."""
+    """Yield (file name, soname) of what ldconfig takes for a library: ``lib*.so*`` and the loaders' own names."""
     for name in sorted(view.names(directory)):
         if not (name.startswith(("lib", "ld-", "ld.so", "ld64.so")) and ".so" in name):
             continue

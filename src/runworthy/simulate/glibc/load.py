@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from runworthy.model.elf import ElfFile
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.glibc.accept import Refused
-from runworthy.simulate.glibc.search import Found, Search, Stop
+from runworthy.simulate.glibc.search import Found, Search, StopError
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 from runworthy.targets.view import Resolved
 
@@ -62,7 +62,7 @@ class Loader:
         """Whether ``by`` would find ``name`` with dlopen."""
         try:
             return name in self._map.by_name or self._search.find(name, by) is not None
-        except Stop:
+        except StopError:
             return False
 
     # -- the walk ---------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class Loader:
             return
         try:
             found = self._search.find(name, by)
-        except Stop as stop:
+        except StopError as stop:
             self._refused(name, by, stop)
             return
         if found is None:
@@ -166,7 +166,7 @@ class Loader:
             step = Step(stage="load", need=need, answer=Answer.UNKNOWN, why="outside-core", searched=probes)
         self._record(name, step)
 
-    def _refused(self, name: str, by: Loaded, stop: Stop) -> None:
+    def _refused(self, name: str, by: Loaded, stop: StopError) -> None:
         probes = self._search.explain(name, by) or (Probe(path=stop.path, origin=""),)
         need = _need(name, by)
         if isinstance(stop.outcome, Refused):

@@ -26,7 +26,7 @@ from runworthy.targets.libc import default_directories
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, reason
 
-__all__ = ["Found", "Search", "Stop"]
+__all__ = ["Found", "Search", "StopError"]
 
 CACHE_PATH = "/etc/ld.so.cache"
 _CACHE_LIMIT = 64 << 20
@@ -74,7 +74,7 @@ class _Place:
     directories: tuple[str, ...]
 
 
-class Stop(Exception):
+class StopError(Exception):
     """The loader gives up: ``outcome`` says why."""
 
     def __init__(self, path: str, outcome: Refused | Unjudged) -> None:
@@ -99,7 +99,7 @@ class Search:
         # LD_LIBRARY_PATH separates with ``;`` too (_dl_init_paths), and is ignored when secure.
         self._library_path = "" if launch.secure else launch.env.get("LD_LIBRARY_PATH", "").replace(";", ":")
         self._cache: Mapping[str, tuple[CacheEntry, ...]] | None = None
-        self._common: dict[str, Found | Stop | None] = {}
+        self._common: dict[str, Found | StopError | None] = {}
         self._accepted: dict[str, Outcome] = {}
         self._paths: dict[tuple[str, str], tuple[str, ...]] = {}
         self._reals: dict[str, tuple[str | None, tuple[str, ...]]] = {}
@@ -107,7 +107,7 @@ class Search:
     # -- the question -----------------------------------------------------------------------
 
     def find(self, name: str, by: Loaded) -> Found | None:
-        """Return the file that ``by`` gets for ``name``, None when there is none. Raises Stop."""
+        """Return the file that ``by`` gets for ``name``, None when there is none. Raises StopError."""
         if "/" in name:
             return self._direct(name, by)
         for place in self._own_places(by):
@@ -118,10 +118,10 @@ class Search:
         if key not in self._common:
             try:
                 self._common[key] = self._find_common(name, by, None)
-            except Stop as stop:
+            except StopError as stop:
                 self._common[key] = stop
         held = self._common[key]
-        if isinstance(held, Stop):
+        if isinstance(held, StopError):
             raise held
         return held
 
@@ -139,7 +139,7 @@ class Search:
                 if found:
                     return tuple(probes)
             self._find_common(name, by, probes)
-        except Stop as stop:
+        except StopError as stop:
             probes.append(Probe(path=stop.path, origin="", outcome=_refusal(stop.outcome)))
         return tuple(probes)
 
@@ -160,7 +160,7 @@ class Search:
 
     def _find_common(self, name: str, by: Loaded, probes: list[Probe] | None) -> Found | None:
         no_default = bool(by.facts.dt_flags_1 & DF_1_NODEFLIB)
-        found = self._from_cache(name, no_default, probes)
+        found = self._from_cache(name, probes, no_default=no_default)
         if found or no_default:
             return found
         return self._open_path(name, _Place("default directory", self.system), probes)
@@ -200,7 +200,7 @@ class Search:
         return held
 
     def _open(self, path: str, shown: str, origin: str, probes: list[Probe] | None) -> tuple[Found | None, int]:
-        """Open one file; return (what was found, errno). Raises Stop where the loader gives up."""
+        """Open one file; return (what was found, errno). Raises StopError where the loader gives up."""
         resolved = self.view.find(path)
         if isinstance(resolved, int):
             return None, _note(probes, shown, origin, resolved)
@@ -214,7 +214,7 @@ class Search:
             if probes is not None:
                 probes.append(Probe(path=shown, origin=origin, outcome=f"passed over: {outcome.reason}"))
             return None, errno.ENOENT
-        raise Stop(shown, outcome)
+        raise StopError(shown, outcome)
 
     def _accept(self, resolved: Resolved) -> Outcome:
         held = self._accepted.get(resolved.path)
@@ -225,7 +225,7 @@ class Search:
 
     # -- ld.so.cache ------------------------------------------------------------------------
 
-    def _from_cache(self, name: str, no_default: bool, probes: list[Probe] | None) -> Found | None:
+    def _from_cache(self, name: str, probes: list[Probe] | None, *, no_default: bool) -> Found | None:
         entry = self._best_entry(self._load_cache().get(name, ()))
         if entry is None:
             if probes is not None:
@@ -284,7 +284,7 @@ class Search:
         return tuple(dict.fromkeys(found))
 
     def _platform(self) -> str:
-        """Return $PLATFORM: AT_PLATFORM, but for x86-64 CPUs with Haswell's instructions (sysdeps/x86/cpu-features.c)."""
+        """Return $PLATFORM: AT_PLATFORM, or ``haswell`` on x86-64 CPUs that have its instructions (cpu-features.c)."""
         if self.arch.name == "x86_64" and self.target.machine.level >= 3:
             return "haswell"
         return self.arch.platform
@@ -360,7 +360,7 @@ class Search:
 def _merged(
     written: Mapping[str, tuple[CacheEntry, ...]], added: Mapping[str, tuple[CacheEntry, ...]], order: Sequence[str]
 ) -> dict[str, tuple[CacheEntry, ...]]:
-    """Return both caches as one: of two entries of a name, the one whose directory is configured earlier stands first."""
+    """Return both caches as one: of two entries of a name, that of the directory configured earlier stands first."""
     ranks = {directory: rank for rank, directory in reversed(list(enumerate(order)))}
 
     def rank(entry: CacheEntry) -> int:

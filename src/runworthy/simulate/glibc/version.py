@@ -10,21 +10,20 @@ from collections.abc import Iterator
 from runworthy.model.elf import ElfFacts, VersionNeed
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.linkmap import LinkMap, Loaded
-from runworthy.targets.target import Target
 
 __all__ = ["check_versions"]
 
 RELR_NODE = "GLIBC_ABI_DT_RELR"
 
 
-def check_versions(link_map: LinkMap, target: Target, glibc: tuple[int, ...], *, trace: bool) -> Iterator[Step | Event]:
+def check_versions(link_map: LinkMap, glibc: tuple[int, ...], *, trace: bool) -> Iterator[Step | Event]:
     """Yield a step for each required version that is not met (every one when ``trace``)."""
     defined: dict[int, frozenset[str]] = {}
     for loaded in link_map.objects:
         for need in loaded.facts.version_needs:
             provider = link_map.by_name.get(need.file)
             if provider is None:
-                yield from _without_provider(link_map, target, loaded, need)
+                yield from _without_provider(link_map, loaded, need)
                 continue
             names = defined.get(id(provider))
             if names is None:
@@ -53,7 +52,7 @@ def _judge(by: Loaded, provider: Loaded, need: VersionNeed, names: frozenset[str
     )
 
 
-def _without_provider(link_map: LinkMap, target: Target, by: Loaded, need: VersionNeed) -> Iterator[Step]:
+def _without_provider(link_map: LinkMap, by: Loaded, need: VersionNeed) -> Iterator[Step]:
     missing = link_map.missing.get(need.file)
     if missing is not None:
         if missing.answer is Answer.MET:  # stated to be present: its versions are stated with it

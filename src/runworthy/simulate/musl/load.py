@@ -9,6 +9,7 @@ import errno
 import posixpath
 import re
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 from runworthy.formats.content import Content
 from runworthy.formats.elf import read_elf, read_header
@@ -21,7 +22,7 @@ from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, reason
 
-__all__ = ["Loader"]
+__all__ = ["Itself", "Loader"]
 
 # Names that are the C library itself: "lib" and one of these, up to and including the dot.
 _RESERVED = tuple(f"lib{stem}." for stem in ("c", "pthread", "rt", "m", "dl", "util", "xnet"))
@@ -51,27 +52,33 @@ class _Relabelled:
         return (self._ident[offset:] + data[len(self._ident) - offset :])[: len(data)]
 
 
-class _Inhibited(Exception):
+class _InhibitedError(Exception):
     """An open failed in a way that ends the whole search."""
 
 
-class Loader:
-    """Maps the objects of one process.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Itself:
+    """The loader: where it lies, and the name by which the program asks for it.
 
-    ``loader`` is where the musl loader lies; ``interpreter`` is the name by which the program asks for it, and the
-    only one that the loader itself knows: the path file lies beside it.
+    The name is the only one that it knows of itself: the path file lies beside it.
     """
 
-    def __init__(
-        self, target: Target, arch: Architecture, launch: Launch, loader: str, interpreter: str, musl: tuple[int, ...]
-    ) -> None:
+    path: str
+    name: str
+    version: tuple[int, ...]
+
+
+class Loader:
+    """Maps the objects of one process under the loader ``itself``."""
+
+    def __init__(self, target: Target, arch: Architecture, launch: Launch, itself: Itself) -> None:
         self.target = target
         self.view = target.view
         self.launch = launch
         self._arch = arch
-        self._loader = loader
-        self._interpreter = interpreter
-        self._musl = musl
+        self._loader = itself.path
+        self._interpreter = itself.name
+        self._musl = itself.version
         self._map = LinkMap()
         self._files: dict[Hashable, Loaded] = {}
         self._short: dict[str, Loaded] = {}
@@ -111,7 +118,7 @@ class Loader:
             return True
         try:
             return self._find(name, by, [])[0] is not None
-        except _Inhibited:
+        except _InhibitedError:
             return False
 
     # -- load_deps, load_library ------------------------------------------------------------
@@ -139,7 +146,7 @@ class Loader:
         probes: list[Probe] = []
         try:
             found, origin = self._find(name, needed_by, probes)
-        except _Inhibited as error:
+        except _InhibitedError as error:
             self._fails(name, asker, probes, str(error))
             return None
         if found is None:
@@ -148,18 +155,13 @@ class Loader:
         if isinstance(found, Loaded):
             self._map.requests.append(Request(asker, name, found, origin))
             return found
-        return self._map_file(name, found, probes[-1].path, asker, needed_by, origin, probes)
+        return self._map_file(name, found, asker, needed_by, probes)
 
     def _map_file(
-        self,
-        name: str,
-        found: Resolved,
-        path: str,
-        asker: Loaded,
-        needed_by: Loaded | None,
-        origin: str,
-        probes: list[Probe],
+        self, name: str, found: Resolved, asker: Loaded, needed_by: Loaded | None, probes: list[Probe]
     ) -> Loaded | None:
+        """Map the file that the last probe found, unless it is mapped already."""
+        path, origin = probes[-1].path, probes[-1].origin
         identity = self.view.identity(found)
         held = self._files.get(identity)
         if held is not None:
@@ -294,7 +296,7 @@ class Loader:
         probes.append(Probe(path=shown, origin=origin, outcome=outcome))
         if number in _GOES_ON:
             return None
-        raise _Inhibited(f"{shown}: {outcome}")
+        raise _InhibitedError(f"{shown}: {outcome}")
 
     def _unopened(self, found: Resolved) -> int:
         """Return the errno of opening a file that is there, 0 when it opens."""

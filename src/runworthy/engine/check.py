@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from runworthy.engine.context import Index, Objects, runtime_names
+from runworthy.engine.verdict import verdict_of
 from runworthy.formats.elf import is_elf
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile, ImportGroup
+from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError, UsageError
-from runworthy.model.finding import Finding, Report, Result, Verdict
+from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.libc import Libc
-from runworthy.model.trace import STAGES, Answer, Evidence, Need, Stage, Step, Stretch, Trace
+from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
 from runworthy.rules import Case, apply_rules, kinds_to_explain
-from runworthy.simulate.hosts import host_api
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.directory import DirectoryView
@@ -22,9 +23,8 @@ from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.placement import Source, locate, place
 from runworthy.targets.target import Target
-from runworthy.targets.view import FileView
 
-__all__ = ["Engine", "Wishes", "verdict_of"]
+__all__ = ["Engine", "Wishes", "missing_subjects"]
 
 Addition = Callable[[Target, Overlay], None]
 
@@ -60,6 +60,19 @@ class _Root:
     target: Target
     machinery: Machinery
     paths: dict[str, str | OSError]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """One subject on one target, judged. ``root`` is None where no target was opened, ``facts`` where none were."""
+
+    subject: str
+    target: str
+    path: str
+    trace: Trace
+    facts: ElfFacts | None = None
+    libc: Libc | None = None
+    root: Target | None = None
 
 
 class Engine:
@@ -99,7 +112,8 @@ class Engine:
     # -- cells ------------------------------------------------------------------------------
 
     def _cell(self, subject: _Subject, name: TargetName) -> Result:
-        if subject.elf is None or subject.source is None:
+        elf = subject.elf
+        if elf is None or subject.source is None:
             return self._unreadable(subject, name)
         root = self._root(name, subject.arch)
         path = root.paths[subject.name]
@@ -110,7 +124,7 @@ class Engine:
         except (FormatError, OSError) as error:
             subject = _Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
-        return _result(subject, path, subject.elf.facts, root, trace)
+        return _result(subject, path, elf.facts, root, trace)
 
     def _root(self, name: TargetName, arch: Architecture | None) -> _Root:
         key = (id(name), arch.name if arch else "")
@@ -130,7 +144,7 @@ class Engine:
                     hint="name a program by its path in the target, or bring it there with --with",
                 )
             paths = self._place(target, overlay, arch)
-            machinery = Machinery(target, self._wishes.launch, _runtime_names(target.arch))
+            machinery = Machinery(target, self._wishes.launch, runtime_names(target.arch))
             held = self._roots[key] = _Root(target, machinery, paths)
         return held
 
@@ -153,65 +167,39 @@ class Engine:
             by=subject.name,
             evidence=Evidence(file=subject.name, offset=problem.offset),
         )
-        why = "not-modelled" if subject.foreign else "unreadable"
+        why: Why = "not-modelled" if subject.foreign else "unreadable"
         step = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=problem.message)
         stretch = Stretch(object=subject.name, machine="", loader="", root=name.text, steps=(step,))
         trace = Trace(stretches=(stretch,), until=self._wishes.launch.until)
-        return _finish(subject.name, name.text, subject.name, None, None, trace, None)
+        return _finish(_Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace))
 
 
 def _result(subject: _Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
     target = root.target
     loader = trace.stretches[-1].loader
     libc = root.machinery.libcs.get(loader) or _libc_of_root(root)
-    return _finish(subject.name, target.name, path, facts, libc, trace, target)
+    return _finish(
+        _Cell(subject=subject.name, target=target.name, path=path, trace=trace, facts=facts, libc=libc, root=target)
+    )
 
 
-def _finish(
-    subject: str,
-    target: str,
-    path: str,
-    facts: ElfFacts | None,
-    libc: Libc | None,
-    trace: Trace,
-    root: Target | None,
-) -> Result:
-    """Return the cell: verdict by the trace, findings by the rules. ``root`` is None where no target was opened."""
-    verdict, stage = verdict_of(trace)
-    findings: tuple[Finding, ...] = ()
-    unexplained: tuple[Step, ...] = ()
-    machine = root.arch.name if root else ""
-    completeness = root.completeness if root else "closed"
-    kinds = kinds_to_explain(trace)
-    if kinds:
-        from runworthy.rules._index import load_rules
-
-        case = Case(
-            subject=subject,
-            target=target,
-            path=path,
-            facts=facts,
-            libc=libc,
-            machine=machine,
-            completeness=completeness,
-            trace=trace,
-            hardware=root.machine if root else None,
-            catalogue=_LazyIndex(),
-            objects=_Objects(root.view if root else None),
-        )
-        findings, unexplained = apply_rules(case, load_rules(kinds))
+def _finish(cell: _Cell) -> Result:
+    """Return the cell's result: verdict by the trace, findings by the rules."""
+    verdict, stage = verdict_of(cell.trace)
+    findings, unexplained = _explain(cell)
+    root, facts = cell.root, cell.facts
     return Result(
-        subject=subject,
-        target=target,
-        machine=machine,
-        libc=str(libc) if libc else "",
-        completeness=completeness,
+        subject=cell.subject,
+        target=cell.target,
+        machine=root.arch.name if root else "",
+        libc=str(cell.libc) if cell.libc else "",
+        completeness=root.completeness if root else "closed",
         verdict=verdict,
         stage=stage,
         findings=findings,
-        trace=trace,
+        trace=cell.trace,
         assumptions=_assumptions(root) if root else (),
-        path=path,
+        path=cell.path,
         is_library=facts is not None and not facts.is_program,
         hardware=root.machine if root else None,
         arch_stated=root is None or root.arch_stated,
@@ -221,30 +209,28 @@ def _finish(
     )
 
 
-def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
-    """Return the verdict and the stage at which it falls (DESIGN section 1)."""
-    worst: dict[Verdict, Stage] = {}
-    for step in trace.needs:
-        verdict = _weight(step)
-        if verdict != "runs" and (verdict not in worst or STAGES.index(step.stage) < STAGES.index(worst[verdict])):
-            worst[verdict] = step.stage
-    for verdict in ("fails", "unknown", "risky"):
-        if verdict in worst:
-            return verdict, worst[verdict]
-    return "runs", None
+def _explain(cell: _Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
+    """Return what the rules find, and what they leave unexplained. Where all is met no rule is even imported."""
+    kinds = kinds_to_explain(cell.trace)
+    if not kinds:
+        return (), ()
+    from runworthy.rules._index import load_rules
 
-
-def _weight(step: Step) -> Verdict:
-    """Return the verdict that one step alone would give."""
-    if step.need.weak or step.need.kind in ("run-time-file", "dlopen"):
-        return "runs"
-    if step.answer is Answer.UNKNOWN:
-        return "unknown"
-    if step.answer is Answer.UNMET:
-        return "fails" if step.fatal and step.assumption is None else "risky"
-    if step.answer is Answer.HOST and host_api(step.need.name) is None:
-        return "risky"
-    return "risky" if step.assumption else "runs"
+    root = cell.root
+    case = Case(
+        subject=cell.subject,
+        target=cell.target,
+        path=cell.path,
+        facts=cell.facts,
+        libc=cell.libc,
+        machine=root.arch.name if root else "",
+        completeness=root.completeness if root else "closed",
+        trace=cell.trace,
+        hardware=root.machine if root else None,
+        catalogue=Index(),
+        objects=Objects(root.view if root else None),
+    )
+    return apply_rules(case, load_rules(kinds))
 
 
 def _assumptions(target: Target) -> tuple[str, ...]:
@@ -264,84 +250,6 @@ def _libc_of_root(root: _Root) -> Libc | None:
         except (OSError, FormatError):
             continue
     return None
-
-
-def _runtime_names(arch: Architecture) -> Callable[[bytes], bool]:
-    """Return whether any C library or compiler runtime of the catalogue exports a name; asked rarely, loaded late."""
-    asked: dict[bytes, bool] = {}
-
-    def is_runtime_name(name: bytes) -> bool:
-        held = asked.get(name)
-        if held is None:
-            held = asked[name] = bool(_LazyIndex().providers(name, arch.name))
-        return held
-
-    return is_runtime_name
-
-
-class _Objects:
-    """What rules may ask about the files of a root; what cannot be read gives an empty answer."""
-
-    def __init__(self, view: FileView | None) -> None:
-        self._view = view
-
-    def facts(self, path: str) -> ElfFacts | None:
-        """Return the eager facts, None when they cannot be read."""
-        elf = self._elf(path)
-        return elf.facts if elf else None
-
-    def imports(self, path: str) -> tuple[ImportGroup, ...]:
-        """Return the undefined symbols, grouped by version record."""
-        elf = self._elf(path)
-        try:
-            return elf.imports() if elf else ()
-        except FormatError:
-            return ()
-
-    def build(self, path: str) -> BuildInfo:
-        """Return what the compilers left."""
-        elf = self._elf(path)
-        try:
-            return elf.build() if elf else BuildInfo()
-        except FormatError:
-            return BuildInfo()
-
-    def _elf(self, path: str) -> ElfFile | None:
-        try:
-            return self._view.elf(path) if self._view else None
-        except (FormatError, OSError):
-            return None
-
-
-class _LazyIndex:
-    """The catalogue's index, opened at the first question."""
-
-    def first_with(self, node: str, arch: str) -> tuple[str, ...]:
-        """Return the oldest release of each family that defines the node, empty for an unknown architecture."""
-        from runworthy.model.arch import architecture
-        from runworthy.targets.catalogue import open_catalogue
-
-        found = architecture(arch)
-        return open_catalogue().index().first_with(node, found) if found else ()
-
-    def first_libc(self, family: str, version: tuple[int, ...], arch: str) -> tuple[str, ...]:
-        """Return the oldest release of each family whose C library is this one in this release or a later one."""
-        from runworthy.targets.catalogue import open_catalogue
-
-        oldest: dict[str, tuple[tuple[int, ...], str]] = {}
-        for row in open_catalogue().index().targets():
-            held = row.libc.version
-            if row.arch.name == arch and row.libc.family == family and held is not None and held >= version:
-                oldest[row.family] = min(oldest.get(row.family, (row.order, row.name)), (row.order, row.name))
-        return tuple(name for _, name in sorted(oldest.values(), key=lambda found: found[1]))
-
-    def providers(self, symbol: bytes, arch: str) -> tuple[str, ...]:
-        """Return which C libraries and compiler runtimes export the name."""
-        from runworthy.model.arch import architecture
-        from runworthy.targets.catalogue import open_catalogue
-
-        found = architecture(arch)
-        return open_catalogue().index().providers(symbol, found) if found else ()
 
 
 def _what_it_is(source: Source) -> str:

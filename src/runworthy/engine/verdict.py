@@ -1,0 +1,38 @@
+"""One verdict from a trace: the worst that any step alone would give (DESIGN section 1)."""
+
+from __future__ import annotations
+
+from runworthy.model.finding import Verdict
+from runworthy.model.trace import STAGES, Answer, Stage, Step, Trace
+from runworthy.simulate.hosts import host_api
+
+__all__ = ["verdict_of"]
+
+# Needs that a program meets or misses after its start: they are told, and change no verdict.
+_AFTER_START = frozenset(("run-time-file", "dlopen"))
+
+
+def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
+    """Return the verdict and the stage at which it falls (DESIGN section 1)."""
+    worst: dict[Verdict, Stage] = {}
+    for step in trace.needs:
+        verdict = _weight(step)
+        if verdict != "runs" and (verdict not in worst or STAGES.index(step.stage) < STAGES.index(worst[verdict])):
+            worst[verdict] = step.stage
+    for verdict in ("fails", "unknown", "risky"):
+        if verdict in worst:
+            return verdict, worst[verdict]
+    return "runs", None
+
+
+def _weight(step: Step) -> Verdict:
+    """Return the verdict that one step alone would give."""
+    if step.need.weak or step.need.kind in _AFTER_START:
+        return "runs"
+    if step.answer is Answer.UNKNOWN:
+        return "unknown"
+    if step.answer is Answer.UNMET:
+        return "fails" if step.fatal and step.assumption is None else "risky"
+    if step.answer is Answer.HOST and host_api(step.need.name) is None:
+        return "risky"
+    return "risky" if step.assumption else "runs"
