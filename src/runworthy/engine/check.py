@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from runworthy.engine.context import Index, Objects, runtime_names
-from runworthy.engine.verdict import verdict_of
+from runworthy.engine.verdict import all_met, verdict_of
 from runworthy.formats.elf import is_elf
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts, ElfFile
@@ -15,7 +15,6 @@ from runworthy.model.errors import FormatError, UsageError
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
-from runworthy.rules import Case, apply_rules, kinds_to_explain
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.directory import DirectoryView
@@ -211,9 +210,9 @@ def _finish(cell: _Cell) -> Result:
 
 def _explain(cell: _Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
     """Return what the rules find, and what they leave unexplained. Where all is met no rule is even imported."""
-    kinds = kinds_to_explain(cell.trace)
-    if not kinds:
+    if all_met(cell.trace):
         return (), ()
+    from runworthy.rules import Case, apply_rules, kinds_to_explain
     from runworthy.rules._index import load_rules
 
     root = cell.root
@@ -230,7 +229,7 @@ def _explain(cell: _Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
         catalogue=Index(),
         objects=Objects(root.view if root else None),
     )
-    return apply_rules(case, load_rules(kinds))
+    return apply_rules(case, load_rules(kinds_to_explain(cell.trace)))
 
 
 def _assumptions(target: Target) -> tuple[str, ...]:

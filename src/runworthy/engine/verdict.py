@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from runworthy.model.finding import Verdict
 from runworthy.model.trace import STAGES, Answer, Stage, Step, Trace
-from runworthy.simulate.hosts import host_api
 
-__all__ = ["verdict_of"]
+__all__ = ["all_met", "verdict_of"]
 
 # Needs that a program meets or misses after its start: they are told, and change no verdict.
 _AFTER_START = frozenset(("run-time-file", "dlopen"))
@@ -33,6 +32,18 @@ def _weight(step: Step) -> Verdict:
         return "unknown"
     if step.answer is Answer.UNMET:
         return "fails" if step.fatal and step.assumption is None else "risky"
-    if step.answer is Answer.HOST and host_api(step.need.name) is None:
+    if step.answer is Answer.HOST and not _has_known_host(step.need.name):
         return "risky"
     return "risky" if step.assumption else "runs"
+
+
+def all_met(trace: Trace) -> bool:
+    """Whether every step is a need that is simply met, so that there is nothing to explain."""
+    steps = (step for stretch in trace.stretches for step in stretch.steps)
+    return all(isinstance(step, Step) and step.answer is Answer.MET and step.assumption is None for step in steps)
+
+
+def _has_known_host(symbol: str) -> bool:
+    from runworthy.simulate.hosts import host_api  # its patterns are wanted for plug-ins alone
+
+    return host_api(symbol) is not None

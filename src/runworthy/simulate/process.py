@@ -1,6 +1,7 @@
 """One subject on one target, from execve to the last symbol: chooses the loader and joins the stages.
 
 ``Machinery`` keeps what can be shared by many subjects on one target: searches, listings, proofs of binding.
+Each loader's simulator is imported when a subject meets that loader, which keeps the start short.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
@@ -15,19 +17,14 @@ from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
 from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace, Why
 from runworthy.simulate.binding import BindContext, BoundMemo
-from runworthy.simulate.glibc import load as glibc_load
-from runworthy.simulate.glibc.bind import bind as glibc_bind
-from runworthy.simulate.glibc.search import Search
-from runworthy.simulate.glibc.version import check_versions
 from runworthy.simulate.kernel import exec_steps, runs_natively
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.linkmap import LinkMap, Loaded
-from runworthy.simulate.machine import machine_steps
-from runworthy.simulate.musl import load as musl_load
-from runworthy.simulate.musl.bind import bind as musl_bind
-from runworthy.simulate.runtime import runtime_steps
 from runworthy.targets.libc import identify_loader
 from runworthy.targets.target import Target
+
+if TYPE_CHECKING:
+    from runworthy.simulate.glibc.search import Search
 
 __all__ = ["Machinery", "simulate", "simulate_under"]
 
@@ -75,6 +72,8 @@ class Machinery:
         """Return the glibc search that programs naming this loader share."""
         held = self.searches.get(loader)
         if held is None:
+            from runworthy.simulate.glibc.search import Search
+
             held = self.searches[loader] = Search(self.target, libc, arch, self.launch)
         return held
 
@@ -140,9 +139,13 @@ class _Stretch:
         subject = opens[1] if opens else self._elf
         path = opens[0] if opens else self._path
         if self._reaches("machine"):
+            from runworthy.simulate.machine import machine_steps
+
             objects = self._map.objects if self._map else ()
             self._steps += machine_steps(subject, path, objects, self._machinery.target, self._libc)
         if self._reaches("environment"):
+            from runworthy.simulate.runtime import runtime_steps
+
             self._steps += runtime_steps(subject, path, self._map, self._machinery.target, self._libc)
 
     def _loads(self, loader: str, opens: tuple[str, ElfFile] | None) -> bool:
@@ -164,6 +167,10 @@ class _Stretch:
         return True
 
     def _glibc(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
+        from runworthy.simulate.glibc import load as glibc_load
+        from runworthy.simulate.glibc.bind import bind as glibc_bind
+        from runworthy.simulate.glibc.version import check_versions
+
         search = self._machinery.search(loader, libc, arch)
         walker = glibc_load.Loader(search, loader)
         self._map = walker.start(self._path, self._elf, self._called)
@@ -179,6 +186,9 @@ class _Stretch:
             self._steps += glibc_bind(self._context(opens), search.version, trace=trace)
 
     def _musl(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
+        from runworthy.simulate.musl import load as musl_load
+        from runworthy.simulate.musl.bind import bind as musl_bind
+
         musl = libc.version or _NEWEST_MUSL
         walker = musl_load.Loader(
             self._machinery.target,
