@@ -10,12 +10,24 @@ from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.trace import Event, Probe, Step
 from runworthy.simulate.launch import Launch
 
-__all__ = ["LinkMap", "Loaded", "Request", "start_origin"]
+__all__ = ["LinkMap", "Loaded", "Place", "Request", "start_origin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A list of directories with the rule that it comes from."""
+
+    origin: str
+    directories: tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
 class Loaded:
-    """One mapped object. ``loader`` is the object that first asked for it (l_loader, needed_by)."""
+    """One mapped object.
+
+    ``loader`` is the object that first asked for it (l_loader, needed_by), by the name ``asked``. ``places`` is where
+    a search on its behalf begins, once that has been worked out.
+    """
 
     path: str
     elf: ElfFile
@@ -26,6 +38,8 @@ class Loaded:
     is_main: bool = False
     is_ldso: bool = False
     local: bool = False
+    asked: str = ""
+    places: tuple[Place, ...] | None = None
 
     def chain(self) -> Iterator[Loaded]:
         """Yield this object and those that led to it, up to the program."""
@@ -55,7 +69,10 @@ class Request:
 
 @dataclass(slots=True)
 class LinkMap:
-    """Objects in load order; ``steps`` are the library needs that are not met, and events."""
+    """Objects in load order; ``steps`` are the library needs that are not met, and events.
+
+    ``requests`` are the needs that are met, written down only when a trace is asked for.
+    """
 
     objects: list[Loaded] = field(default_factory=list)
     by_name: dict[str, Loaded] = field(default_factory=dict)
@@ -70,7 +87,4 @@ class LinkMap:
 
     def loaded(self) -> tuple[tuple[str, str], ...]:
         """Return (name by which it was first asked for, path) of every object in load order."""
-        asked: dict[int, str] = {}
-        for request in self.requests:
-            asked.setdefault(id(request.found), request.name)
-        return tuple((asked.get(id(loaded), loaded.name), loaded.path) for loaded in self.objects)
+        return tuple((loaded.asked or loaded.name, loaded.path) for loaded in self.objects)

@@ -12,13 +12,10 @@ from collections.abc import Hashable
 from runworthy.model.elf import ElfFile
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.glibc.accept import Refused
-from runworthy.simulate.glibc.search import Found, Search, StopError
+from runworthy.simulate.glibc.search import LD_SO_PRELOAD, Found, Search, StopError
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
-from runworthy.targets.view import Resolved
 
 __all__ = ["Loader"]
-
-LD_SO_PRELOAD = "/etc/ld.so.preload"
 
 
 class Loader:
@@ -82,9 +79,8 @@ class Loader:
         name = self._search.expand(written, by) or written if "$" in written else written
         held = self._map.by_name.get(name)
         if held is not None:
-            if held is self._ldso and held not in self._map.objects:
-                self._map.objects.append(held)
-            self._map.requests.append(Request(by, name, held, "already loaded"))
+            self._join(held, name)
+            self._note(by, name, held, "already loaded")
             return
         try:
             found = self._search.find(name, by)
@@ -94,27 +90,39 @@ class Loader:
         if found is None:
             self._missing(name, by, optional)
             return
-        self._map.requests.append(Request(by, name, self._enter(name, found, by), found.origin))
+        self._note(by, name, self._enter(name, found, by), found.origin)
 
     def _enter(self, name: str, found: Found, by: Loaded) -> Loaded:
         """Enter a found file, unless the same file is loaded under another name already."""
-        identity = self._identity(found.resolved)
+        identity = self._search.identity(found.resolved)
         held = self._identities.get(identity)
         if held is None:
             elf = found.outcome.elf
             # l_origin is the directory of the path that led here, links unresolved (_dl_get_origin, l_realname).
             held = Loaded(
-                found.resolved.path, elf, elf.facts, found.path, loader=by, origin=posixpath.dirname(found.path)
+                found.resolved.path,
+                elf,
+                elf.facts,
+                found.path,
+                loader=by,
+                origin=posixpath.dirname(found.path),
+                asked=name,
             )
             self._identities[identity] = held
             self._map.objects.append(held)
-        elif held is self._ldso and held not in self._map.objects:
-            self._map.objects.append(held)
+        self._join(held, name)
         self._name(held, name)
         return held
 
-    def _identity(self, resolved: Resolved) -> Hashable:
-        return self._search.view.identity(resolved)
+    def _join(self, loaded: Loaded, name: str) -> None:
+        """Put the loader itself into the scope where it is first needed."""
+        if loaded is self._ldso and not loaded.asked:
+            loaded.asked = name
+            self._map.objects.append(loaded)
+
+    def _note(self, by: Loaded, name: str, found: Loaded, origin: str) -> None:
+        if self._search.launch.trace:
+            self._map.requests.append(Request(by, name, found, origin))
 
     def _name(self, loaded: Loaded, *names: str) -> None:
         """Make an object known by the names given, its path and its soname; the first object of a name keeps it."""
@@ -124,15 +132,13 @@ class Loader:
 
     def _hold_loader(self) -> None:
         """Enter the loader itself, which is mapped before anything is searched; it joins the scope when needed."""
-        view = self._search.view
-        try:
-            resolved = view.resolve(self._interpreter)
-            elf = view.elf(resolved.path)
-        except Exception:  # noqa: BLE001 - the exec stage has told what is wrong with it
+        held = self._search.loader(self._interpreter)
+        if held is None:
             return
+        resolved, elf = held
         loaded = Loaded(resolved.path, elf, elf.facts, self._interpreter, is_ldso=True)
         self._ldso = loaded
-        self._identities[self._identity(resolved)] = loaded
+        self._identities[self._search.identity(resolved)] = loaded
         self._name(loaded)
 
     def _preloads(self) -> list[tuple[str, str]]:
@@ -140,10 +146,7 @@ class Loader:
         launch = self._search.launch
         text = launch.env.get("LD_PRELOAD", "").replace(":", " ").split()
         names = [(name, "LD_PRELOAD") for name in text if not launch.secure or "/" not in name]
-        try:
-            listed = self._search.view.read(LD_SO_PRELOAD).decode("utf-8", "surrogateescape")
-        except Exception:  # noqa: BLE001 - absent or unreadable: the loader goes on without it too
-            return names
+        listed = self._search.preload_file()
         lines = [line.partition("#")[0] for line in listed.splitlines()]
         return names + [(name, LD_SO_PRELOAD) for line in lines for name in line.replace(":", " ").split()]
 

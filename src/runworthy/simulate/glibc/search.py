@@ -9,19 +9,19 @@ from __future__ import annotations
 import errno
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runworthy.formats.ld_so_cache import CacheEntry, read_ld_so_cache
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import DF_1_NODEFLIB
+from runworthy.model.elf import DF_1_NODEFLIB, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Event, Probe
 from runworthy.simulate.glibc.accept import Accepted, Outcome, Refused, Skipped, Unjudged, accept
 from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of, configured_directories
 from runworthy.simulate.launch import Launch
-from runworthy.simulate.linkmap import Loaded
+from runworthy.simulate.linkmap import Loaded, Place
 from runworthy.targets.libc import default_directories
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, reason
@@ -29,6 +29,7 @@ from runworthy.targets.view import Resolved, reason
 __all__ = ["Found", "Search", "StopError"]
 
 CACHE_PATH = "/etc/ld.so.cache"
+LD_SO_PRELOAD = "/etc/ld.so.preload"
 _CACHE_LIMIT = 64 << 20
 _TOKEN = re.compile(r"\$(?:\{(ORIGIN|PLATFORM|LIB)\}|(ORIGIN|PLATFORM|LIB)(?![A-Za-z0-9_]))")
 
@@ -66,14 +67,6 @@ class Found:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A list of directories with the rule that it comes from."""
-
-    origin: str
-    directories: tuple[str, ...]
-
-
 class StopError(Exception):
     """The loader gives up: ``outcome`` says why."""
 
@@ -102,6 +95,9 @@ class Search:
         self._common: dict[str, Found | StopError | None] = {}
         self._accepted: dict[str, Outcome] = {}
         self._paths: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._identities: dict[str, Hashable] = {}
+        self._loaders: dict[str, tuple[Resolved, ElfFile] | None] = {}
+        self._preload: str | None = None
         self._reals: dict[str, tuple[str | None, tuple[str, ...]]] = {}
 
     # -- the question -----------------------------------------------------------------------
@@ -110,7 +106,9 @@ class Search:
         """Return the file that ``by`` gets for ``name``, None when there is none. Raises StopError."""
         if "/" in name:
             return self._direct(name, by)
-        for place in self._own_places(by):
+        if by.places is None:
+            by.places = tuple(self._own_places(by))
+        for place in by.places:
             found = self._open_path(name, place, None)
             if found:
                 return found
@@ -143,27 +141,55 @@ class Search:
             probes.append(Probe(path=stop.path, origin="", outcome=_refusal(stop.outcome)))
         return tuple(probes)
 
+    # -- what processes of this loader share --------------------------------------------------
+
+    def identity(self, resolved: Resolved) -> Hashable:
+        """Return what is equal for two names of one file."""
+        held = self._identities.get(resolved.path)
+        if held is None:
+            held = self._identities[resolved.path] = self.view.identity(resolved)
+        return held
+
+    def loader(self, interpreter: str) -> tuple[Resolved, ElfFile] | None:
+        """Return the loader by the path that a program names, None when it cannot be read."""
+        if interpreter not in self._loaders:
+            try:
+                resolved = self.view.resolve(interpreter)
+                self._loaders[interpreter] = (resolved, self.view.elf(resolved.path))
+            except (OSError, FormatError):  # the exec stage has told what is wrong with it
+                self._loaders[interpreter] = None
+        return self._loaders[interpreter]
+
+    def preload_file(self) -> str:
+        """Return the text of /etc/ld.so.preload, empty when there is none: the loader goes on without it too."""
+        if self._preload is None:
+            try:
+                self._preload = self.view.read(LD_SO_PRELOAD).decode("utf-8", "surrogateescape")
+            except (OSError, FormatError):
+                self._preload = ""
+        return self._preload
+
     # -- stages of _dl_map_object -----------------------------------------------------------
 
-    def _own_places(self, by: Loaded) -> Iterator[_Place]:
+    def _own_places(self, by: Loaded) -> Iterator[Place]:
         """Yield what comes before the cache: RPATHs of the chain, LD_LIBRARY_PATH, the requester's RUNPATH."""
         if by.facts.runpath is None:
             for link in by.chain():
                 # RPATH counts only where there is no RUNPATH (elf/get-dynamic-info.h).
                 if link.facts.rpath and link.facts.runpath is None:
-                    yield _Place(f"RPATH of {link.path}", self._directories(link.facts.rpath, link))
+                    yield Place(f"RPATH of {link.path}", self._directories(link.facts.rpath, link))
         if self._library_path:
             *_, program = by.chain()
-            yield _Place("LD_LIBRARY_PATH", self._directories(self._library_path, program))
+            yield Place("LD_LIBRARY_PATH", self._directories(self._library_path, program))
         if by.facts.runpath:
-            yield _Place(f"RUNPATH of {by.path}", self._directories(by.facts.runpath, by))
+            yield Place(f"RUNPATH of {by.path}", self._directories(by.facts.runpath, by))
 
     def _find_common(self, name: str, by: Loaded, probes: list[Probe] | None) -> Found | None:
         no_default = bool(by.facts.dt_flags_1 & DF_1_NODEFLIB)
         found = self._from_cache(name, probes, no_default=no_default)
         if found or no_default:
             return found
-        return self._open_path(name, _Place("default directory", self.system), probes)
+        return self._open_path(name, Place("default directory", self.system), probes)
 
     def _direct(self, name: str, by: Loaded) -> Found | None:
         path = self.expand(name, by)
@@ -171,7 +197,7 @@ class Search:
             return None
         return self._open(posixpath.join(self.launch.cwd, path), path, "path in DT_NEEDED", None)[0]
 
-    def _open_path(self, name: str, place: _Place, probes: list[Probe] | None) -> Found | None:
+    def _open_path(self, name: str, place: Place, probes: list[Probe] | None) -> Found | None:
         """Try each directory, its glibc-hwcaps subdirectories first (open_path)."""
         for directory in place.directories:
             real, subdirectories = self._real(directory)

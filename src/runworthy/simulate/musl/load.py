@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import posixpath
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from runworthy.formats.content import Content
@@ -153,7 +153,7 @@ class Loader:
             self._fails(name, asker, probes, "")
             return None
         if isinstance(found, Loaded):
-            self._map.requests.append(Request(asker, name, found, origin))
+            self._note(asker, name, found, origin)
             return found
         return self._map_file(name, found, asker, needed_by, probes)
 
@@ -167,7 +167,7 @@ class Loader:
         if held is not None:
             if "/" not in name:
                 self._short.setdefault(posixpath.basename(held.name), held)
-            self._map.requests.append(Request(asker, name, held, origin, tuple(probes)))
+            self._note(asker, name, held, origin, probes)
             return held
         try:
             elf = self._accept(found)
@@ -180,14 +180,18 @@ class Loader:
             return None
         if {b"__libc_start_main", b"stdin"} <= elf.exports().default:
             return self._itself(name, asker)  # another C library is replaced by this one
-        loaded = Loaded(found.path, elf, elf.facts, path, loader=needed_by, origin=posixpath.dirname(path))
+        loaded = Loaded(found.path, elf, elf.facts, path, loader=needed_by, origin=posixpath.dirname(path), asked=name)
         self._files[identity] = loaded
         self._map.objects.append(loaded)
         if "/" not in name:
             self._short.setdefault(posixpath.basename(path), loaded)
         self._map.by_name.setdefault(name, loaded)
-        self._map.requests.append(Request(asker, name, loaded, origin, tuple(probes)))
+        self._note(asker, name, loaded, origin, probes)
         return loaded
+
+    def _note(self, asker: Loaded, name: str, found: Loaded, origin: str, probes: Sequence[Probe] = ()) -> None:
+        if self.launch.trace:
+            self._map.requests.append(Request(asker, name, found, origin, tuple(probes)))
 
     def _itself(self, name: str, asker: Loaded) -> Loaded | None:
         """Return the loader, which is the C library too; it joins the scope at the first request."""
@@ -197,14 +201,14 @@ class Loader:
                 elf = self.view.elf(resolved.path)
             except (OSError, FormatError):
                 return None
-            self._ldso = Loaded(resolved.path, elf, elf.facts, self._interpreter, is_ldso=True)
+            self._ldso = Loaded(resolved.path, elf, elf.facts, self._interpreter, is_ldso=True, asked=name)
             self._map.objects.append(self._ldso)
         if _OF_GLIBC.fullmatch(name):
             event = Event(stage="load", kind="libc-stands-in", text=f"{name} is answered by musl itself", by=asker.path)
             if event not in self._map.steps:
                 self._map.steps.append(event)
         self._map.by_name.setdefault(name, self._ldso)
-        self._map.requests.append(Request(asker, name, self._ldso, "the C library itself"))
+        self._note(asker, name, self._ldso, "the C library itself")
         return self._ldso
 
     def _accept(self, found: Resolved) -> ElfFile | None:
