@@ -56,7 +56,7 @@ def _bind_one(
         left = _left(group, others, named, used)
         if left:
             missing[group] = left
-    uncopied = _uncopied(context, loaded, scope, used) if loaded.is_main else {}
+    uncopied = _uncopied(context, loaded, scope, used) if loaded.is_main and loaded.facts.is_program else {}
     if missing or uncopied:
         yield from unresolved_steps(context, loaded, missing)
         yield from copied_steps(context, loaded, uncopied)
