@@ -850,12 +850,9 @@ class Builder:
 
     def _musl(self, root: Root, minor: int) -> Row:
         loader, zlib_path = root.facts["loaders"][0], root.path_of("libz.so.1")
-        sonames = {
-            f"libc.musl-{loader.removeprefix('/lib/ld-musl-')}": loader.rpartition("/")[2],
-            "libz.so.1": zlib_path.rpartition("/")[2],
-        }
-        stream = f"loader alpine {root.arch.name}"
         libraries = root.facts["libraries"]
+        sonames = {libraries[path]["soname"]: path.rpartition("/")[2] for path in (loader, zlib_path)}
+        stream = f"loader alpine {root.arch.name}"
         files = [
             f"file\t{path}\t{self._records.recorded(stream, root.arch, libraries[path])}"
             for path in (loader, zlib_path)

@@ -212,6 +212,17 @@ class TestCoreRoot:
         assert glibc is not None
         assert "libstdc++.so.6" not in glibc
 
+    def test_knows_musl_by_the_name_that_alpine_gives_it(self) -> None:
+        authority = find("ubuntu:24.04").view.authority
+        assert authority is not None
+        for name, row in ALL:
+            target = open_catalogue().find(name, row)
+            if not name.startswith(("alpine:", "musllinux_")):
+                continue
+            soname = load(target, row.musl_loader).facts.soname
+            assert soname in authority, (name, row.name)
+            assert target.view.resolve(f"/lib/{soname}").path == target.libc.loader, (name, row.name)
+
     def test_names_versions_whose_symbols_are_not_known(self) -> None:
         target = find("archlinux")
         assert target.open_versions == {"GLIBC_2.44", "GLIBC_PRIVATE"} == target.view.open_versions

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from runworthy.model.arch import ARCHITECTURES, Architecture
 
-__all__ = ["GLIBC_SONAMES", "RUNTIME_SONAMES", "Layout", "authority", "layout_of"]
+__all__ = ["GLIBC_SONAMES", "RUNTIME_SONAMES", "Layout", "authority", "layout_of", "musl_soname"]
 
 GLIBC_SONAMES: Final[Mapping[str, str]] = {
     "libBrokenLocale": "libBrokenLocale.so.1",
@@ -38,6 +38,9 @@ _FOREIGN_LOADERS: Final = (
     "/lib64/ld64-uClibc.so.0",
     "/lib64/ld64-uClibc.so.1",
 )
+
+_ALPINE: Final = {"i386": "x86", "armv6": "armhf"}
+"""Alpine's names of architectures where they are not ours. Its musl carries them, its loader musl's own ones."""
 
 
 class Layout(NamedTuple):
@@ -106,6 +109,11 @@ def _plain(lib: str, arch: Architecture, *, split: bool) -> Layout:
     )
 
 
+def musl_soname(arch: Architecture) -> str:
+    """Return the name under which programs built on Alpine need musl (aports main/musl, a link to the loader)."""
+    return f"libc.musl-{_ALPINE.get(arch.name, arch.name)}.so.1"
+
+
 def authority(present: frozenset[str]) -> frozenset[str]:
     """Return the names about which a core root may say "absent" (FileView.authority).
 
@@ -116,6 +124,5 @@ def authority(present: frozenset[str]) -> frozenset[str]:
     names = set(GLIBC_SONAMES.values()) | set(_FOREIGN_LOADERS) | present
     for arch in ARCHITECTURES:
         names |= {arch.glibc_loader, arch.musl_loader}
-        musl = arch.musl_loader.rpartition("/")[2]
-        names |= {arch.glibc_loader.rpartition("/")[2], musl, musl.replace("ld-musl", "libc.musl")}
+        names |= {path.rpartition("/")[2] for path in (arch.glibc_loader, arch.musl_loader)} | {musl_soname(arch)}
     return frozenset(names)
