@@ -75,19 +75,24 @@ class Case:
     catalogue: Catalogue
     objects: Objects
     covered: frozenset[int] = field(default_factory=frozenset)
+    unmet: tuple[Step, ...] = ()
+    """The needs of the trace that are not simply met: what rules look at again and again."""
 
     def steps(self, *kinds: str, answers: Iterable[Answer] = (Answer.UNMET,)) -> list[Step]:
         """Return the causes of these kinds with these answers that no earlier rule has explained."""
         wanted = frozenset(answers)
         return [
             step
-            for step in self.trace.needs
+            for step in self._needs(wanted)
             if step.need.kind in kinds
             and step.answer in wanted
             and step.because is None
             and not step.need.weak
             and id(step) not in self.covered
         ]
+
+    def _needs(self, wanted: frozenset[Answer]) -> Iterable[Step]:
+        return self.trace.needs if Answer.MET in wanted or not self.unmet else self.unmet
 
     def following(self, steps: Iterable[Step]) -> list[Step]:
         """Return the steps that are as they are because of one of ``steps``."""
@@ -148,6 +153,7 @@ def kinds_to_explain(trace: Trace) -> frozenset[str]:
 def apply_rules(case: Case, rules: Iterable[Rule]) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
     """Return the findings of all rules, worst first, and the steps that no rule explains."""
     kinds = kinds_to_explain(case.trace)
+    case = replace(case, unmet=tuple(step for step in case.trace.needs if step.answer is not Answer.MET))
     findings: list[Finding] = []
     covered: set[int] = set()
     for rule in rules:
