@@ -372,6 +372,9 @@ class ElfFile(Protocol):
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
         """How each name is bound, by the relocations that use it. Raises FormatError."""
 
+    def go(self) -> GoBuild | None:
+        """Return the Go build information alone. Raises FormatError."""
+
     def build(self) -> BuildInfo:
         """What the compilers left. Raises FormatError."""
 

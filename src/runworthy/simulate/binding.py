@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from runworthy.model.elf import Binding, ElfFile, ImportGroup
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Step
+from runworthy.simulate.hosts import host_api
 from runworthy.simulate.linkmap import LinkMap, Loaded
 
 __all__ = ["BindContext", "BoundMemo", "copied_steps", "unreadable_step", "unresolved_steps"]
@@ -99,7 +100,9 @@ def _step(context: BindContext, loaded: Loaded, group: ImportGroup, name: bytes,
     named = missing.get(group.file) if group.file else None
     if named is not None:  # the library that should bring it is not there: that is the cause
         return _consequence(need, named)
-    if group.version is None and context.open_host and not context.is_runtime_name(name):
+    may_be_host = group.version is None and context.open_host and not context.is_runtime_name(name)
+    # A name of a known host's interface is that host's; any other may be a missing library's.
+    if may_be_host and (not missing or host_api(need.name)):
         return Step(stage="bind", need=need, answer=Answer.HOST, fatal=False)
     if missing and group.version is None:
         # It may have come from any library that is missing; one whose contents are unknown leaves it unknown.

@@ -61,7 +61,7 @@ def _go_isa(subject: ElfFile, path: str, machine: Machine) -> Iterator[Step]:
     """Read GOAMD64: a Go program checks it at start and exits (Go ``runtime/asm_amd64.s``)."""
     if not machine.level:
         return
-    go = subject.build().go
+    go = subject.go()
     wanted = go.settings.get("GOAMD64", "v1") if go else "v1"
     if wanted in ("v2", "v3", "v4") and int(wanted[1]) > machine.level:
         need = Need(

@@ -63,7 +63,7 @@ def runtime_steps(
 ) -> Iterator[Step]:
     """Yield run-time files that the subject names and the root lacks."""
     del link_map, libc
-    if not subject.facts.is_program or (not subject.facts.is_static and subject.build().go is None):
+    if not subject.facts.is_program or (not subject.facts.is_static and subject.go() is None):
         return
     shown = _shown(target.view.content(path), subject.facts)
     for facility in _FACILITIES:

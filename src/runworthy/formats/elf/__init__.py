@@ -47,6 +47,7 @@ from runworthy.model.elf import (
     ElfFacts,
     ElfHeader,
     Exports,
+    GoBuild,
     ImportGroup,
     Relocations,
     Segment,
@@ -137,6 +138,16 @@ class ElfReader:
             return self._relocation_tables().bindings(symbols.named(names), names, now=self.facts.bind_now)
 
         return self._ask(work)
+
+    def go(self) -> GoBuild | None:
+        """Return the Go build information alone, read once. Raises OSError."""
+        return self._go
+
+    @cached_property
+    def _go(self) -> GoBuild | None:
+        from runworthy.formats.elf.build import read_go
+
+        return self._ask(lambda: read_go(self._content, self.facts.header, self.facts.segments, self._layout))
 
     def build(self) -> BuildInfo:
         """Return what the compilers left. Raises OSError."""

@@ -26,25 +26,41 @@ _GO_LIMIT = 4 << 20
 _SEARCH_LIMIT = 64 << 20
 _BLOCK = 1 << 20
 _COMMENT_LIMIT = 1 << 16
+_SECTIONS = (b".comment", b".go.buildinfo")
 _RUST = re.compile(r"rustc version (\S+)")
 _RUST_PATH = re.compile(rb"/rustc/([0-9a-f]{40})/")
 
 
 def read_build(content: Content, header: ElfHeader, segments: tuple[Segment, ...], layout: Layout) -> BuildInfo:
     """Return the build information that can be found. Raises OSError."""
-    sections = read_sections(content, header, layout, (b".comment", b".go.buildinfo"))
+    sections = read_sections(content, header, layout, _SECTIONS)
     comments = _comments(content, *sections[b".comment"]) if sections and b".comment" in sections else ()
     rust = next((found[1] for part in comments if (found := _RUST.search(part))), None)
-    places: list[tuple[int, int]] = []
-    if sections and b".go.buildinfo" in sections:
-        places = [sections[b".go.buildinfo"]]
-    elif not comments:  # as debug/buildinfo: in the data; a file with compilers' comments has its section, if any
-        places = [(s.offset, s.filesz) for s in segments if s.type == PT_LOAD and _access(s) == PF_W]
-    offset = _find_go(content, places)
-    go = None if offset is None else _go(content, offset, segments, layout)
+    go = _go_of(content, sections, segments, layout)
     if rust is None and go is None and not comments:
         rust = _rust_commit(content, segments)
     return BuildInfo(go=go, rust=rust, comments=comments)
+
+
+def read_go(content: Content, header: ElfHeader, segments: tuple[Segment, ...], layout: Layout) -> GoBuild | None:
+    """Return the Go build information alone, without a search for other compilers. Raises OSError."""
+    return _go_of(content, read_sections(content, header, layout, _SECTIONS), segments, layout)
+
+
+def _go_of(
+    content: Content, sections: dict[bytes, tuple[int, int]] | None, segments: tuple[Segment, ...], layout: Layout
+) -> GoBuild | None:
+    """Return what the Go linker left: in its section, else, as debug/buildinfo looks for it, in the data.
+
+    A file with compilers' comments has that section, if it has any Go in it.
+    """
+    places: list[tuple[int, int]] = []
+    if sections and b".go.buildinfo" in sections:
+        places = [sections[b".go.buildinfo"]]
+    elif not sections or b".comment" not in sections:
+        places = [(s.offset, s.filesz) for s in segments if s.type == PT_LOAD and _access(s) == PF_W]
+    offset = _find_go(content, places)
+    return None if offset is None else _go(content, offset, segments, layout)
 
 
 def _access(segment: Segment) -> int:

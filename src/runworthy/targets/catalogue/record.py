@@ -13,6 +13,7 @@ from runworthy.model.elf import (
     ElfFacts,
     ElfHeader,
     Exports,
+    GoBuild,
     ImportGroup,
     Relocations,
     Segment,
@@ -191,6 +192,10 @@ class RecordedElf:
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
         """Return every name as unused: relocations were not recorded."""
         return dict.fromkeys(names, Binding.UNUSED)
+
+    def go(self) -> GoBuild | None:
+        """Return None: build information was not recorded."""
+        return None
 
     def build(self) -> BuildInfo:
         """Return nothing: build information was not recorded."""
