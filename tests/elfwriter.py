@@ -140,13 +140,15 @@ def elf(
     sections: Mapping[str, bytes] | None = None,
     dynamic: bool | None = None,
     base: int = 0,
+    tls: int = 0,
 ) -> bytes:
     """Return an ELF file.
 
     ``imports`` are names, ``(name, version, file)`` or Symbols; ``exports`` names, ``(name, version)`` or Symbols.
     ``needs`` adds (file, version, weak) records beyond those of the imports, ``defines`` versions, numbered
     before those of the exports. ``tags`` adds dynamic entries. ``sections`` adds section headers with these contents;
-    None leaves the file without any. ``kind`` is e_type: 3 (ET_DYN) for libraries and most programs.
+    None leaves the file without any. ``kind`` is e_type: 3 (ET_DYN) for libraries and most programs. ``tls`` is the
+    size of PT_TLS in bytes.
     """
     wanted = any((needed, soname, rpath, runpath, imports, exports, needs, defines, flags, flags_1, tags, interpreter))
     writer = _Writer(
@@ -160,6 +162,8 @@ def elf(
         notes = [Note(b"GNU\0", GNU_ABI_TAG, writer.words(0, *abi_kernel)), *notes]
     if build_id:
         notes = [Note(b"GNU\0", GNU_BUILD_ID, build_id), *notes]
+    if tls:
+        writer.segments.append((7, 4, 0, tls, 8))
     writer.interpreter(interpreter)
     writer.notes(notes)
     if wanted if dynamic is None else dynamic:

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from struct import pack
+from struct import pack, unpack_from
 from typing import Any
 
 from runworthy.engine import Engine, Wishes
@@ -33,6 +33,8 @@ BLOCKS = re.compile(r"^```facts\n(.*?)^```\n+^```text\n(.*?)^```$", re.MULTILINE
 
 _LEVELS = {"x86-64-v1": 1, "x86-64-v2": 3, "x86-64-v3": 7, "x86-64-v4": 15}
 _ISA_1_NEEDED = 0xC0008002
+_DF_STATIC_TLS = 0x10
+_P_FILESZ = 64 + 32  # of the first Elf64_Phdr
 _KINDS = {"object": 1, "executable": 2, "program": 3, "library": 3}
 
 
@@ -151,7 +153,12 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
         relr=value.get("relr", False),
         sections=dict(_sections(value)) or None,
         base=value.get("base", 0),
+        tls=value.get("tls", 0),
+        flags=_DF_STATIC_TLS if "tls" in value else 0,
     )
+    if "missing_bytes" in value:  # a first segment that claims more than the file has: p_filesz and p_memsz grow
+        sizes = [size + value["missing_bytes"] for size in unpack_from("<QQ", data, _P_FILESZ)]
+        data = data[:_P_FILESZ] + pack("<QQ", *sizes) + data[_P_FILESZ + 16 :]
     return data[: value["cut"]] if "cut" in value else data
 
 

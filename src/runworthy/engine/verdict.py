@@ -7,6 +7,8 @@ from runworthy.model.trace import STAGES, Answer, Stage, Step, Trace
 
 __all__ = ["all_met", "verdict_of"]
 
+# File names of the C library itself, which is in every dynamic process.
+_IN_EVERY_PROCESS = ("libc.so.", "libc-", "ld-", "libc.musl-")
 # Needs that a program meets or misses after its start: they are told, and change no verdict.
 _AFTER_START = frozenset(("run-time-file", "dlopen"))
 
@@ -14,8 +16,9 @@ _AFTER_START = frozenset(("run-time-file", "dlopen"))
 def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
     """Return the verdict and the stage at which it falls (DESIGN section 1)."""
     worst: dict[Verdict, Stage] = {}
+    known_host = any(step.answer is Answer.HOST and _has_known_host(step.need.name) for step in trace.needs)
     for step in trace.needs:
-        verdict = _weight(step)
+        verdict = _weight(step, known_host=known_host)
         if verdict != "runs" and (verdict not in worst or STAGES.index(step.stage) < STAGES.index(worst[verdict])):
             worst[verdict] = step.stage
     for verdict in ("fails", "unknown", "risky"):
@@ -24,14 +27,20 @@ def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
     return "runs", None
 
 
-def _weight(step: Step) -> Verdict:
-    """Return the verdict that one step alone would give."""
+def _weight(step: Step, *, known_host: bool) -> Verdict:
+    """Return the verdict that one step alone would give.
+
+    A name of the root's own C library that is left to the host is there in every dynamic process when libc itself
+    defines it; a known host brings libc's companions as well.
+    """
     if step.need.weak or step.need.kind in _AFTER_START:
         return "runs"
     if step.answer is Answer.UNKNOWN:
         return "unknown"
     if step.answer is Answer.UNMET:
         return "fails" if step.fatal and step.assumption is None else "risky"
+    if step.answer is Answer.HOST and step.met_by is not None:
+        return "runs" if known_host or step.met_by.rpartition("/")[2].startswith(_IN_EVERY_PROCESS) else "risky"
     if step.answer is Answer.HOST and not _has_known_host(step.need.name):
         return "risky"
     return "risky" if step.assumption else "runs"

@@ -31,6 +31,7 @@ STAGES: tuple[Stage, ...] = ("exec", "load", "version", "bind", "machine", "envi
 Kind = Literal[
     "permission",
     "exec-format",
+    "segments",
     "interpreter",
     "loader",
     "library",
@@ -42,6 +43,7 @@ Kind = Literal[
     "page-size",
     "kernel",
     "exec-stack",
+    "static-tls",
     "run-time-file",
 ]
 

@@ -24,6 +24,8 @@ _KINDS = {
     "relocation": "relocation",
     "isa": "instruction set",
     "page-size": "page size",
+    "segments": "segments",
+    "static-tls": "static TLS",
     "kernel": "kernel",
     "exec-stack": "executable stack",
     "run-time-file": "file used at run time",

@@ -18,6 +18,7 @@ from runworthy.simulate.linkmap import LinkMap, Loaded
 __all__ = ["BindContext", "BoundMemo", "copied_steps", "unreadable_step", "unresolved_steps"]
 
 RuntimeNames = Callable[[bytes], bool]
+_PYTHON_ENTRIES = (b"PyInit_", b"PyModExport_")
 
 
 @dataclass(slots=True)
@@ -41,12 +42,14 @@ class BoundMemo:
 class BindContext:
     """What the answers depend on besides the objects.
 
-    ``always_now``: this loader binds nothing lazily. ``open_versions``: see ``FileView.open_versions``.
+    ``always_now``: this loader binds nothing lazily at program start. ``of_own_libc`` tells which library of the
+    root's own C library defines a name; None where the program is known. ``open_versions``: see ``FileView``.
     """
 
     link_map: LinkMap
     is_runtime_name: RuntimeNames
     open_host: bool
+    of_own_libc: Callable[[bytes], str | None] | None = None
     always_now: bool = False
     open_versions: frozenset[str] = frozenset()
     memo: BoundMemo = field(default_factory=BoundMemo)
@@ -68,7 +71,26 @@ def unresolved_steps(
         for name in sorted(unresolved):
             binding = bindings.get(name, Binding.UNUSED)
             if binding is not Binding.UNUSED:
-                yield _step(context, loaded, group, name, lazy=binding is Binding.LAZY and not context.always_now)
+                yield _step(context, loaded, group, name, lazy=_is_lazy(context, loaded, binding))
+
+
+def _is_lazy(context: BindContext, loaded: Loaded, binding: Binding) -> bool:
+    """Whether a reference may stay unresolved until it is used.
+
+    CPython opens its extensions with RTLD_NOW (Python/dynload_shlib.c), other hosts are taken to ask for RTLD_LAZY.
+    musl then defers whatever it cannot resolve of an opened object that does not ask for all at once (do_relocs).
+    """
+    opened = loaded.local or (loaded.is_main and not loaded.facts.is_program)
+    if opened and is_python_extension(loaded.elf):
+        return False
+    if not context.always_now:
+        return binding is Binding.LAZY
+    return loaded.local and not loaded.facts.bind_now
+
+
+def is_python_extension(elf: ElfFile) -> bool:
+    """Whether the library is made for CPython to open: it defines a module's entry point."""
+    return any(name.startswith(_PYTHON_ENTRIES) for name in elf.exports().names)
 
 
 def copied_steps(
@@ -100,6 +122,9 @@ def _step(context: BindContext, loaded: Loaded, group: ImportGroup, name: bytes,
     named = missing.get(group.file) if group.file else None
     if named is not None:  # the library that should bring it is not there: that is the cause
         return _consequence(need, named)
+    brought = context.of_own_libc(name) if context.of_own_libc and group.version is None else None
+    if brought is not None:
+        return Step(stage="bind", need=need, answer=Answer.HOST, met_by=brought, fatal=False)
     may_be_host = group.version is None and context.open_host and not context.is_runtime_name(name)
     # A name of a known host's interface is that host's; any other may be a missing library's.
     if may_be_host and (not missing or host_api(need.name)):

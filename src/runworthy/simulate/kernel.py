@@ -6,12 +6,14 @@ the step's ``detail``, since callers tell their users no more than that.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from runworthy.model.arch import Architecture, machine_name
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
+from runworthy.simulate.segments import segment_steps
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved
@@ -44,8 +46,8 @@ def runs_natively(machine: Architecture, program: Architecture | None) -> bool |
     return (True if certain else None) if certain is not None else False
 
 
-def exec_steps(path: str, facts: ElfFacts, target: Target) -> Iterator[Step]:
-    """Yield what execve requires, in its order, up to the first refusal."""
+def exec_steps(path: str, facts: ElfFacts, target: Target, cwd: str = "/") -> Iterator[Step]:
+    """Yield what execve requires, in its order, up to the first refusal. ``cwd`` is where a relative path starts."""
     if _lacks_permission(path, target):
         need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
         yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="EACCES: no execute permission is set")
@@ -55,7 +57,8 @@ def exec_steps(path: str, facts: ElfFacts, target: Target) -> Iterator[Step]:
     if step.answer is Answer.UNMET:
         return
     if facts.interpreter is not None:
-        yield _interpreter(path, facts, target)
+        yield _interpreter(path, facts, target, cwd)
+    yield from segment_steps(path, facts, "exec", starts=True)
 
 
 def _lacks_permission(path: str, target: Target) -> bool:
@@ -85,13 +88,15 @@ def _format(path: str, facts: ElfFacts, target: Target) -> Step:
     return Step(stage="exec", need=need, answer=Answer.MET, met_by=f"{target.arch.name} kernel")
 
 
-def _interpreter(path: str, facts: ElfFacts, target: Target) -> Step:
+def _interpreter(path: str, facts: ElfFacts, target: Target, cwd: str) -> Step:
     name = facts.interpreter or ""
     need = Need(kind="interpreter", name=name, by=path, evidence=Evidence(file=path, section=".interp"))
     if not 2 <= facts.interpreter_size <= _PATH_MAX:
         return Step(stage="exec", need=need, answer=Answer.UNMET, detail="ENOEXEC: PT_INTERP has an impossible size")
+    if not facts.interpreter_terminated:
+        return Step(stage="exec", need=need, answer=Answer.UNMET, detail="ENOEXEC: PT_INTERP does not end in a NUL")
     try:
-        found = target.view.resolve(name if name.startswith("/") else f"/{name}")
+        found = target.view.resolve(posixpath.join(cwd, name))
     except OSError as error:
         return _not_opened(need, target, error)
     detail = _unusable(found, facts, target)
@@ -119,6 +124,8 @@ def _unusable(found: Resolved, facts: ElfFacts, target: Target) -> str:
     """Return why the file at the interpreter's path cannot be one, empty when it can."""
     if found.entry.kind != "file":
         return "EACCES: no regular file"
+    if _lacks_permission(found.path, target):
+        return "EACCES: no execute permission is set"
     try:
         loader = target.view.elf(found.path).facts
     except FormatError as error:

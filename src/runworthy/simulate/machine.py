@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.elf import DF_STATIC_TLS, ElfFacts, ElfFile
 from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine, format_kernel, isa_level, isa_name
 from runworthy.model.trace import Answer, Evidence, Need, Step
@@ -22,6 +22,9 @@ OLDEST_KERNEL = (3, 10, 0)
 
 # Ports on which an object without PT_GNU_STACK asks for an executable stack (DEFAULT_STACK_PERMS, stackinfo.h).
 _STACK_BY_DEFAULT = frozenset(("x86_64", "i386", "x32", "armv7", "armv6", "armel", "ppc64", "ppc64le", "s390x"))
+
+_PT_TLS = 7
+_STATIC_TLS_SURPLUS = 1664
 
 _PLUGIN_ENTRIES = (b"PyInit_", b"napi_register_module", b"node_register_module", b"JNI_OnLoad", b"Init_", b"boot_")
 
@@ -38,6 +41,7 @@ def machine_steps(
     yield from _pages(subject.facts, path, target.machine)
     yield from _kernel(subject.facts, path, objects, target, libc)
     yield from _stack(subject, objects, target, libc)
+    yield from _static_tls(objects, libc)
 
 
 def _isa(objects: Iterable[Loaded], machine: Machine, libc: Libc | None) -> Iterator[Step]:
@@ -175,6 +179,32 @@ def _stack(subject: ElfFile, objects: Sequence[Loaded], target: Target, libc: Li
             detail = "cannot enable executable stack" if refuses else "musl leaves the stack as it is"
             dlopened = any(other.local for other in objects) or (library and _is_plugin(subject))
             yield Step(stage="machine", need=need, answer=Answer.UNMET, fatal=refuses and dlopened, detail=detail)
+
+
+def _static_tls(objects: Sequence[Loaded], libc: Libc | None) -> Iterator[Step]:
+    """Tell of opened libraries that want a fixed place in every thread's static TLS block (DF_STATIC_TLS).
+
+    musl has none left once a program runs ("initial-exec TLS resolves to dynamic definition"); glibc keeps a surplus
+    that all such libraries share (``csu/libc-tls.c``, ``elf/dl-tls.c`` TLS_STATIC_SURPLUS).
+    """
+    for loaded in objects if libc is not None else ():
+        size = sum(segment.memsz for segment in loaded.facts.segments if segment.type == _PT_TLS)
+        if not (loaded.local and size and loaded.facts.dt_flags & DF_STATIC_TLS):
+            continue
+        musl = libc is not None and libc.family == "musl"
+        if musl or size > _STATIC_TLS_SURPLUS:
+            need = Need(
+                kind="static-tls",
+                name=f"{size} bytes",
+                by=loaded.path,
+                evidence=Evidence(file=loaded.path, section="PT_TLS"),
+            )
+            detail = (
+                "initial-exec TLS resolves to dynamic definition"
+                if musl
+                else "cannot allocate memory in static TLS block"
+            )
+            yield Step(stage="machine", need=need, answer=Answer.UNMET, detail=detail)
 
 
 def _has_bytes(loaded: Loaded) -> bool:

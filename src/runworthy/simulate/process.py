@@ -20,15 +20,19 @@ from runworthy.simulate.binding import BindContext, BoundMemo
 from runworthy.simulate.kernel import exec_steps, runs_natively
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.linkmap import LinkMap, Loaded
+from runworthy.simulate.segments import segment_steps
 from runworthy.targets.libc import identify_loader
 from runworthy.targets.target import Target
 
 if TYPE_CHECKING:
+    from runworthy.simulate.glibc import load as glibc_load
     from runworthy.simulate.glibc.search import Search
+    from runworthy.simulate.musl import load as musl_load
 
 __all__ = ["Machinery", "simulate", "simulate_under"]
 
 _NEWEST_MUSL = (1, 2, 5)
+_GLIBC_COMPANIONS = ("libc.so.6", "libdl.so.2", "libpthread.so.0", "libm.so.6", "librt.so.1", "libutil.so.1")
 _OTHER_LOADERS = (
     "/lib/ld-uClibc.so.0",
     "/lib/ld-uClibc.so.1",
@@ -55,7 +59,7 @@ class Machinery:
         """Return the C library whose loader is at the path ``loader``. Raises FormatError, OSError."""
         held = self.libcs.get(loader)
         if held is None:
-            real = self.target.view.resolve(loader).path
+            real = self.target.view.resolve(posixpath.join(self.launch.cwd, loader)).path
             known = self.target.libcs.get(real) or self.target.libcs.get(loader)
             held = self.libcs[loader] = known or identify_loader(self.target.view, real)
         return held
@@ -82,10 +86,10 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
     """Return what happens to the ELF file at the real path ``path`` of the target. Raises OSError."""
     launch, target = machinery.launch, machinery.target
     facts = elf.facts
-    if launch.loaded_by is not None and not facts.is_program:
+    if launch.loaded_by is not None:
         return _opened(machinery, path, elf, launch.loaded_by)
     steps: list[Step | Event] = (
-        list(exec_steps(path, facts, target)) if facts.is_program else _library(path, facts, target)
+        list(exec_steps(path, facts, target, launch.cwd)) if facts.is_program else _library(path, facts, target)
     )
     stretch = _Stretch(machinery, path, elf, steps)
     if not stretch.stopped:
@@ -175,7 +179,7 @@ class _Stretch:
         walker = glibc_load.Loader(search, loader)
         self._map = walker.start(self._path, self._elf, self._called)
         if opens:
-            walker.open(self._map, *opens, self._map.main)
+            self._open(walker, opens)
         paths = {loaded.path for loaded in self._map.objects}
         self._steps += [event for event in search.events if not event.by or event.by in paths]
         self._after_load(walker.can_open, search.explain)
@@ -198,13 +202,28 @@ class _Stretch:
         )
         self._map = walker.start(self._path, self._elf, self._called)
         if opens:
-            walker.open(self._map, *opens, self._map.main)
+            self._open(walker, opens)
         self._after_load(walker.can_open)
         if self._reaches("version"):
             self._steps += self._ignored_versions()
         if self._reaches("bind"):
             trace = self._machinery.launch.trace
             self._steps += musl_bind(self._context(opens), arch, musl, trace=trace)
+
+    def _open(self, walker: glibc_load.Loader | musl_load.Loader, opens: tuple[str, ElfFile]) -> None:
+        """Have the program open the subject, or write down why dlopen refuses it."""
+        if self._map is None:
+            return
+        path, elf = opens
+        refusal = walker.refuses(path, elf)
+        if not refusal:
+            walker.open(self._map, path, elf, self._map.main)
+            return
+        need = Need(kind="library", name=path, by=self._path, evidence=Evidence(file=path, section="ELF header"))
+        probe = Probe(path=path, origin="dlopen", outcome=refusal)
+        self._steps.append(
+            Step(stage="load", need=need, answer=Answer.UNMET, searched=(probe,), detail=f"{path}: {refusal}")
+        )
 
     def _after_load(
         self,
@@ -215,6 +234,9 @@ class _Stretch:
         if self._map is None:
             return
         self._steps += self._map.steps
+        for loaded in self._map.objects:
+            if not loaded.facts.is_program:
+                self._steps += segment_steps(loaded.path, loaded.facts, "load", starts=False)
         self._steps += _optional(self._map.main, self._machinery.target, can_open)
         if self._machinery.launch.trace:
             for request in self._map.requests:
@@ -251,14 +273,33 @@ class _Stretch:
     def _context(self, opens: tuple[str, ElfFile] | None) -> BindContext:
         machinery = self._machinery
         now = self._libc is not None and self._libc.family == "musl"
+        open_host = not self._elf.facts.is_program and opens is None
         return BindContext(
             link_map=self._map or LinkMap(),
             is_runtime_name=machinery.is_runtime_name,
-            open_host=not self._elf.facts.is_program and opens is None,
+            open_host=open_host,
+            of_own_libc=self._of_own_libc if open_host else None,
             always_now=now or bool(machinery.launch.env.get("LD_BIND_NOW")),
             open_versions=machinery.target.view.open_versions,
             memo=machinery.memo,
         )
+
+    def _of_own_libc(self, name: bytes) -> str | None:
+        """Return the library of the root's own C library that defines a name no loaded object does.
+
+        Every dynamic program of the root has the C library in its process; its companions (libdl, libpthread and
+        the like before glibc 2.34) are the loading program's to bring.
+        """
+        view = self._machinery.target.view
+        if self._libc is None or self._libc.loader is None:
+            return None
+        directory = posixpath.dirname(self._libc.loader)
+        companions = _GLIBC_COMPANIONS if self._libc.family == "glibc" else ()
+        for path in (self._libc.loader, *(f"{directory}/{name}" for name in companions)):
+            found = view.find(path)
+            if not isinstance(found, int) and name in view.elf(found.path).exports().unversioned:
+                return found.path
+        return None
 
     def _reaches(self, stage: Stage) -> bool:
         return STAGES.index(stage) <= STAGES.index(self._machinery.launch.until)

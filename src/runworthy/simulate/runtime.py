@@ -116,11 +116,15 @@ def _shown(content: Content, facts: ElfFacts) -> frozenset[bytes]:
     constant = [segment for segment in segments if segment.flags & 7 == _READ_ONLY] or segments
     wanted = {facility.shown_by for facility in _FACILITIES} | {_NSS_LIBRARY}
     found: set[bytes] = set()
-    for segment in constant:
-        end = min(segment.offset + segment.filesz, content.size, segment.offset + _SCAN_LIMIT)
+    start, left = 0, _SCAN_LIMIT
+    for segment in sorted(constant, key=lambda one: one.offset):  # however many there are, each byte is read once
+        start = max(start, segment.offset)
+        end = min(segment.offset + segment.filesz, content.size, start + left)
         tail = b""
-        for offset in range(segment.offset, end, _BLOCK):
+        for offset in range(start, end, _BLOCK):
             block = tail + content.pread(offset, min(_BLOCK, end - offset))
             found |= {text for text in wanted - found if text in block}
             tail = block[-_LONGEST_TEXT:]
+        left -= max(end - start, 0)
+        start = max(start, end)
     return frozenset(found)

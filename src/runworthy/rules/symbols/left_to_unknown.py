@@ -22,11 +22,28 @@ _ROWS = 12
 def check(case: Case) -> Iterator[Match]:
     """Yield the symbols of which nobody is known to have them, by object."""
     found: dict[str, list[Step]] = {}
+    companions: dict[str, list[Step]] = {}
     for step in case.steps("symbol", answers=(Answer.HOST,)):
-        if certain_host(case, step.need.name) is None:
+        if step.met_by is not None:
+            companions.setdefault(step.met_by, []).append(step)
+        elif certain_host(case, step.need.name) is None:
             found.setdefault(step.need.by, []).append(step)
     for steps in found.values():
         yield Match(finding=_finding(case, steps), covers=tuple(steps))
+    for library, steps in companions.items():
+        yield Match(finding=_companion(case, library, steps), covers=tuple(steps))
+
+
+def _companion(case: Case, library: str, steps: list[Step]) -> Finding:
+    """Return what a library takes from the root's own C library without naming the file that holds it."""
+    names = unique(sorted(step.need.name for step in steps))
+    what = f"`{names[0]}`" if len(names) == 1 else count(len(names), "symbol")
+    who = case.needer(steps[0].need)
+    it = "it" if len(names) == 1 else "them"
+    message = f"`{who}` takes {what} from the process that loads it; `{library}` of {case.target} defines {it}"
+    note = "it is not among the libraries that the file needs: a program that has not loaded it cannot load the file"
+    shown = () if len(names) == 1 else rows([(name,) for name in names[:_ROWS]])
+    return finding(case, (CODE, NAME, "note"), message, steps=steps, lines=shown, notes=(note,))
 
 
 def _finding(case: Case, steps: list[Step]) -> Finding:

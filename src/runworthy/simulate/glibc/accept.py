@@ -15,7 +15,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.machine import Machine, format_kernel
 from runworthy.targets.view import FileView, Resolved
 
-__all__ = ["Accepted", "Refused", "Skipped", "Unjudged", "accept"]
+__all__ = ["Accepted", "Refused", "Skipped", "Unjudged", "accept", "opens_only_at_start"]
 
 _PHENTSIZE = {32: 32, 64: 56}
 _EHDR = {32: 52, 64: 64}

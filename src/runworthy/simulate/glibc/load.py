@@ -11,11 +11,14 @@ from collections.abc import Hashable
 
 from runworthy.model.elf import ElfFile
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
-from runworthy.simulate.glibc.accept import Refused
+from runworthy.simulate.glibc.accept import Refused, Skipped, opens_only_at_start
 from runworthy.simulate.glibc.search import LD_SO_PRELOAD, Found, Search, StopError
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 
 __all__ = ["Loader"]
+
+
+_VDSO = frozenset(("linux-vdso.so.1", "linux-vdso64.so.1", "linux-vdso32.so.1", "linux-gate.so.1"))
 
 
 class Loader:
@@ -55,6 +58,15 @@ class Loader:
             late.local = True
         return opened
 
+    def refuses(self, path: str, elf: ElfFile) -> str:
+        """Return with what words dlopen refuses the file at a real path, empty when it takes it."""
+        outcome = self._search.accept(self._search.view.resolve(path))
+        if isinstance(outcome, Refused):
+            return outcome.message
+        if isinstance(outcome, Skipped):
+            return f"cannot open shared object file: {outcome.reason}"
+        return "shared object cannot be dlopen()ed" if opens_only_at_start(elf.facts) else ""
+
     def can_open(self, name: str, by: Loaded) -> bool:
         """Whether ``by`` would find ``name`` with dlopen."""
         try:
@@ -78,6 +90,8 @@ class Loader:
     def _map_object(self, written: str, by: Loaded, optional: str = "") -> None:
         name = self._search.expand(written, by) or written if "$" in written else written
         held = self._map.by_name.get(name)
+        if name in _VDSO:  # mapped by the kernel, and known by its soname (setup_vdso)
+            return
         if held is not None:
             self._join(held, name)
             self._note(by, name, held, "already loaded")
@@ -85,7 +99,7 @@ class Loader:
         try:
             found = self._search.find(name, by)
         except StopError as stop:
-            self._refused(name, by, stop)
+            self._refused(name, by, stop, optional)
             return
         if found is None:
             self._missing(name, by, optional)
@@ -153,10 +167,8 @@ class Loader:
     # -- what goes wrong --------------------------------------------------------------------
 
     def _missing(self, name: str, by: Loaded, optional: str) -> None:
-        if optional:  # do_preload and DT_AUXILIARY: what cannot be loaded is ignored
-            kind = "auxiliary-ignored" if optional == "DT_AUXILIARY" else "preload-ignored"
-            text = f"{name} from {optional} cannot be loaded: ignored"
-            self._map.steps.append(Event(stage="load", kind=kind, text=text, by=by.path))
+        if optional:
+            self._ignored(name, by, optional)
             return
         target = self._search.target
         probes = self._search.explain(name, by)
@@ -169,7 +181,16 @@ class Loader:
             step = Step(stage="load", need=need, answer=Answer.UNKNOWN, why="outside-core", searched=probes)
         self._record(name, step)
 
-    def _refused(self, name: str, by: Loaded, stop: StopError) -> None:
+    def _ignored(self, name: str, by: Loaded, optional: str) -> None:
+        """Write down what do_preload and DT_AUXILIARY pass over when it cannot be loaded."""
+        kind = "auxiliary-ignored" if optional == "DT_AUXILIARY" else "preload-ignored"
+        text = f"{name} from {optional} cannot be loaded: ignored"
+        self._map.steps.append(Event(stage="load", kind=kind, text=text, by=by.path))
+
+    def _refused(self, name: str, by: Loaded, stop: StopError, optional: str) -> None:
+        if optional:
+            self._ignored(name, by, optional)
+            return
         probes = self._search.explain(name, by) or (Probe(path=stop.path, origin=""),)
         need = _need(name, by)
         if isinstance(stop.outcome, Refused):

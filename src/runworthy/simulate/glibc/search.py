@@ -231,7 +231,7 @@ class Search:
         if isinstance(resolved, int):
             return None, _note(probes, shown, origin, resolved)
         try:
-            outcome = self._accept(resolved)
+            outcome = self.accept(resolved)
         except OSError as error:
             return None, _note(probes, shown, origin, error.errno or errno.EACCES)
         if isinstance(outcome, Accepted):
@@ -242,7 +242,8 @@ class Search:
             return None, errno.ENOENT
         raise StopError(shown, outcome)
 
-    def _accept(self, resolved: Resolved) -> Outcome:
+    def accept(self, resolved: Resolved) -> Outcome:
+        """Return what the loader does with a file, judged once."""
         held = self._accepted.get(resolved.path)
         if held is None:
             held = accept(self.view, resolved, self.target.machine, self.arch, self.version)

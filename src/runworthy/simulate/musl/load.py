@@ -112,6 +112,11 @@ class Loader:
             late.local = True
         return opened
 
+    def refuses(self, path: str, elf: ElfFile) -> str:
+        """Return with what words dlopen refuses the file at a real path, empty when it takes it."""
+        del elf
+        return "" if self._accept(self.view.resolve(path)) else "Exec format error"
+
     def can_open(self, name: str, by: Loaded) -> bool:
         """Whether ``by`` would find ``name`` with dlopen."""
         if name.startswith(_RESERVED):
