@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -94,6 +95,11 @@ def _wishes(options: Namespace) -> Wishes:
     from runworthy.engine import Wishes
     from runworthy.simulate.launch import Launch
 
+    for name, path in (("--at", options.at), ("--cwd", options.cwd)):
+        if path is not None and (not path.startswith("/") or path != posixpath.normpath(path)):
+            raise UsageError(f"{name} {path!r} is no absolute path without `.` and `..`", hint="as in /usr/bin/app")
+    if "" in options.assume_present:
+        raise UsageError("--assume-present names no library", hint="as in --assume-present libssl.so.3")
     launch = Launch(
         env=_environment(options.env),
         secure=options.secure,

@@ -123,6 +123,10 @@ class TargetName:
                 # A subject of an unknown architecture is refused by every machine: the first will do to say so.
                 wanted = catalogue.architectures(self.text)[0]
             found = catalogue.find(self.text, wanted)
+            if stated is not None and found.arch is not stated:
+                raise UsageError(
+                    f"{self.text} names {found.arch.name}, --platform names {stated.name}", hint="state one of them"
+                )
         except TargetError:
             if os.path.isdir(self.text):
                 hint = f"a directory is written as ./{self.text} or rootfs:{self.text}"

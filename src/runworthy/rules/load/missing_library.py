@@ -40,11 +40,12 @@ def _finding(case: Case, name: str, steps: list[Step]) -> Finding:
         f"`{case.show(beside)}` is such a file, where this loader does not look" if beside else "",
         f"{quoted(needers[1:])} {'needs' if len(needers) == 2 else 'need'} it too" if len(needers) > 1 else "",
         would_come(case.following(steps)),
+        f"the machine is assumed to be {steps[0].assumption}: `--cpu` states it" if steps[0].assumption else "",
         "a name with a slash is opened as it stands: no search path is tried" if by_path else "",
     )
     return finding(
         case,
-        (CODE, NAME, SEVERITY),
+        (CODE, NAME, "warning" if steps[0].assumption else SEVERITY),
         message,
         steps=steps,
         lines=probes(case, steps[0]),

@@ -175,6 +175,15 @@ class Loader:
         need = _need(name, by)
         if target.assumes(name):
             step = Step(stage="load", need=need, answer=Answer.MET, met_by="stated to be present", searched=probes)
+        elif better := self._search.on_better_cpu(name, by):
+            step = Step(
+                stage="load",
+                need=need,
+                answer=Answer.UNMET,
+                searched=(*probes, better),
+                assumption=target.machine.cpu,
+                fatal=False,
+            )
         elif target.absent(name) or "/" in name:
             step = Step(stage="load", need=need, answer=Answer.UNMET, searched=probes)
         else:

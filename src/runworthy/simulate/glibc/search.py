@@ -10,10 +10,10 @@ import errno
 import posixpath
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runworthy.formats.ld_so_cache import CacheEntry, read_ld_so_cache
-from runworthy.model.arch import Architecture
+from runworthy.model.arch import X86_64_LEVELS, Architecture
 from runworthy.model.elf import DF_1_NODEFLIB, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
@@ -98,6 +98,7 @@ class Search:
         self._identities: dict[str, Hashable] = {}
         self._loaders: dict[str, tuple[Resolved, ElfFile] | None] = {}
         self._preload: str | None = None
+        self._better: Search | None = None
         self._reals: dict[str, tuple[str | None, tuple[str, ...]]] = {}
 
     # -- the question -----------------------------------------------------------------------
@@ -140,6 +141,21 @@ class Search:
         except StopError as stop:
             probes.append(Probe(path=stop.path, origin="", outcome=_refusal(stop.outcome)))
         return tuple(probes)
+
+    def on_better_cpu(self, name: str, by: Loaded) -> Probe | None:
+        """Return where a library lies that only CPUs above the assumed level find, in a glibc-hwcaps directory."""
+        machine = self.target.machine
+        if machine.level_stated or not machine.level:
+            return None
+        if self._better is None:
+            best = replace(self.target, machine=replace(machine, level=len(X86_64_LEVELS)))
+            self._better = Search(best, self.libc, self.arch, self.launch)
+        try:
+            found = self._better.find(name, by)
+        except StopError:
+            return None
+        outcome = f"found, but only by CPUs above {machine.cpu}"
+        return Probe(path=found.path, origin=found.origin, outcome=outcome) if found else None
 
     # -- what processes of this loader share --------------------------------------------------
 
