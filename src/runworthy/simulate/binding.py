@@ -18,7 +18,7 @@ from runworthy.simulate.linkmap import LinkMap, Loaded
 __all__ = ["BindContext", "BoundMemo", "copied_steps", "unreadable_step", "unresolved_steps"]
 
 RuntimeNames = Callable[[bytes], bool]
-_PYTHON_ENTRIES = (b"PyInit_", b"PyModExport_")
+_PYTHON_API = (b"PyModule", b"PyArg_", b"PyErr_", b"Py_", b"_Py_", b"PyObject_", b"PyExc_")
 
 
 @dataclass(slots=True)
@@ -67,30 +67,31 @@ def unresolved_steps(
     except FormatError as error:
         yield unreadable_step(loaded, error)
         return
+    at_once = _binds_at_once(loaded)
     for group, unresolved in missing.items():
         for name in sorted(unresolved):
             binding = bindings.get(name, Binding.UNUSED)
             if binding is not Binding.UNUSED:
-                yield _step(context, loaded, group, name, lazy=_is_lazy(context, loaded, binding))
+                lazy = not at_once and _is_lazy(context, loaded, binding)
+                yield _step(context, loaded, group, name, lazy=lazy)
+
+
+def _binds_at_once(loaded: Loaded) -> bool:
+    """Whether the object is opened by CPython, which asks for RTLD_NOW (Python/dynload_shlib.c)."""
+    opened = loaded.local or (loaded.is_main and not loaded.facts.is_program)
+    return opened and any(
+        name.startswith(_PYTHON_API) for group in loaded.elf.imports() for name in group.strong if group.file is None
+    )
 
 
 def _is_lazy(context: BindContext, loaded: Loaded, binding: Binding) -> bool:
-    """Whether a reference may stay unresolved until it is used.
+    """Whether a reference may stay unresolved until it is used; hosts that are not known are taken to ask for that.
 
-    CPython opens its extensions with RTLD_NOW (Python/dynload_shlib.c), other hosts are taken to ask for RTLD_LAZY.
-    musl then defers whatever it cannot resolve of an opened object that does not ask for all at once (do_relocs).
+    musl defers whatever it cannot resolve of an opened object that does not ask for all at once (do_relocs).
     """
-    opened = loaded.local or (loaded.is_main and not loaded.facts.is_program)
-    if opened and is_python_extension(loaded.elf):
-        return False
     if not context.always_now:
         return binding is Binding.LAZY
     return loaded.local and not loaded.facts.bind_now
-
-
-def is_python_extension(elf: ElfFile) -> bool:
-    """Whether the library is made for CPython to open: it defines a module's entry point."""
-    return any(name.startswith(_PYTHON_ENTRIES) for name in elf.exports().names)
 
 
 def copied_steps(

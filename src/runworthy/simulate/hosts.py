@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["host_api"]
 
@@ -21,6 +22,7 @@ _APIS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
+@lru_cache(maxsize=4096)
 def host_api(symbol: str) -> str | None:
     """Return the name of the program whose interface ``symbol`` belongs to, None when nobody is known."""
     return next((name for name, pattern in _APIS if pattern.match(symbol)), None)

@@ -54,6 +54,8 @@ class Machinery:
     libcs: dict[str, Libc] = field(default_factory=dict)
     searches: dict[str, Search] = field(default_factory=dict)
     loaders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    judged: dict[str, tuple[Step, ...]] = field(default_factory=dict)
+    libc_names: dict[str, tuple[tuple[str, frozenset[bytes]], ...]] = field(default_factory=dict)
 
     def libc(self, loader: str) -> Libc:
         """Return the C library whose loader is at the path ``loader``. Raises FormatError, OSError."""
@@ -62,6 +64,28 @@ class Machinery:
             real = self.target.view.resolve(posixpath.join(self.launch.cwd, loader)).path
             known = self.target.libcs.get(real) or self.target.libcs.get(loader)
             held = self.libcs[loader] = known or identify_loader(self.target.view, real)
+        return held
+
+    def segments(self, loaded: Loaded) -> tuple[Step, ...]:
+        """Return what is wrong with the segments of a library, looked at once."""
+        held = self.judged.get(loaded.path)
+        if held is None:
+            steps = segment_steps(loaded.path, loaded.facts, "load", starts=False)
+            held = self.judged[loaded.path] = tuple(steps)
+        return held
+
+    def own_libc(self, libc: Libc) -> tuple[tuple[str, frozenset[bytes]], ...]:
+        """Return (path, names defined) of the root's C library and, with glibc, of its companions."""
+        if libc.loader is None:
+            return ()
+        held = self.libc_names.get(libc.loader)
+        if held is None:
+            directory = posixpath.dirname(libc.loader)
+            companions = _GLIBC_COMPANIONS if libc.family == "glibc" else ()
+            found = [self.target.view.find(path) for path in (libc.loader, *(f"{directory}/{n}" for n in companions))]
+            paths = [one.path for one in found if not isinstance(one, int)]
+            held = tuple((path, self.target.view.elf(path).exports().unversioned) for path in paths)
+            self.libc_names[libc.loader] = held
         return held
 
     def loaders_for(self, arch: Architecture) -> tuple[str, ...]:
@@ -236,7 +260,7 @@ class _Stretch:
         self._steps += self._map.steps
         for loaded in self._map.objects:
             if not loaded.facts.is_program:
-                self._steps += segment_steps(loaded.path, loaded.facts, "load", starts=False)
+                self._steps += self._machinery.segments(loaded)
         self._steps += _optional(self._map.main, self._machinery.target, can_open)
         if self._machinery.launch.trace:
             for request in self._map.requests:
@@ -290,16 +314,10 @@ class _Stretch:
         Every dynamic program of the root has the C library in its process; its companions (libdl, libpthread and
         the like before glibc 2.34) are the loading program's to bring.
         """
-        view = self._machinery.target.view
-        if self._libc is None or self._libc.loader is None:
+        if self._libc is None:
             return None
-        directory = posixpath.dirname(self._libc.loader)
-        companions = _GLIBC_COMPANIONS if self._libc.family == "glibc" else ()
-        for path in (self._libc.loader, *(f"{directory}/{name}" for name in companions)):
-            found = view.find(path)
-            if not isinstance(found, int) and name in view.elf(found.path).exports().unversioned:
-                return found.path
-        return None
+        libraries = self._machinery.own_libc(self._libc)
+        return next((path for path, names in libraries if name in names), None)
 
     def _reaches(self, stage: Stage) -> bool:
         return STAGES.index(stage) <= STAGES.index(self._machinery.launch.until)
