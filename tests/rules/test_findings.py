@@ -103,3 +103,33 @@ def test_a_library_that_many_need_is_told_once(tmp_path: Path, monkeypatch: pyte
     )
     assert [finding.code for finding in result.findings] == ["RW202"]
     assert "4 symbols would come from it" in result.findings[0].notes
+
+
+_PLUGIN = """
+target = "debian:11"
+
+["plugin.so"]
+kind = "library"
+needed = ["libc.so.6"]
+imports = [{imports}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "verdict", "severity"),
+    [
+        ("'getpid'", "runs", None),  # libc is there
+        ("'lazy dladdr'", "risky", "warning"),  # libdl.so.2 is another library before glibc 2.34
+        ("'dladdr', 'PyErr_SetString'", "runs", "note"),  # CPython brings it
+        ("'arc4random'", "fails", "error"),  # nothing of glibc 2.31 defines it
+    ],
+)
+def test_names_of_the_own_c_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imports: str, verdict: str, severity: str | None
+) -> None:
+    """What a library takes from the C library's other files without needing them is the loading program's to bring."""
+    monkeypatch.chdir(tmp_path)
+    result = judge(_PLUGIN.format(imports=imports), tmp_path)
+    assert result.verdict == verdict
+    told = {finding.severity for finding in result.findings if finding.code != "RW308"}
+    assert told == ({severity} if severity else set())

@@ -18,6 +18,9 @@ ORDER = 50
 
 _ROWS = 12
 
+# Names of the C library itself, which is in every dynamic process; its companions are where a known host is.
+_IN_EVERY_PROCESS = ("libc.so.", "libc-", "ld-", "libc.musl-")
+
 
 def check(case: Case) -> Iterator[Match]:
     """Yield the symbols of which nobody is known to have them, by object."""
@@ -43,7 +46,11 @@ def _companion(case: Case, library: str, steps: list[Step]) -> Finding:
     message = f"`{who}` takes {what} from the process that loads it; `{library}` of {case.target} defines {it}"
     note = "it is not among the libraries that the file needs: a program that has not loaded it cannot load the file"
     shown = () if len(names) == 1 else rows([(name,) for name in names[:_ROWS]])
-    return finding(case, (CODE, NAME, "note"), message, steps=steps, lines=shown, notes=(note,))
+    left = [step for step in case.unmet if step.answer is Answer.HOST]
+    sure = library.rpartition("/")[2].startswith(_IN_EVERY_PROCESS) or any(
+        certain_host(case, step.need.name) for step in left
+    )
+    return finding(case, (CODE, NAME, "note" if sure else SEVERITY), message, steps=steps, lines=shown, notes=(note,))
 
 
 def _finding(case: Case, steps: list[Step]) -> Finding:
