@@ -63,7 +63,7 @@ def _finding(case: Case, provider: str, steps: list[Step]) -> Finding:
         steps=steps,
         lines=_lines(names, steps),
         notes=(_seen(case, who, names),),
-        remedies=tuple(_remedies(provider, who, listed=asks or loaded)),
+        remedies=(*_remedies(provider, who, listed=asks or loaded), *_by_host(case, asks=asks)),
     )
 
 
@@ -97,6 +97,12 @@ def _seen(case: Case, who: str, names: list[str]) -> str:
     if musl:
         return f"musl says `Error relocating {who}: {names[0]}: symbol not found`"
     return f"ld.so says `symbol lookup error: undefined symbol: {names[0]}`"
+
+
+def _by_host(case: Case, *, asks: bool) -> Iterator[Remedy]:
+    """Yield how to count a loading program's symbols in, where none of them names another library."""
+    if case.facts is not None and not case.facts.is_program and not asks:
+        yield help_("name the program that loads it, and what that defines counts too: `--loaded-by PROGRAM`")
 
 
 def _remedies(provider: str, who: str, *, listed: bool) -> Iterator[Remedy]:
