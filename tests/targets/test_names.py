@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runworthy.engine import Engine
 from runworthy.model.arch import Architecture, architecture
-from runworthy.model.errors import TargetError, UsageError
+from runworthy.model.errors import ArchitectureError, TargetError, UsageError
 from runworthy.model.machine import baseline
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.names import MachineWish, TargetName, parse_page_size
@@ -164,3 +165,15 @@ def test_what_is_stated_about_the_machine() -> None:
         assert caught.value.hint
     with pytest.raises(UsageError, match="--platform linux/vax"):
         MachineWish(platform="linux/vax").architecture()
+
+
+def test_a_target_without_the_subjects_architecture_is_one_unknown_cell(tmp_path: Path) -> None:
+    """The other cells are judged all the same; where it is the only cell, it is a usage error."""
+    for machine in ("x86_64", "riscv64"):
+        (tmp_path / machine).write_bytes(elf(machine=machine, kind=2, dynamic=False))
+    subjects = [str(tmp_path / "x86_64"), str(tmp_path / "riscv64")]
+    report = Engine().check(subjects, [TargetName("rhel:9")])
+    assert [result.verdict for result in report.results] == ["runs", "unknown"]
+    assert "riscv64" in report.results[1].findings[0].message
+    with pytest.raises(ArchitectureError):
+        Engine().check(subjects[1:], [TargetName("rhel:9")])

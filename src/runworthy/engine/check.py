@@ -11,7 +11,7 @@ from runworthy.engine.verdict import all_met, verdict_of
 from runworthy.formats.elf import is_elf
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts, ElfFile
-from runworthy.model.errors import FormatError, UsageError
+from runworthy.model.errors import ArchitectureError, FormatError, UsageError
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
@@ -82,6 +82,7 @@ class Engine:
         self._machine = DirectoryView("/")
         self._roots: dict[tuple[int, str], _Root] = {}
         self._subjects: list[_Subject] = []
+        self._alone = True
 
     def check(self, subjects: Iterable[str], targets: Sequence[TargetName]) -> Report:
         """Return the report on every subject on every target. Raises UsageError, TargetError."""
@@ -89,6 +90,7 @@ class Engine:
         self._roots = {}
         if self._wishes.at is not None and len(self._subjects) > 1:
             raise UsageError("--at places one subject", hint="check one file at a time with --at")
+        self._alone = len(self._subjects) == len(targets) == 1
         return Report(results=tuple(self._cell(subject, name) for subject in self._subjects for name in targets))
 
     # -- subjects ---------------------------------------------------------------------------
@@ -114,7 +116,13 @@ class Engine:
         elf = subject.elf
         if elf is None or subject.source is None:
             return self._unreadable(subject, name)
-        root = self._root(name, subject.arch)
+        try:
+            root = self._root(name, subject.arch)
+        except ArchitectureError as error:
+            if self._alone:
+                raise
+            problem = FormatError(f"{error} ({error.hint})")
+            return self._unreadable(_Subject(subject.name, problem=problem), name)
         path = root.paths[subject.name]
         try:
             if isinstance(path, OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FormatError", "RunworthyError", "TargetError", "UsageError"]
+__all__ = ["ArchitectureError", "FormatError", "RunworthyError", "TargetError", "UsageError"]
 
 
 class RunworthyError(Exception):
@@ -19,6 +19,10 @@ class UsageError(RunworthyError):
 
 class TargetError(UsageError):
     """A target cannot be found or is no target."""
+
+
+class ArchitectureError(TargetError):
+    """A target exists, but its facts are not known for this architecture."""
 
 
 class FormatError(RunworthyError):

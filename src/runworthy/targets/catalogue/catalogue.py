@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 from runworthy.model.arch import Architecture, architecture
-from runworthy.model.errors import TargetError
+from runworthy.model.errors import ArchitectureError, TargetError
 from runworthy.model.libc import Family, Libc
 from runworthy.targets.catalogue.layout import authority, layout_of
 from runworthy.targets.catalogue.naming import (
@@ -140,7 +140,7 @@ class Catalogue:
         there = ", ".join(row.name for row in _architectures(rows))
         if arch is None:
             raise TargetError(f"{written} is for several architectures", hint=f"write {written}/ARCH, one of: {there}")
-        raise TargetError(f"{written} is not in the catalogue for {arch.name}", hint=f"it is there for: {there}")
+        raise ArchitectureError(f"{written} is not in the catalogue for {arch.name}", hint=f"it is there for: {there}")
 
     def _python(self, tag: PythonTag, arch: Architecture | None) -> CatalogueTarget:
         """Return what PEP 600 or PEP 656 promises under a tag, or the catalogue's nearest fact about it."""
@@ -152,7 +152,9 @@ class Catalogue:
         if any(name in self._rows for name in names):
             there = ", ".join(row.name for row in self.architectures(tag.name))
             wanted = arch.name if arch else "any architecture"
-            raise TargetError(f"{tag.name} is not in the catalogue for {wanted}", hint=f"it is there for: {there}")
+            raise ArchitectureError(
+                f"{tag.name} is not in the catalogue for {wanted}", hint=f"it is there for: {there}"
+            )
         raise self._no_tag(tag)
 
     def _of_tag(self, tag: PythonTag) -> tuple[str, ...]:
