@@ -133,3 +133,14 @@ def test_names_of_the_own_c_library(
     assert result.verdict == verdict
     told = {finding.severity for finding in result.findings if finding.code != "RW308"}
     assert told == ({severity} if severity else set())
+
+
+@pytest.mark.parametrize(("target", "loader"), [("alpine:3.20", "musl"), ("debian:12", "glibc")])
+def test_a_stated_library_is_there_under_either_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, loader: str
+) -> None:
+    """What the user states holds on closed roots too, and without it the library is missing."""
+    monkeypatch.chdir(tmp_path)
+    facts = f'target = "{target}"\n{{stated}}\n[app]\ninterpreter = "{loader}"\nneeded = ["libstated.so.1"]\n'
+    assert judge(facts.format(stated=""), tmp_path).verdict == "fails"
+    assert judge(facts.format(stated='assume_present = ["libstated.so.1"]'), tmp_path).verdict == "runs"

@@ -7,8 +7,6 @@ from runworthy.model.trace import STAGES, Answer, Stage, Step, Trace
 
 __all__ = ["all_met", "verdict_of"]
 
-# File names of the C library itself, which is in every dynamic process.
-_IN_EVERY_PROCESS = ("libc.so.", "libc-", "ld-", "libc.musl-")
 # Needs that a program meets or misses after its start: they are told, and change no verdict.
 _AFTER_START = frozenset(("run-time-file", "dlopen"))
 
@@ -39,9 +37,7 @@ def _weight(step: Step, *, known_host: bool) -> Verdict:
         return "unknown"
     if step.answer is Answer.UNMET:
         return "fails" if step.fatal and step.assumption is None else "risky"
-    if step.answer is Answer.HOST and step.met_by is not None:
-        return "runs" if known_host or step.met_by.rpartition("/")[2].startswith(_IN_EVERY_PROCESS) else "risky"
-    if step.answer is Answer.HOST and not _has_known_host(step.need.name):
+    if step.answer is Answer.HOST and not _is_brought(step, known_host=known_host):
         return "risky"
     return "risky" if step.assumption else "runs"
 
@@ -50,6 +46,14 @@ def all_met(trace: Trace) -> bool:
     """Whether every step is a need that is simply met, so that there is nothing to explain."""
     steps = (step for stretch in trace.stretches for step in stretch.steps)
     return all(isinstance(step, Step) and step.answer is Answer.MET and step.assumption is None for step in steps)
+
+
+def _is_brought(step: Step, *, known_host: bool) -> bool:
+    if step.met_by is None:
+        return _has_known_host(step.need.name)
+    from runworthy.simulate.hosts import in_every_process
+
+    return known_host or in_every_process(step.met_by)
 
 
 def _has_known_host(symbol: str) -> bool:

@@ -22,6 +22,15 @@ _APIS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
+# File names of the C library itself.
+_LIBC_FILES = ("libc.so", "libc-", "ld-", "libc.musl-")
+
+
+def in_every_process(library: str) -> bool:
+    """Whether a library of the root's own C library is in every dynamic process; its companions need a host."""
+    return library.rpartition("/")[2].startswith(_LIBC_FILES)
+
+
 @lru_cache(maxsize=4096)
 def host_api(symbol: str) -> str | None:
     """Return the name of the program whose interface ``symbol`` belongs to, None when nobody is known."""

@@ -85,6 +85,11 @@ class LinkMap:
         """The program, or the library that stands in its place."""
         return self.objects[0]
 
+    def miss(self, step: Step) -> None:
+        """Write down a library need that is not met; the first answer for a name is the cause of what follows."""
+        self.missing.setdefault(step.need.name, step)
+        self.steps.append(step)
+
     def loaded(self) -> tuple[tuple[str, str], ...]:
         """Return (name by which it was first asked for, path) of every object in load order."""
         return tuple((loaded.asked or loaded.name, loaded.path) for loaded in self.objects)

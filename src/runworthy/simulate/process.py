@@ -19,6 +19,7 @@ from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, 
 from runworthy.simulate.binding import BindContext, BoundMemo
 from runworthy.simulate.kernel import exec_steps, runs_natively
 from runworthy.simulate.launch import Launch
+from runworthy.simulate.library import library_need, refused_step
 from runworthy.simulate.linkmap import LinkMap, Loaded
 from runworthy.simulate.segments import segment_steps
 from runworthy.targets.libc import identify_loader
@@ -245,9 +246,7 @@ class _Stretch:
             return
         need = Need(kind="library", name=path, by=self._path, evidence=Evidence(file=path, section="ELF header"))
         probe = Probe(path=path, origin="dlopen", outcome=refusal)
-        self._steps.append(
-            Step(stage="load", need=need, answer=Answer.UNMET, searched=(probe,), detail=f"{path}: {refusal}")
-        )
+        self._steps.append(refused_step(need, (probe,), f"{path}: {refusal}"))
 
     def _after_load(
         self,
@@ -264,12 +263,7 @@ class _Stretch:
         self._steps += _optional(self._map.main, self._machinery.target, can_open)
         if self._machinery.launch.trace:
             for request in self._map.requests:
-                need = Need(
-                    kind="library",
-                    name=request.name,
-                    by=request.by.path,
-                    evidence=Evidence(file=request.by.path, section=".dynamic"),
-                )
+                need = library_need(request.name, request.by.path)
                 searched = request.probes
                 if explain is not None and request.origin != "already loaded":
                     searched = explain(request.name, request.by)

@@ -8,6 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.words import certain_host, count, finding, help_, libraries_not_loaded, quoted, rows, unique
+from runworthy.simulate.hosts import in_every_process
 
 CODE = "RW309"
 NAME = "left-to-unknown"
@@ -17,9 +18,6 @@ READS = ("symbol:host",)
 ORDER = 50
 
 _ROWS = 12
-
-# Names of the C library itself, which is in every dynamic process; its companions are where a known host is.
-_IN_EVERY_PROCESS = ("libc.so.", "libc-", "ld-", "libc.musl-")
 
 
 def check(case: Case) -> Iterator[Match]:
@@ -47,9 +45,7 @@ def _companion(case: Case, library: str, steps: list[Step]) -> Finding:
     note = "it is not among the libraries that the file needs: a program that has not loaded it cannot load the file"
     shown = () if len(names) == 1 else rows([(name,) for name in names[:_ROWS]])
     left = [step for step in case.unmet if step.answer is Answer.HOST]
-    sure = library.rpartition("/")[2].startswith(_IN_EVERY_PROCESS) or any(
-        certain_host(case, step.need.name) for step in left
-    )
+    sure = in_every_process(library) or any(certain_host(case, step.need.name) for step in left)
     return finding(case, (CODE, NAME, "note" if sure else SEVERITY), message, steps=steps, lines=shown, notes=(note,))
 
 

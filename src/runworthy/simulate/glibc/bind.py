@@ -7,8 +7,9 @@ met is independent of the order of the scope; by whom it is met is worked out on
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
-from runworthy.model.elf import ElfFile, Exports, ImportGroup
+from runworthy.model.elf import Exports, ImportGroup
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
 from runworthy.simulate.binding import BindContext, copied_steps, unreadable_step, unresolved_steps
@@ -85,7 +86,7 @@ def _left(group: ImportGroup, scope: Sequence[Loaded], named: Loaded | None, use
     for loaded in ordered:
         if not left:
             break
-        exports = _exports(loaded.elf)
+        exports = loaded.elf.exports()
         rest = left - _matching(exports, group.version)
         if group.version is not None and rest and exports.versioned:
             rest -= exports.base
@@ -101,10 +102,6 @@ def _matching(exports: Exports, version: str | None) -> frozenset[bytes]:
     return exports.by_version.get(version, frozenset()) if exports.versioned else exports.names
 
 
-def _exports(elf: ElfFile) -> Exports:
-    return elf.exports()
-
-
 def _assertion(loaded: Loaded, group: ImportGroup, named: Loaded, scope: Sequence[Loaded]) -> Iterator[Step]:
     """Yield the end of a process that finds a versioned symbol in the named library, which has no versions.
 
@@ -112,13 +109,8 @@ def _assertion(loaded: Loaded, group: ImportGroup, named: Loaded, scope: Sequenc
     """
     if named.elf.exports().versioned:
         return
-    before = []
-    for other in scope:
-        if other is named:
-            break
-        before.append(other)
     found = named.elf.exports().names & group.strong
-    for other in before:
+    for other in takewhile(lambda one: one is not named, scope):
         found -= _matching(other.elf.exports(), group.version)
     if found:
         need = Need(

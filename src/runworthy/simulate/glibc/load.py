@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Hashable
+from dataclasses import replace
 
 from runworthy.model.elf import ElfFile
-from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
+from runworthy.model.trace import Event, Probe
 from runworthy.simulate.glibc.accept import Refused, Skipped, opens_only_at_start
 from runworthy.simulate.glibc.search import LD_SO_PRELOAD, Found, Search, StopError
+from runworthy.simulate.library import library_need, missing_step, refused_step, unjudged_step
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 
 __all__ = ["Loader"]
@@ -171,24 +173,13 @@ class Loader:
             self._ignored(name, by, optional)
             return
         target = self._search.target
-        probes = self._search.explain(name, by)
-        need = _need(name, by)
-        if target.assumes(name):
-            step = Step(stage="load", need=need, answer=Answer.MET, met_by="stated to be present", searched=probes)
-        elif better := self._search.on_better_cpu(name, by):
-            step = Step(
-                stage="load",
-                need=need,
-                answer=Answer.UNMET,
-                searched=(*probes, better),
-                assumption=target.machine.cpu,
-                fatal=False,
-            )
-        elif target.absent(name) or "/" in name:
-            step = Step(stage="load", need=need, answer=Answer.UNMET, searched=probes)
-        else:
-            step = Step(stage="load", need=need, answer=Answer.UNKNOWN, why="outside-core", searched=probes)
-        self._record(name, step)
+        need, probes = library_need(name, by.path), self._search.explain(name, by)
+        better = None if target.assumes(name) else self._search.on_better_cpu(name, by)
+        step = missing_step(target, need, probes)
+        if better:  # what only an assumed CPU refuses is no failure
+            searched = (*probes, better)
+            step = replace(refused_step(need, searched, ""), assumption=target.machine.cpu, fatal=False)
+        self._map.miss(step)
 
     def _ignored(self, name: str, by: Loaded, optional: str) -> None:
         """Write down what do_preload and DT_AUXILIARY pass over when it cannot be loaded."""
@@ -201,21 +192,8 @@ class Loader:
             self._ignored(name, by, optional)
             return
         probes = self._search.explain(name, by) or (Probe(path=stop.path, origin=""),)
-        need = _need(name, by)
+        need = library_need(name, by.path)
         if isinstance(stop.outcome, Refused):
-            detail = f"{stop.path}: {stop.outcome.message}"
-            step = Step(stage="load", need=need, answer=Answer.UNMET, searched=probes, detail=detail)
+            self._map.miss(refused_step(need, probes, f"{stop.path}: {stop.outcome.message}"))
         else:
-            detail = str(stop.outcome.error)
-            step = Step(
-                stage="load", need=need, answer=Answer.UNKNOWN, why="unreadable", searched=probes, detail=detail
-            )
-        self._record(name, step)
-
-    def _record(self, name: str, step: Step) -> None:
-        self._map.missing.setdefault(name, step)
-        self._map.steps.append(step)
-
-
-def _need(name: str, by: Loaded) -> Need:
-    return Need(kind="library", name=name, by=by.path, evidence=Evidence(file=by.path, section=".dynamic"))
+            self._map.miss(unjudged_step(need, probes, str(stop.outcome.error)))

@@ -16,8 +16,9 @@ from runworthy.formats.elf import read_elf, read_header
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
-from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
+from runworthy.model.trace import Event, Probe
 from runworthy.simulate.launch import Launch
+from runworthy.simulate.library import library_need, missing_step, refused_step, unjudged_step
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, reason
@@ -152,10 +153,10 @@ class Loader:
         try:
             found, origin = self._find(name, needed_by, probes)
         except _InhibitedError as error:
-            self._fails(name, asker, probes, str(error))
+            self._map.miss(refused_step(library_need(name, asker.path), probes, str(error)))
             return None
         if found is None:
-            self._fails(name, asker, probes, "")
+            self._map.miss(missing_step(self.target, library_need(name, asker.path), probes))
             return None
         if isinstance(found, Loaded):
             self._note(asker, name, found, origin)
@@ -177,11 +178,11 @@ class Loader:
         try:
             elf = self._accept(found)
         except FormatError as error:
-            self._unreadable(name, asker, probes, error)
+            self._map.miss(unjudged_step(library_need(name, asker.path), probes, str(error)))
             return None
         if elf is None:
             probes[-1] = Probe(path=path, origin=origin, outcome="Exec format error")
-            self._fails(name, asker, probes, f"{path}: Exec format error")
+            self._map.miss(refused_step(library_need(name, asker.path), probes, f"{path}: Exec format error"))
             return None
         if {b"__libc_start_main", b"stdin"} <= elf.exports().default:
             return self._itself(name, asker)  # another C library is replaced by this one
@@ -352,38 +353,3 @@ class Loader:
             except (OSError, FormatError):
                 self._system = ""
         return self._system
-
-    # -- what goes wrong --------------------------------------------------------------------
-
-    def _fails(self, name: str, asker: Loaded, probes: list[Probe], detail: str) -> None:
-        need = Need(kind="library", name=name, by=asker.path, evidence=Evidence(file=asker.path, section=".dynamic"))
-        if detail or "/" in name or self.target.absent(name):
-            answer = Answer.UNMET
-        elif self.target.assumes(name):
-            answer = Answer.MET
-        else:
-            answer = Answer.UNKNOWN
-        step = Step(
-            stage="load",
-            need=need,
-            answer=answer,
-            met_by="stated to be present" if answer is Answer.MET else None,
-            why="outside-core" if answer is Answer.UNKNOWN else None,
-            searched=tuple(probes),
-            detail=detail,
-        )
-        self._map.missing.setdefault(name, step)
-        self._map.steps.append(step)
-
-    def _unreadable(self, name: str, asker: Loaded, probes: list[Probe], error: FormatError) -> None:
-        need = Need(kind="library", name=name, by=asker.path, evidence=Evidence(file=asker.path, section=".dynamic"))
-        step = Step(
-            stage="load",
-            need=need,
-            answer=Answer.UNKNOWN,
-            why="unreadable",
-            searched=tuple(probes),
-            detail=str(error),
-        )
-        self._map.missing.setdefault(name, step)
-        self._map.steps.append(step)
