@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from runworthy.model.arch import Architecture, Endian, architecture_of_elf
 
 __all__ = [
+    "MENTIONS",
     "Binding",
     "BuildInfo",
     "DlopenNote",
@@ -35,6 +36,10 @@ __all__ = [
 ]
 
 ET_EXEC, ET_DYN = 2, 3
+
+MENTIONS = (b"/etc/ssl/certs/ca-certificates.crt", b"/usr/share/zoneinfo/", b"/etc/nsswitch.conf", b"libnss_")
+"""Texts whose presence in a file's constants is a fact about it: see :meth:`ElfFile.mentions`."""
+
 DF_ORIGIN, DF_SYMBOLIC, DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 1, 2, 4, 8, 16
 DF_1_NOW, DF_1_NODELETE, DF_1_NOOPEN, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x8, 0x40, 0x800, 0x8000000
 
@@ -263,6 +268,10 @@ class Exports:
         made._columns = names, indexes, kinds
         return made
 
+    def columns(self) -> tuple[Sequence[bytes], Sequence[int] | None, bytes, Mapping[int, str]]:
+        """Return names, version indexes (None without versions) and types of the rows, and what the indexes mean."""
+        return *self._columns, self._versions
+
     @cached_property
     def _columns(self) -> tuple[Sequence[bytes], Sequence[int] | None, bytes]:
         """Names, version indexes (None without versions) and types of the rows."""
@@ -377,6 +386,9 @@ class ElfFile(Protocol):
 
     def build(self) -> BuildInfo:
         """What the compilers left. Raises FormatError."""
+
+    def mentions(self) -> frozenset[bytes]:
+        """Which of ``MENTIONS`` stand in the constants: what the program opens by itself. Raises FormatError."""
 
 
 def split_reference(text: str) -> tuple[str, str | None, bool]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from runworthy.formats.content import Content
-from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.elf import MENTIONS, ElfFile
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
 from runworthy.simulate.linkmap import LinkMap
@@ -19,11 +18,7 @@ from runworthy.targets.target import Target
 
 __all__ = ["runtime_steps"]
 
-_SCAN_LIMIT = 256 << 20
-_BLOCK = 4 << 20
-_LONGEST_TEXT = 64
-_READ_ONLY = 4
-_NSS_LIBRARY = b"libnss_"
+_CERTIFICATES, _TIME_ZONES, _NAME_SERVICE, _NSS_LIBRARY = MENTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +34,7 @@ class _Facility:
 _FACILITIES = (
     _Facility(
         name="CA certificates",
-        shown_by=b"/etc/ssl/certs/ca-certificates.crt",
+        shown_by=_CERTIFICATES,
         paths=(
             "/etc/ssl/certs/ca-certificates.crt",
             "/etc/pki/tls/certs/ca-bundle.crt",
@@ -51,10 +46,8 @@ _FACILITIES = (
             "/etc/pki/tls/certs",
         ),
     ),
-    _Facility(
-        name="time zones", shown_by=b"/usr/share/zoneinfo/", paths=("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo")
-    ),
-    _Facility(name="name service configuration", shown_by=b"/etc/nsswitch.conf", paths=("/etc/nsswitch.conf",)),
+    _Facility(name="time zones", shown_by=_TIME_ZONES, paths=("/usr/share/zoneinfo", "/usr/share/lib/zoneinfo")),
+    _Facility(name="name service configuration", shown_by=_NAME_SERVICE, paths=("/etc/nsswitch.conf",)),
 )
 
 
@@ -65,7 +58,7 @@ def runtime_steps(
     del link_map, libc
     if not subject.facts.is_program or (not subject.facts.is_static and subject.go() is None):
         return
-    shown = _shown(target.view.content(path), subject.facts)
+    shown = subject.mentions()
     for facility in _FACILITIES:
         if facility.shown_by in shown and not any(target.view.exists(found) for found in facility.paths):
             yield _absent(facility, path, target)
@@ -104,27 +97,3 @@ def _static_nss(path: str, target: Target) -> Step:
         fatal=False,
         detail="getaddrinfo and getpwnam of a static glibc program load libnss_*.so.2 at run time",
     )
-
-
-def _shown(content: Content, facts: ElfFacts) -> frozenset[bytes]:
-    """Return which of the telling texts occur in the file's read-only data, read block by block.
-
-    Linkers that separate code keep constants in segments that are neither writable nor executable; where there is
-    no such segment they lie beside the code.
-    """
-    segments = facts.load_segments
-    constant = [segment for segment in segments if segment.flags & 7 == _READ_ONLY] or segments
-    wanted = {facility.shown_by for facility in _FACILITIES} | {_NSS_LIBRARY}
-    found: set[bytes] = set()
-    start, left = 0, _SCAN_LIMIT
-    for segment in sorted(constant, key=lambda one: one.offset):  # however many there are, each byte is read once
-        start = max(start, segment.offset)
-        end = min(segment.offset + segment.filesz, content.size, start + left)
-        tail = b""
-        for offset in range(start, end, _BLOCK):
-            block = tail + content.pread(offset, min(_BLOCK, end - offset))
-            found |= {text for text in wanted - found if text in block}
-            tail = block[-_LONGEST_TEXT:]
-        left -= max(end - start, 0)
-        start = max(start, end)
-    return frozenset(found)

@@ -155,6 +155,16 @@ class ElfReader:
 
         return self._ask(lambda: read_build(self._content, self.facts.header, self.facts.segments, self._layout))
 
+    def mentions(self) -> frozenset[bytes]:
+        """Return which of ``MENTIONS`` the constants hold, read once. Raises FormatError, OSError."""
+        return self._mentions
+
+    @cached_property
+    def _mentions(self) -> frozenset[bytes]:
+        from runworthy.formats.elf.mentions import read_mentions
+
+        return self._ask(lambda: read_mentions(self._content, self.facts.header, self.facts.segments, self._layout))
+
     def _ask(self, work: Callable[[], T]) -> T:
         """Do the work, then let go of the file: thousands of readers may be alive."""
         try:

@@ -201,6 +201,10 @@ class RecordedElf:
         """Return nothing: build information was not recorded."""
         return BuildInfo()
 
+    def mentions(self) -> frozenset[bytes]:
+        """Return nothing: constants were not recorded."""
+        return frozenset()
+
 
 def _facts(record: Record, arch: Architecture, size: int) -> ElfFacts:
     """Return the facts; what was not recorded takes the value that no loader refuses."""

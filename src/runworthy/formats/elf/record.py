@@ -1,0 +1,336 @@
+"""ELF facts as bytes: what snapshots and the facts cache keep in place of a file.
+
+A record is a head of nine lengths and as many parts, one for each question that :class:`ElfFile` answers. A part is
+JSON, or JSON and columns (names joined by NUL, numbers as they stand in memory). A part that is not there was not
+asked for; one that begins with ``!`` is the error that the reader gave. Records are read as hostile bytes: every part
+is checked before anything is made of it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NoReturn, TypeVar
+
+from runworthy.formats.elf.eager import facts_of_json, json_of_facts
+from runworthy.model.elf import Binding, BuildInfo, ElfFacts, ElfFile, Exports, GoBuild, ImportGroup, Relocations
+from runworthy.model.errors import FormatError
+
+__all__ = ["VERSION", "RecordedElf", "decode", "encode", "encode_known"]
+
+VERSION = 1
+"""Of the form of a record. A record of another version is not read."""
+
+PARTS = ("facts", "imports", "exports", "copies", "relocations", "bindings", "go", "build", "mentions")
+_HEAD = struct.Struct(f"<{len(PARTS)}I")
+_ABSENT = 0xFFFFFFFF
+_FAILED = b"!"
+_BINDINGS = (Binding.UNUSED, Binding.LAZY, Binding.NOW)
+_NUMBERS = {binding: number for number, binding in enumerate(_BINDINGS)}
+
+T = TypeVar("T")
+Groups = tuple[ImportGroup, ...]
+
+
+# -- writing ---------------------------------------------------------------------------------
+
+
+def encode(elf: ElfFile) -> bytes:
+    """Return the record of a file, which is asked every question. Raises OSError."""
+    return _encode(elf, PARTS)
+
+
+def encode_known(elf: ElfFile, parts: Collection[str]) -> bytes:
+    """Return the record of a file with the answers to ``parts`` alone, and the eager facts. Raises OSError."""
+    return _encode(elf, parts)
+
+
+def _encode(elf: ElfFile, wanted: Collection[str]) -> bytes:
+    if isinstance(elf, RecordedElf) and elf.holds(wanted):
+        return bytes(elf.data)
+    parts = [_part(elf, name) if name == "facts" or name in wanted else None for name in PARTS]
+    head = _HEAD.pack(*(_ABSENT if part is None else len(part) for part in parts))
+    return b"".join((head, *filter(None, parts)))
+
+
+def _part(elf: ElfFile, name: str) -> bytes:
+    try:
+        return _WRITERS[name](elf)
+    except FormatError as error:
+        return _FAILED + _dump([error.message, error.offset])
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _facts_part(elf: ElfFile) -> bytes:
+    return _dump(json_of_facts(elf.facts))
+
+
+def _groups_part(groups: Groups) -> bytes:
+    """Return groups as one line of JSON and the names; each set is sorted, so that equal facts are equal bytes."""
+    head = [[group.file, group.version, len(group.strong), len(group.weak)] for group in groups]
+    return _dump(head) + b"\n" + b"\0".join(_ordered(groups))
+
+
+def _ordered(groups: Groups) -> list[bytes]:
+    return [name for group in groups for names in (group.strong, group.weak) for name in sorted(names)]
+
+
+def _exports_part(elf: ElfFile) -> bytes:
+    names, indexes, kinds, versions = elf.exports().columns()
+    head = [len(names), indexes is not None, [[index, name] for index, name in versions.items()]]
+    return b"".join((_dump(head), b"\n", b"" if indexes is None else _shorts(indexes), kinds, b"\0".join(names)))
+
+
+def _shorts(numbers: Sequence[int]) -> bytes:
+    column = array("H", numbers)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def _relocations_part(elf: ElfFile) -> bytes:
+    found = elf.relocations()
+    return _dump([sorted(found.kinds), found.count, found.irelative, found.copy])
+
+
+def _bindings_part(elf: ElfFile) -> bytes:
+    """Return one byte for each imported name, in the order of the imports."""
+    names = _ordered(elf.imports())
+    found = elf.bindings(frozenset(names)) if names else {}
+    return bytes(_NUMBERS[found.get(name, Binding.UNUSED)] for name in names)
+
+
+def _json_of_go(go: GoBuild | None) -> object:
+    return None if go is None else [go.version, go.path, go.module, list(map(list, go.settings.items()))]
+
+
+def _build_part(elf: ElfFile) -> bytes:
+    build = elf.build()
+    return _dump([_json_of_go(build.go), build.rust, list(build.comments)])
+
+
+_WRITERS: Mapping[str, Callable[[ElfFile], bytes]] = {
+    "facts": _facts_part,
+    "imports": lambda elf: _groups_part(elf.imports()),
+    "exports": _exports_part,
+    "copies": lambda elf: _groups_part(elf.copies()),
+    "relocations": _relocations_part,
+    "bindings": _bindings_part,
+    "go": lambda elf: _dump(_json_of_go(elf.go())),
+    "build": _build_part,
+    "mentions": lambda elf: b"\0".join(sorted(elf.mentions())),
+}
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+def decode(data: bytes, path: str = "", source: Callable[[], ElfFile] | None = None) -> RecordedElf:
+    """Return the file of a record; its answers are read when they are asked for.
+
+    ``source`` gives the file itself, for what was not recorded. Raises FormatError with ``path`` for damage, and the
+    error that the file itself gave.
+    """
+    if len(data) < _HEAD.size:
+        raise FormatError("the record is cut off", path=path)
+    parts: dict[str, memoryview] = {}
+    start, view = _HEAD.size, memoryview(data)
+    for name, length in zip(PARTS, _HEAD.unpack_from(data), strict=True):
+        if length != _ABSENT:
+            parts[name] = view[start : start + length]
+            start += length
+    if start != len(data) or "facts" not in parts:
+        raise FormatError("the record is damaged", path=path)
+    facts = _guarded(lambda: facts_of_json(json.loads(_told(parts["facts"], path))), path)
+    return RecordedElf(data, facts, parts, path=path, source=source)
+
+
+def _told(part: memoryview, path: str) -> bytes:
+    """Return the bytes of a part. Raises the FormatError that it holds."""
+    data = bytes(part)
+    if data[:1] == _FAILED:
+        message, offset = _guarded(lambda: _error_of(json.loads(data[1:])), path)
+        raise FormatError(message, path=path, offset=offset)
+    return data
+
+
+def _guarded(work: Callable[[], T], path: str) -> T:
+    """Do what is done with bytes from elsewhere; whatever is wrong with them is one kind of error."""
+    try:
+        return work()
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
+        raise FormatError(f"the record is damaged: {type(error).__name__}", path=path) from None
+
+
+def _error_of(value: Any) -> tuple[str, int | None]:  # noqa: ANN401 - JSON is of any type until it has been looked at
+    message, offset = value
+    return _text(message), None if offset is None else _number(offset)
+
+
+class RecordedElf:
+    """The ElfFile of a record."""
+
+    def __init__(
+        self,
+        data: bytes,
+        facts: ElfFacts,
+        parts: Mapping[str, memoryview],
+        *,
+        path: str,
+        source: Callable[[], ElfFile] | None,
+    ) -> None:
+        self.data = data
+        self.facts = facts
+        self._parts = parts
+        self._path = path
+        self._source = source
+
+    def holds(self, parts: Collection[str]) -> bool:
+        """Whether all of ``parts`` are recorded."""
+        return all(name in self._parts for name in parts)
+
+    def imports(self) -> Groups:
+        """Return the undefined symbols. Raises FormatError, OSError."""
+        return self._imports
+
+    @cached_property
+    def _imports(self) -> Groups:
+        return self._answer("imports", _groups_of, lambda elf: elf.imports())
+
+    def exports(self) -> Exports:
+        """Return the defined symbols. Raises FormatError, OSError."""
+        return self._exports
+
+    @cached_property
+    def _exports(self) -> Exports:
+        return self._answer("exports", _exports_of, lambda elf: elf.exports())
+
+    def copies(self) -> Groups:
+        """Return the variables that a program copies out of its libraries. Raises FormatError, OSError."""
+        return self._answer("copies", _groups_of, lambda elf: elf.copies())
+
+    def relocations(self) -> Relocations:
+        """Return the relocation kinds in use. Raises FormatError, OSError."""
+        return self._answer("relocations", _relocations_of, lambda elf: elf.relocations())
+
+    def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
+        """Return how each imported name is bound; any other is unused. Raises FormatError, OSError."""
+
+        def read(data: bytes) -> Mapping[bytes, Binding]:
+            imported = _ordered(self.imports())
+            if len(imported) != len(data):
+                _refuse()
+            found = dict(zip(imported, (_BINDINGS[number] for number in data), strict=True))
+            return {name: found.get(name, Binding.UNUSED) for name in names}
+
+        return self._answer("bindings", read, lambda elf: elf.bindings(names))
+
+    def go(self) -> GoBuild | None:
+        """Return the Go build information alone. Raises FormatError, OSError."""
+        return self._answer("go", lambda data: _go_of(json.loads(data)), lambda elf: elf.go())
+
+    def build(self) -> BuildInfo:
+        """Return what the compilers left. Raises FormatError, OSError."""
+        return self._answer("build", _build_of, lambda elf: elf.build())
+
+    def mentions(self) -> frozenset[bytes]:
+        """Return which of ``MENTIONS`` the constants hold. Raises FormatError, OSError."""
+        return self._answer("mentions", lambda data: frozenset(_names(data)), lambda elf: elf.mentions())
+
+    def _answer(self, name: str, read: Callable[[bytes], T], ask: Callable[[ElfFile], T]) -> T:
+        part = self._parts.get(name)
+        if part is not None:
+            data = _told(part, self._path)
+            return _guarded(lambda: read(data), self._path)
+        if self._source is None:
+            raise FormatError(f"its {name} were not recorded", path=self._path)
+        return ask(self._source())
+
+
+def _groups_of(data: bytes) -> Groups:
+    head, _, joined = data.partition(b"\n")
+    rows = json.loads(head)
+    count = sum(_number(strong) + _number(weak) for _, _, strong, weak in rows)
+    names = _names(joined, count)
+    if len(names) != count:
+        _refuse()
+    groups: list[ImportGroup] = []
+    at = 0
+    for file, version, strong, weak in rows:
+        middle = at + strong
+        end = middle + weak
+        groups.append(
+            ImportGroup(
+                file=_text_or_none(file),
+                version=_text_or_none(version),
+                strong=frozenset(names[at:middle]),
+                weak=frozenset(names[middle:end]),
+            )
+        )
+        at = end
+    return tuple(groups)
+
+
+def _exports_of(data: bytes) -> Exports:
+    head, _, columns = data.partition(b"\n")
+    count, versioned, versions = json.loads(head)
+    start = 2 * _number(count) if versioned else 0
+    names = _names(columns[start + count :], count)
+    indexes = array("H")
+    indexes.frombytes(columns[:start])
+    if sys.byteorder == "big":
+        indexes.byteswap()
+    kinds = columns[start : start + count]
+    if not len(names) == len(kinds) == count:
+        _refuse()
+    named = {_number(index): _text(name) for index, name in versions}
+    return Exports.of_columns(names, indexes if versioned else None, kinds, named)
+
+
+def _relocations_of(data: bytes) -> Relocations:
+    kinds, count, irelative, copy = json.loads(data)
+    return Relocations(
+        kinds=frozenset(map(_number, kinds)), count=_number(count), irelative=bool(irelative), copy=bool(copy)
+    )
+
+
+def _go_of(value: Any) -> GoBuild | None:  # noqa: ANN401 - JSON is of any type until it has been looked at
+    if value is None:
+        return None
+    version, path, module, settings = value
+    told = (
+        {_text(key): _text(setting) for key, setting in settings.items()} if isinstance(settings, dict) else _refuse()
+    )
+    return GoBuild(version=_text(version), path=_text(path), module=_text(module), settings=told)
+
+
+def _build_of(data: bytes) -> BuildInfo:
+    go, rust, comments = json.loads(data)
+    return BuildInfo(go=_go_of(go), rust=_text_or_none(rust), comments=tuple(map(_text, comments)))
+
+
+def _names(data: bytes, count: int = -1) -> list[bytes]:
+    return data.split(b"\0") if data or count > 0 else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else _refuse()
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else _refuse()
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise ValueError
