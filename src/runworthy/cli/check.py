@@ -32,7 +32,7 @@ exit codes: 0 everything runs, 1 something fails, 2 usage or internal error, 3 n
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="the ELF files to judge")
+    add("files", nargs="+", metavar="FILE", help="the ELF files to judge; of a directory, all in it")
     group = parser.add_argument_group("where it must run")
     add = group.add_argument
     add("--on", action="append", default=[], metavar="TARGET", help="a target; may be repeated (default: host)")
@@ -66,21 +66,38 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Judge, report, and return the exit code. Raises UsageError."""
-    from runworthy.cli.terminal import complain_of_missing
+    from runworthy.cli.terminal import NOTHING_FOUND, complain_of_empty, complain_of_missing
     from runworthy.engine import Engine, missing_subjects
     from runworthy.targets.names import MachineWish, TargetName
 
     subjects = list(dict.fromkeys(options.files))
     if (missing := missing_subjects(subjects)) == subjects:
         return complain_of_missing(missing)
+    if not options.on:
+        _refuse_root(subjects)
     wish = MachineWish(platform=options.platform, cpu=options.cpu, page_size=options.page_size, kernel=options.kernel)
     names = [
         TargetName(text, wish, tuple(options.assume_present))
         for text in dict.fromkeys(part for text in options.on or ["host"] for part in split_targets(text))
     ]
     report = Engine(_wishes(options)).check(subjects, names)
+    if complain_of_empty(report) and not report.results:
+        return NOTHING_FOUND
     _deliver(report, options)
     return report.exit_code(fail_on_risky=options.fail_on == "risky", strict=options.strict)
+
+
+def _refuse_root(subjects: Sequence[str]) -> None:
+    """Raise UsageError for the root of another system when nothing says where it is to run."""
+    for name in filter(os.path.isdir, subjects):
+        from runworthy.targets.placement import is_own_root
+
+        if is_own_root(name):
+            named = name if name.startswith((".", "/", "~")) else f"./{name}"
+            raise UsageError(
+                f"{name} is the root of a system, and no target is named",
+                hint=f"`--on {named}` judges it in itself, `--on host` on this machine",
+            )
 
 
 def split_targets(text: str) -> list[str]:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from runworthy.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from runworthy.model.finding import Report
     from runworthy.report.words import Style
 
 NOTHING_FOUND = 3
 
-__all__ = ["complain_of_missing", "deliver", "emit", "style_for", "width"]
+__all__ = [
+    "NOTHING_FOUND",
+    "complain_of_empty",
+    "complain_of_missing",
+    "deliver",
+    "emit",
+    "emit_blocks",
+    "style_for",
+    "width",
+]
 
 
 def style_for(wish: str, *, to_file: bool = False) -> Style:
@@ -45,6 +55,11 @@ def emit(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def emit_blocks(blocks: Iterable[Iterable[str]]) -> None:
+    """Write blocks of lines to stdout, an empty line between them."""
+    emit("\n".join("".join(f"{line}\n" for line in block) for block in blocks))
+
+
 def complain_of_missing(names: Sequence[str]) -> int:
     """Say on stderr that nothing lies at any of these names, and return the exit code for it."""
     from runworthy.report.words import clean
@@ -52,6 +67,18 @@ def complain_of_missing(names: Sequence[str]) -> int:
     for name in names:
         print(f"error: {clean(name)}: no such file", file=sys.stderr)
     return NOTHING_FOUND
+
+
+def complain_of_empty(report: Report) -> bool:
+    """Say on stderr in which directories there was nothing to judge; return whether there are such."""
+    from runworthy.report.words import clean, count
+
+    empty = [tree for tree in report.trees if not tree.subjects]
+    for tree in empty:
+        others = ", ".join(count(number, kind) for kind, number in tree.passed_over.items())
+        looked = f"{count(tree.files, 'file')} looked at" + (f", {others} passed over" if others else "")
+        print(f"error: {clean(tree.name)}: no ELF program or library in it, {looked}", file=sys.stderr)
+    return bool(empty)
 
 
 def deliver(text: str, output_file: str | None) -> None:

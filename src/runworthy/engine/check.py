@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from runworthy.engine.context import Index, Objects, runtime_names
 from runworthy.engine.verdict import all_met, verdict_of
@@ -12,7 +13,7 @@ from runworthy.formats.elf import is_elf
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import ArchitectureError, FormatError, UsageError
-from runworthy.model.finding import Finding, Report, Result
+from runworthy.model.finding import Finding, Report, Result, Tree
 from runworthy.model.libc import Libc
 from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
 from runworthy.simulate.launch import Launch
@@ -22,6 +23,9 @@ from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.placement import Source, locate, place
 from runworthy.targets.target import Target
+
+if TYPE_CHECKING:
+    from runworthy.targets.trees import Watch
 
 __all__ = ["Engine", "Wishes", "missing_subjects"]
 
@@ -84,23 +88,46 @@ class Engine:
         self._subjects: list[_Subject] = []
         self._alone = True
 
-    def check(self, subjects: Iterable[str], targets: Sequence[TargetName]) -> Report:
-        """Return the report on every subject on every target. Raises UsageError, TargetError."""
-        self._subjects = [self._read(name) for name in subjects]
-        self._roots = {}
-        if self._wishes.at is not None and len(self._subjects) > 1:
+    def check(self, subjects: Sequence[str], targets: Sequence[TargetName], watch: Watch | None = None) -> Report:
+        """Return the report on every subject on every target. ``watch`` is told how far it is.
+
+        Of a directory every program and library is a subject. Raises UsageError, TargetError.
+        """
+        if self._wishes.at is not None and len(subjects) > 1:
             raise UsageError("--at places one subject", hint="check one file at a time with --at")
+        trees: list[Tree] = []
+        given = [one for name in subjects for one in self._given(name, trees, watch)]
+        self._subjects = list({one.name: one for one in given}.values())
+        self._roots = {}
         self._alone = len(self._subjects) == len(targets) == 1
-        return Report(results=tuple(self._cell(subject, name) for subject in self._subjects for name in targets))
+        results = []
+        for subject in self._subjects:
+            for name in targets:
+                results.append(self._cell(subject, name))
+                if watch is not None:
+                    watch("judge", len(results), len(self._subjects) * len(targets))
+        return Report(results=tuple(results), trees=tuple(trees))
 
     # -- subjects ---------------------------------------------------------------------------
 
-    def _read(self, name: str) -> _Subject:
+    def _given(self, name: str, trees: list[Tree], watch: Watch | None) -> list[_Subject]:
+        """Return the subjects that a name stands for; a directory's tree is added to ``trees``."""
+        if not os.path.isdir(name):
+            return [self._read(name)]
+        from runworthy.engine.trees import open_tree
+
+        tree, found = open_tree(name, self._machine, watch)
+        trees.append(tree)
+        return [
+            _Subject(one.name, problem=FormatError(one.problem)) if one.problem else self._read(one.name, one.source)
+            for one in found
+        ]
+
+    def _read(self, name: str, source: Source | None = None) -> _Subject:
         try:
-            source = locate(name, self._machine)
+            source = source or locate(name, self._machine)
             if source.kind != "file":
-                kind = "a directory" if source.kind == "dir" else "no regular file"
-                return _Subject(name, problem=FormatError(f"is {kind}"), foreign=True)
+                return _Subject(name, problem=FormatError("is no regular file"), foreign=True)
             try:
                 return _Subject(name, source, source.view.elf(source.real))
             except FormatError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from runworthy.model.machine import Machine
 from runworthy.model.trace import Evidence, Stage, Step, Trace
 
-__all__ = ["Finding", "Remedy", "Report", "Result", "Severity", "Verdict"]
+__all__ = ["Finding", "Remedy", "Report", "Result", "Severity", "Tree", "Verdict"]
 
 Severity = Literal["error", "warning", "note"]
 Verdict = Literal["runs", "risky", "unknown", "fails"]
@@ -73,10 +74,29 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A directory that was given as subject. ``files`` is how many were looked at, ``subjects`` how many are judged.
+
+    ``passed_over`` counts the ELF files that are no subjects by what they are; ``aliases`` are the other names of a
+    subject in this tree, links and copies in one directory, which are not judged again.
+    """
+
+    name: str
+    files: int
+    subjects: int
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The report document: every cell in the order asked for. Reports in any format read nothing else."""
+    """The report document: every cell in the order asked for. Reports in any format read nothing else.
+
+    ``trees`` are the directories out of which subjects come.
+    """
 
     results: tuple[Result, ...]
+    trees: tuple[Tree, ...] = ()
 
     def exit_code(self, *, fail_on_risky: bool = False, strict: bool = False) -> int:
         """Return 0, 1 or 4 by DESIGN section 5; ``strict`` turns 4 into 1."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runworthy.model.arch import ARCHITECTURES
 from runworthy.targets.directory import DirectoryView
@@ -18,7 +18,7 @@ from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileKind, FileView, Resolved
 
-__all__ = ["SUBJECT_ROOT", "Source", "locate", "place"]
+__all__ = ["SUBJECT_ROOT", "Source", "is_own_root", "locate", "member", "place"]
 
 SUBJECT_ROOT = "/subject"
 
@@ -43,7 +43,8 @@ _ROOT_MARKS = (("etc", "os-release"), ("usr/lib", "os-release"), ("etc", "passwd
 class Source:
     """A file of this machine.
 
-    ``real`` is its path in ``view``; ``top`` the tree that travels with it (None: itself); ``root`` its system.
+    ``real`` is its path in ``view``; ``top`` the tree that travels with it (None: itself); ``root`` its system;
+    ``base`` the directory that was given as the subject, if it was not the file itself.
     """
 
     view: DirectoryView
@@ -51,6 +52,7 @@ class Source:
     kind: FileKind
     top: str | None
     root: str
+    base: str | None = None
 
 
 def locate(path: str, view: DirectoryView) -> Source:
@@ -68,6 +70,19 @@ def locate(path: str, view: DirectoryView) -> Source:
     return Source(view=view, real=real, kind=kind, top=parent, root=root)
 
 
+def member(directory: Source, path: str) -> Source:
+    """Return the file ``path`` of a directory that was given as subject: of such a one everything travels along."""
+    real = posixpath.join(directory.real, path)
+    return replace(directory, real=real, kind="file", top=directory.top or directory.real, base=directory.real)
+
+
+def is_own_root(path: str) -> bool:
+    """Whether the directory ``path`` of this machine looks like the root of another system."""
+    view = DirectoryView("/")
+    real = view.real_directory(_posix(os.path.join(os.getcwd(), path)))
+    return real not in (None, "/") and _is_root(view, real or "")
+
+
 def place(source: Source, target: Target, overlay: Overlay, at: str | None = None) -> str:
     """Show the source in ``overlay``, which lies over the target's root; return its real path there. Raises OSError."""
     if at is None:
@@ -80,20 +95,22 @@ def place(source: Source, target: Target, overlay: Overlay, at: str | None = Non
             return overlay.resolve(at).path
     else:
         at = posixpath.join("/", at)
+        if source.base is not None:
+            overlay.mount(*_aligned(at, source.base, source))
+            return overlay.resolve(posixpath.join(at, posixpath.relpath(source.real, source.base))).path
         if source.top is not None:
-            overlay.mount(*_aligned(posixpath.dirname(at), source))
+            overlay.mount(*_aligned(posixpath.dirname(at), posixpath.dirname(source.real), source))
     if source.top is None or posixpath.basename(at) != posixpath.basename(source.real):
         overlay.add_from(at, source.view, source.real)
     return overlay.resolve(at).path
 
 
-def _aligned(directory: str, source: Source) -> tuple[str, DirectoryView, str]:
-    """Return what to mount where, so that the source lies in ``directory``.
+def _aligned(directory: str, above: str, source: Source) -> tuple[str, DirectoryView, str]:
+    """Return what to mount where, so that what the source has in ``above`` lies in ``directory``.
 
     As many directories above it as have the same names come along: ``dist/bin/app`` at ``/opt/app/bin/app`` brings
     ``dist/lib`` to ``/opt/app/lib``. The system's own directories are not covered in this way.
     """
-    above = posixpath.dirname(source.real)
     while (
         above != source.top
         and posixpath.basename(above) == posixpath.basename(directory)

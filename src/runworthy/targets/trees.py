@@ -1,0 +1,297 @@
+"""The ELF programs and libraries in a directory of this machine.
+
+Every file is looked at by its first bytes, never by its name. Symbolic links are not descended into: one that leads to
+a file of the tree is another name of it. So are hard links and copies with the same bytes, mode and directory: a loader
+answers for all of them alike. The same file in another directory is another subject, since ``$ORIGIN`` differs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runworthy.formats.elf_kind import MAGIC, elf_kind
+
+__all__ = ["Member", "Tree", "Watch", "walk"]
+
+Watch = Callable[[str, int, int], None]
+"""Told again and again what is done (``find``, ``judge``) and two numbers: files looked at and subjects among them,
+or cells judged and all that there are."""
+
+_HEAD = 64
+_SAME_HEAD = 1024
+_CHUNK = 1 << 20
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+# A name that goes away, or turns into something else, between the listing and the look.
+_GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO))
+_PSEUDO = frozenset(
+    (
+        "autofs",
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "efivarfs",
+        "fusectl",
+        "hugetlbfs",
+        "mqueue",
+        "nsfs",
+        "proc",
+        "pstore",
+        "rpc_pipefs",
+        "securityfs",
+        "selinuxfs",
+        "sysfs",
+        "tracefs",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A subject of a tree. ``path`` and ``aliases``, its other names, are relative to the tree.
+
+    ``problem`` says why a file or directory cannot be looked into, empty for all others.
+    """
+
+    path: str
+    aliases: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """What a walk found: subjects by path, the number of files looked at, and of ELF files that are no subjects."""
+
+    members: tuple[Member, ...]
+    files: int
+    passed_over: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Found:
+    """An ELF file as the walk met it. ``head`` are its first bytes, by which copies are looked for."""
+
+    path: str
+    status: os.stat_result
+    head: bytes
+    aliases: list[str] = field(default_factory=list)
+    twin_of: _Found | None = None
+
+    @property
+    def inode(self) -> object:
+        """What is equal for hard links."""
+        return self.status.st_dev, self.status.st_ino
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What is gathered on the way; paths are whole."""
+
+    found: list[_Found] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    files: int = 0
+
+    def fails(self, path: str, error: OSError) -> None:
+        """Note what cannot be looked into, but for what has gone meanwhile."""
+        if error.errno not in _GONE:
+            self.problems[path] = error.strerror or "cannot be read"
+
+
+class _Descriptor:
+    """An open file as Content."""
+
+    __slots__ = ("_fd", "size")
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._fd = descriptor
+        self.size = size
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``. Raises OSError."""
+        os.lseek(self._fd, min(offset, self.size), os.SEEK_SET)
+        return os.read(self._fd, count)
+
+
+def walk(directory: str, watch: Watch | None = None) -> Tree:
+    """Return the subjects in ``directory``, the same each time. What cannot be read is a member with a problem."""
+    top = os.path.realpath(directory)
+    walked = _Walk()
+    pending = [top]
+    closed = _pseudo_mounts(top)
+    while pending:
+        below = pending.pop()
+        pending += _look_into(below, walked, closed)
+        if watch is not None:
+            watch("find", walked.files, len(walked.found))
+    found = _once_each(walked.found)
+    _name_links(walked.found, walked.links)
+    start = len(top.rstrip(os.sep)) + 1
+    members = [Member(path=_relative(one.path, start), aliases=_names(one.aliases, start)) for one in found]
+    members += [Member(path=_relative(path, start), problem=text) for path, text in walked.problems.items()]
+    members.sort(key=lambda member: member.path.split("/"))
+    return Tree(members=tuple(members), files=walked.files, passed_over=dict(sorted(walked.passed_over.items())))
+
+
+# -- looking ---------------------------------------------------------------------------------
+
+
+def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[str]:
+    """Look at every file of one directory; return the directories in it that are to be entered."""
+    try:
+        below, files = _list(directory, walked)
+    except OSError as error:
+        walked.fails(directory, error)
+        return []
+    walked.files += len(files)
+    for path in files:
+        try:
+            descriptor = os.open(path, _FLAGS)
+        except OSError as error:
+            walked.fails(path, error)
+            continue
+        try:
+            if os.read(descriptor, _HEAD).startswith(MAGIC):
+                _take(path, descriptor, walked)
+        except OSError as error:
+            walked.fails(path, error)
+        finally:
+            os.close(descriptor)
+    return [path for path in below if path not in closed] if closed else below
+
+
+def _list(directory: str, walked: _Walk) -> tuple[list[str], list[str]]:
+    """Return the directories and the files in a directory. The listing tells which they are: nothing is stat'ed.
+
+    Devices, FIFOs and sockets are left where they are. Raises OSError.
+    """
+    below: list[str] = []
+    files: list[str] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                walked.links.append(entry.path)
+            elif entry.is_dir(follow_symlinks=False):
+                below.append(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                files.append(entry.path)
+    return below, files
+
+
+def _take(path: str, descriptor: int, walked: _Walk) -> None:
+    """Keep an ELF file if it is a subject. Raises OSError."""
+    status = os.fstat(descriptor)
+    content = _Descriptor(descriptor, status.st_size)
+    kind = elf_kind(content)
+    if kind == "subject":
+        walked.found.append(_Found(path, status, content.pread(0, _SAME_HEAD)))
+    else:
+        walked.passed_over[kind] += 1
+
+
+def _pseudo_mounts(top: str) -> frozenset[str]:
+    """Return the mount points below ``top`` behind which the kernel shows itself rather than files.
+
+    proc_pid_mountinfo(5): the fifth field is the mount point, the type is the first after a lone hyphen.
+    """
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            rows = [line.partition(" - ") for line in lines]
+    except OSError:
+        return frozenset()
+    prefix = top.rstrip("/") + "/"
+    points = (_unescaped(fields.split()[4]) for fields, _, rest in rows if rest.split(" ", 1)[0] in _PSEUDO)
+    return frozenset(point for point in points if point.startswith(prefix))
+
+
+def _unescaped(text: str) -> str:
+    for escape, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(escape, letter)
+    return text
+
+
+# -- names -----------------------------------------------------------------------------------
+
+
+def _once_each(found: Iterable[_Found]) -> list[_Found]:
+    """Return each file of a directory once, whatever number of hard links and copies it has there."""
+    groups: dict[tuple[object, ...], list[_Found]] = {}
+    for one in sorted(found, key=lambda one: one.path):
+        status = one.status
+        key = (os.path.dirname(one.path), status.st_size, stat.S_IMODE(status.st_mode), status.st_uid, one.head)
+        groups.setdefault(key, []).append(one)
+    for group in groups.values():
+        if len(group) > 1:
+            _find_twins(group)
+    return [one for group in groups.values() for one in group if one.twin_of is None]
+
+
+def _find_twins(group: Sequence[_Found]) -> None:
+    """Mark those that hold the same bytes as one before them. Hard links are known without reading."""
+    several = len({one.inode for one in group}) > 1
+    bytes_of: dict[object, object] = {}
+    first: dict[object, _Found] = {}
+    for one in group:
+        if one.inode not in bytes_of:
+            bytes_of[one.inode] = _digest(one) if several else ""
+        owner = first.setdefault(bytes_of[one.inode], one)
+        if owner is not one:
+            one.twin_of = owner
+            owner.aliases.append(one.path)
+
+
+def _digest(one: _Found) -> object:
+    """Return what is equal for equal bytes; a file that cannot be read again is like no other."""
+    from hashlib import blake2b
+
+    value = blake2b()
+    try:
+        with open(one.path, "rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                value.update(chunk)
+    except OSError:
+        return one.path
+    return value.digest()
+
+
+def _name_links(found: Iterable[_Found], links: Iterable[str]) -> None:
+    """Give every link that leads to a subject to it as another name. No link is opened."""
+    held: dict[object, list[_Found]] = {}
+    for one in found:
+        held.setdefault(one.inode, []).append(one)
+    for link in links:
+        try:
+            status = os.stat(link)
+        except OSError:
+            continue
+        names = held.get((status.st_dev, status.st_ino), [])
+        if len(names) > 1:
+            real = os.path.realpath(link)
+            names = [one for one in names if one.path == real]
+        if names:
+            (names[0].twin_of or names[0]).aliases.append(link)
+
+
+def _names(paths: Iterable[str], start: int) -> tuple[str, ...]:
+    return tuple(sorted(_relative(path, start) for path in paths))
+
+
+def _relative(path: str, start: int) -> str:
+    return path[start:].replace(os.sep, "/") or posixpath.curdir
