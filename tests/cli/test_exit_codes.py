@@ -82,7 +82,7 @@ def test_no_subject(runworthy: Run, command: str) -> None:
         (("check", "app", "--until", "never"), "error: argument --until: invalid choice", "hint: `runworthy"),
         (("explain", "RW999"), "error: there is no finding `RW999`", "hint: "),
         (("targets", "debian", "musl"), "error: no target has debian and musl", "hint: `runworthy targets`"),
-        (("targets", "show"), "error: `targets show` needs a name", "hint: write it as in"),
+        (("targets", "show"), "error: the following arguments are required: NAME", "hint: `runworthy targets show"),
         (("targets", "show", "debain:12"), "error: there is no target 'debain:12'", "hint: did you mean"),
     ],
 )

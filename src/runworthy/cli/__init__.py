@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain("interrupted", "")
         return INTERRUPTED
     except RunworthyError as error:
-        _complain(f"error: {error}", error.hint if isinstance(error, UsageError) else "")
+        _complain(f"error: {error}", error.hint if isinstance(error, UsageError) else "", _notes(error))
     except Exception as error:  # noqa: BLE001 - a person gets one line, never a traceback
         _internal(error)
     return USAGE_ERROR
@@ -49,11 +49,16 @@ def _run(arguments: list[str]) -> int:
     return command.run(arguments[1:])
 
 
-def _complain(message: str, hint: str) -> None:
+def _notes(error: RunworthyError) -> Sequence[str]:
+    """Return the facts that were added to an error on its way, as PEP 678 holds them."""
+    return getattr(error, "__notes__", ())
+
+
+def _complain(message: str, hint: str, notes: Sequence[str] = ()) -> None:
     """Say what is wrong on stderr, which may itself be closed."""
     from runworthy.report.words import clean
 
-    lines = [clean(message)] + ([f"hint: {clean(hint)}"] if hint else [])
+    lines = [clean(message), *(f"note: {clean(note)}" for note in notes)] + ([f"hint: {clean(hint)}"] if hint else [])
     try:
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     except (OSError, ValueError):

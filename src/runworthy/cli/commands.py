@@ -1,4 +1,9 @@
-"""The table of commands."""
+"""The table of commands.
+
+A command is a row here and a module: ``USAGE``, ``DESCRIPTION``, ``EPILOG``, ``add_arguments`` and ``run``. A module
+that has ``COMMANDS`` of its own has sub-commands, which are the same once more (``targets show``). Help, completion,
+manual page and defaults by the environment follow from these declarations.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ from runworthy.model.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+
+    from runworthy.cli.parser import Parser
 
 __all__ = ["COMMANDS", "Command", "find", "overview"]
 
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Command:
-    """A command and where it is: the module ``cli.<module>``."""
+    """A command and where it is: the module ``cli.<module>``. The name of a sub-command has the command's before it."""
 
     __slots__ = ("module", "name", "summary")
 
@@ -35,16 +42,45 @@ class Command:
         self.module = module
         self.summary = summary
 
-    def run(self, arguments: list[str]) -> int:
-        """Parse the arguments, do the work, and return the exit code. Raises UsageError."""
+    @property
+    def word(self) -> str:
+        """The word that is written for it, after the command's where it is a sub-command."""
+        return self.name.rpartition(" ")[2]
+
+    def load(self) -> CommandModule:
+        """Import the module."""
         from importlib import import_module
 
+        return cast("CommandModule", import_module(f"runworthy.cli.{self.module}"))
+
+    def parser(self) -> Parser:
+        """Return the parser of what the command takes; its sub-commands have parsers of their own."""
         from runworthy.cli.parser import Parser
 
-        module = cast("CommandModule", import_module(f"runworthy.cli.{self.module}"))
-        parser = Parser(self.name, module.USAGE, module.DESCRIPTION, module.EPILOG)
+        module = self.load()
+        below = [f"{command.name}  {command.summary}" for command in self.commands()]
+        parser = Parser(self.name, module.USAGE, module.DESCRIPTION, module.EPILOG, below)
         module.add_arguments(parser)
-        return module.run(parser.parse_args(arguments))
+        return parser
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the sub-commands."""
+        return getattr(self.load(), "COMMANDS", ())
+
+    def run(self, arguments: list[str]) -> int:
+        """Parse the arguments, do the work, and return the exit code. Raises UsageError."""
+        for command in self.commands():
+            if arguments[:1] == [command.word]:
+                return command.run(arguments[1:])
+        options, decided = self.parser().parse(arguments)
+        try:
+            return self.load().run(options)
+        except UsageError as error:
+            if decided:
+                from runworthy.cli.environment import blame
+
+                blame(error, decided)
+            raise
 
 
 COMMANDS = (

@@ -10,11 +10,15 @@ class RunworthyError(Exception):
 
 
 class UsageError(RunworthyError):
-    """What was asked for cannot be understood: an option, a name, a combination. ``hint`` proposes."""
+    """What was asked for cannot be understood: an option, a name, a combination.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    ``hint`` proposes. ``option`` is the option whose value it is about, as the command line spells it.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", option: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.option = option
 
 
 class TargetError(UsageError):

@@ -35,7 +35,11 @@ class MachineWish:
         # Docker writes the only variant of arm64 there is as linux/arm64/v8.
         arch = architecture(self.platform) or architecture(self.platform.removesuffix("/v8"))
         if arch is None:
-            raise UsageError(f"--platform {self.platform} is not known", hint="write it as in linux/arm64 or aarch64")
+            raise UsageError(
+                f"--platform {self.platform} is not known",
+                hint="write it as in linux/arm64 or aarch64",
+                option="--platform",
+            )
         return arch
 
     def apply(self, machine: Machine) -> Machine:
@@ -46,6 +50,7 @@ class MachineWish:
                 raise UsageError(
                     f"--cpu {self.cpu} is no CPU level of {machine.arch.name}",
                     hint="x86-64-v1, x86-64-v2, x86-64-v3 and x86-64-v4 are known",
+                    option="--cpu",
                 )
             machine = replace(machine, level=level, level_stated=True)
         if self.page_size:
@@ -53,7 +58,9 @@ class MachineWish:
         if self.kernel:
             kernel = parse_kernel(self.kernel)
             if kernel is None:
-                raise UsageError(f"--kernel {self.kernel} is no kernel release", hint="write it as in 5.10")
+                raise UsageError(
+                    f"--kernel {self.kernel} is no kernel release", hint="write it as in 5.10", option="--kernel"
+                )
             machine = replace(machine, kernel=kernel)
         return machine
 
@@ -63,7 +70,7 @@ def parse_page_size(text: str) -> int:
     found = _PAGE_SIZE.fullmatch(text.strip().lower())
     size = int(found[1]) * (1024 if found[2] else 1) if found else 0
     if size not in (4096, 8192, 16384, 65536, 262144):
-        raise UsageError(f"--page-size {text} is no page size", hint="4k, 16k and 64k are usual")
+        raise UsageError(f"--page-size {text} is no page size", hint="4k, 16k and 64k are usual", option="--page-size")
     return size
 
 
@@ -125,7 +132,9 @@ class TargetName:
             found = catalogue.find(self.text, wanted)
             if stated is not None and found.arch is not stated:
                 raise UsageError(
-                    f"{self.text} names {found.arch.name}, --platform names {stated.name}", hint="state one of them"
+                    f"{self.text} names {found.arch.name}, --platform names {stated.name}",
+                    hint="state one of them",
+                    option="--platform",
                 )
         except TargetError:
             if os.path.isdir(self.text):

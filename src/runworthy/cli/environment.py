@@ -1,0 +1,129 @@
+"""Variables of the environment that stand for options, and the others that are looked at: one table.
+
+The command line decides over the environment, and the environment over the defaults. ``-v`` says what came from here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from argparse import SUPPRESS, Action, ArgumentError, Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from runworthy.model.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    from runworthy.cli.parser import Parser
+
+__all__ = ["VARIABLES", "Variable", "blame", "named_in_help", "parse_with", "variable_of"]
+
+
+class Variable(NamedTuple):
+    """A variable of the environment. ``option`` is the one that it stands for, empty where it stands for none."""
+
+    name: str
+    option: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable("RUNWORTHY_ON", "--on", "the targets, with commas between them"),
+    Variable("RUNWORTHY_PLATFORM", "--platform", "the architecture of the targets, as linux/arm64"),
+    Variable("RUNWORTHY_CPU", "--cpu", "their CPU level, as x86-64-v3"),
+    Variable("RUNWORTHY_PAGE_SIZE", "--page-size", "their page size, as 64k"),
+    Variable("RUNWORTHY_KERNEL", "--kernel", "their kernel, as 5.10"),
+    Variable("RUNWORTHY_FORMAT", "--format", "the format of the report"),
+    Variable("RUNWORTHY_FAIL_ON", "--fail-on", "what ends with 1"),
+    Variable("RUNWORTHY_STRICT", "--strict", "1 ends with 1, not 4, where something cannot be told"),
+    Variable("RUNWORTHY_COLOR", "--color", "auto, always or never; decides over NO_COLOR and FORCE_COLOR"),
+    Variable("RUNWORTHY_DEBUG", "", "1 shows the traceback of an internal error"),
+    Variable("NO_COLOR", "", "anything: no colours"),
+    Variable("FORCE_COLOR", "", "anything but 0: colours, though no terminal reads the report"),
+    Variable("COLUMNS", "", "the width of the report, for a terminal that does not tell"),
+)
+
+_SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def variable_of(action: Action) -> Variable | None:
+    """Return the variable that stands for an option."""
+    return next((row for row in VARIABLES if row.option and row.option in action.option_strings), None)
+
+
+def parse_with(parser: Parser, arguments: Sequence[str]) -> tuple[Namespace, dict[str, str]]:
+    """Parse the arguments; where an option is not among them, its variable decides. An empty one says nothing.
+
+    Returns the options, and the names of the variables that decided by the options that they stand for. Raises
+    UsageError, naming the variable, for a value that the option would not take.
+    """
+    stated = list(_stated(parser.declared()))
+    usual = [action.default for action, _, _ in stated]
+    for action, _, _ in stated:
+        action.default = SUPPRESS  # so that what is absent after the parsing was not on the command line
+    options = parser.parse_args(arguments)
+    decided = {}
+    for (action, variable, text), default in zip(stated, usual, strict=True):
+        if hasattr(options, action.dest):
+            continue
+        decided[variable.option] = variable.name
+        if action.nargs != 0:
+            action(parser, options, _value(parser, action, variable, text), variable.option)
+        elif _switched_on(variable, text):
+            action(parser, options, [], variable.option)
+        else:
+            setattr(options, action.dest, default)
+    if decided and vars(options).get("verbose"):
+        _tell(decided)
+    return options, decided
+
+
+def _stated(actions: Sequence[Action]) -> Iterator[tuple[Action, Variable, str]]:
+    for action in actions:
+        variable = variable_of(action)
+        text = os.environ.get(variable.name, "") if variable else ""
+        if variable and text:
+            yield action, variable, text
+
+
+def _value(parser: Parser, action: Action, variable: Variable, text: str) -> str:
+    """Return what the option would take the text for."""
+    try:
+        return parser.converted(action, text)
+    except ArgumentError as error:
+        raise UsageError(
+            f"{variable.name}={text}: {error.message}", hint=f"it stands for {variable.option}; empty, it says nothing"
+        ) from error
+    except UsageError as error:
+        blame(error, {error.option: variable.name})
+        raise
+
+
+def _switched_on(variable: Variable, text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise UsageError(f"{variable.name}={text} is neither yes nor no", hint="1 is yes, 0 is no")
+    return _SWITCH[text.lower()]
+
+
+def _tell(decided: Mapping[str, str]) -> None:
+    from runworthy.report.words import clean
+
+    for option, name in decided.items():
+        print(f"{option} {clean(os.environ[name])} is taken from {name}", file=sys.stderr)
+
+
+def blame(error: UsageError, decided: Mapping[str, str]) -> None:
+    """Add to an error which variable the option that it speaks of came from."""
+    option = error.option or ("--on" if isinstance(error, TargetError) else "")
+    if option in decided:
+        error.add_note(f"{option} is taken from {decided[option]}")
+
+
+def named_in_help(actions: Sequence[Action]) -> str:
+    """Return the end of a command's help: the variables that stand for its options."""
+    names = [variable.name for action in actions if (variable := variable_of(action))]
+    if not names:
+        return ""
+    text = f"environment: {', '.join(names)}: each stands for the option of its name where that is not given"
+    return "\n" + textwrap.fill(text, 118, break_on_hyphens=False) + "\n"
