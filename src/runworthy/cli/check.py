@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from runworthy.cli.options import add_where, additions_of, targets_of
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Report
 from runworthy.model.trace import STAGES
@@ -33,17 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="the ELF files to judge; of a directory, all in it")
-    group = parser.add_argument_group("where it must run")
-    add = group.add_argument
-    add("--on", action="append", default=[], metavar="TARGET", help="a target; may be repeated (default: host)")
-    add("--platform", default="", metavar="ARCH", help="the target's architecture, as linux/arm64 or aarch64")
-    add("--cpu", default="", metavar="LEVEL", help="its CPU level, as x86-64-v3")
-    add("--page-size", default="", metavar="SIZE", help="its page size, as 64k")
-    add("--kernel", default="", metavar="RELEASE", help="its kernel, as 5.10")
-    add("--with", dest="additions", action="append", default=[], metavar="WHAT",
-        help="add a package file, a directory or a library to the target; may be repeated")  # fmt: skip
-    add("--assume-present", action="append", default=[], metavar="LIB",
-        help="take a library as present where the target's facts end; `all` takes all of them")  # fmt: skip
+    add_where(parser, "host")
     group = parser.add_argument_group("how it is started")
     add = group.add_argument
     add("--at", metavar="PATH", help="where the file lies in the target")
@@ -68,18 +59,13 @@ def run(options: Namespace) -> int:
     """Judge, report, and return the exit code. Raises UsageError."""
     from runworthy.cli.terminal import NOTHING_FOUND, complain_of_empty, complain_of_missing
     from runworthy.engine import Engine, missing_subjects
-    from runworthy.targets.names import MachineWish, TargetName
 
     subjects = list(dict.fromkeys(options.files))
     if (missing := missing_subjects(subjects)) == subjects:
         return complain_of_missing(missing)
     if not options.on:
         _refuse_root(subjects)
-    wish = MachineWish(platform=options.platform, cpu=options.cpu, page_size=options.page_size, kernel=options.kernel)
-    names = [
-        TargetName(text, wish, tuple(options.assume_present))
-        for text in dict.fromkeys(part for text in options.on or ["host"] for part in split_targets(text))
-    ]
+    names = targets_of(options, ["host"])
     report = Engine(_wishes(options)).check(subjects, names)
     if complain_of_empty(report) and not report.results:
         return NOTHING_FOUND
@@ -100,14 +86,6 @@ def _refuse_root(subjects: Sequence[str]) -> None:
             )
 
 
-def split_targets(text: str) -> list[str]:
-    """Return the targets of a list with commas. A path that exists is one target, whatever letters it has."""
-    parts = text.split(",")
-    if len(parts) == 1 or os.path.exists(text) or not all(parts):
-        return [text]
-    return [part.strip() for part in parts]
-
-
 def _wishes(options: Namespace) -> Wishes:
     from runworthy.engine import Wishes
     from runworthy.simulate.launch import Launch
@@ -115,8 +93,6 @@ def _wishes(options: Namespace) -> Wishes:
     for name, path in (("--at", options.at), ("--cwd", options.cwd)):
         if path is not None and (not path.startswith("/") or path != posixpath.normpath(path)):
             raise UsageError(f"{name} {path!r} is no absolute path without `.` and `..`", hint="as in /usr/bin/app")
-    if "" in options.assume_present:
-        raise UsageError("--assume-present names no library", hint="as in --assume-present libssl.so.3")
     launch = Launch(
         env=_environment(options.env),
         secure=options.secure,
@@ -125,12 +101,7 @@ def _wishes(options: Namespace) -> Wishes:
         until=options.until,
         trace=options.trace,
     )
-    additions: Sequence[Callable[..., None]] = ()
-    if options.additions:
-        from runworthy.targets.additions import addition
-
-        additions = [addition(spec) for spec in options.additions]
-    return Wishes(launch=launch, at=options.at, additions=additions)
+    return Wishes(launch=launch, at=options.at, additions=additions_of(options))
 
 
 def _environment(given: Sequence[str]) -> dict[str, str]:
