@@ -35,6 +35,7 @@ QUESTIONS: dict[str, Callable[[ElfFile], object]] = {
     "indirect": lambda file: file.exports().indirect,
     "versions_of": lambda file: {name: file.exports().versions_of(name) for name in sorted(file.exports().names)[:50]},
     "bindings": lambda file: file.bindings([name for group in file.imports() for name in group.strong | group.weak]),
+    "bindings of what musl does not see": lambda file: file.bindings(file.exports().names - file.exports().default),
 }
 
 

@@ -215,9 +215,11 @@ class Binding(Enum):
     UNUSED = "unused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportGroup:
-    """Undefined symbols that share one version record; ``file`` and ``version`` are None for unversioned ones."""
+class ImportGroup(NamedTuple):
+    """Undefined symbols that share one version record; ``file`` and ``version`` are None for unversioned ones.
+
+    A tuple, like Segment: a file has a dozen.
+    """
 
     file: str | None
     version: str | None

@@ -6,7 +6,7 @@ that any C library or compiler runtime of the catalogue exports (DESIGN section 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from runworthy.model.elf import Binding, ElfFile, ImportGroup
@@ -15,9 +15,12 @@ from runworthy.model.trace import Answer, Evidence, Need, Step
 from runworthy.simulate.hosts import host_api
 from runworthy.simulate.linkmap import LinkMap, Loaded
 
-__all__ = ["BindContext", "BoundMemo", "copied_steps", "unreadable_step", "unresolved_steps"]
+__all__ = ["BindContext", "BoundMemo", "Left", "copied_steps", "unreadable_step", "unresolved_steps"]
 
 RuntimeNames = Callable[[bytes], bool]
+Left = tuple[ImportGroup, frozenset[bytes]]
+"""Names of a group that nothing defines."""
+
 _PYTHON_API = (b"PyModule", b"PyArg_", b"PyErr_", b"Py_", b"_Py_", b"PyObject_", b"PyExc_")
 
 
@@ -55,11 +58,9 @@ class BindContext:
     memo: BoundMemo = field(default_factory=BoundMemo)
 
 
-def unresolved_steps(
-    context: BindContext, loaded: Loaded, missing: Mapping[ImportGroup, frozenset[bytes]]
-) -> Iterator[Step]:
+def unresolved_steps(context: BindContext, loaded: Loaded, missing: Sequence[Left]) -> Iterator[Step]:
     """Yield a step for each name that no object defines and that a relocation of ``loaded`` uses."""
-    names = frozenset[bytes]().union(*missing.values())
+    names = frozenset[bytes]().union(*(left for _, left in missing))
     if not names:
         return
     try:
@@ -68,12 +69,13 @@ def unresolved_steps(
         yield unreadable_step(loaded, error)
         return
     at_once = _binds_at_once(loaded)
-    for group, unresolved in missing.items():
+    evidence = _evidence(loaded)
+    for group, unresolved in missing:
         for name in sorted(unresolved):
             binding = bindings.get(name, Binding.UNUSED)
             if binding is not Binding.UNUSED:
                 lazy = not at_once and _is_lazy(context, loaded, binding)
-                yield _step(context, loaded, group, name, lazy=lazy)
+                yield _step(context, group, name, evidence, lazy=lazy)
 
 
 def _binds_at_once(loaded: Loaded) -> bool:
@@ -94,13 +96,12 @@ def _is_lazy(context: BindContext, loaded: Loaded, binding: Binding) -> bool:
     return loaded.local and not loaded.facts.bind_now
 
 
-def copied_steps(
-    context: BindContext, loaded: Loaded, missing: Mapping[ImportGroup, frozenset[bytes]]
-) -> Iterator[Step]:
+def copied_steps(context: BindContext, loaded: Loaded, missing: Sequence[Left]) -> Iterator[Step]:
     """Yield a step for each variable that the program copies at start and no library defines."""
-    for group, unresolved in missing.items():
+    evidence = _evidence(loaded)
+    for group, unresolved in missing:
         for name in sorted(unresolved):
-            yield _step(context, loaded, group, name, lazy=False)
+            yield _step(context, group, name, evidence, lazy=False)
 
 
 def unreadable_step(loaded: Loaded, error: FormatError) -> Step:
@@ -109,15 +110,19 @@ def unreadable_step(loaded: Loaded, error: FormatError) -> Step:
     return Step(stage="bind", need=need, answer=Answer.UNKNOWN, why="unreadable", detail=error.message)
 
 
-def _step(context: BindContext, loaded: Loaded, group: ImportGroup, name: bytes, *, lazy: bool) -> Step:
+def _evidence(loaded: Loaded) -> Evidence:
+    return Evidence(file=loaded.path, section=".dynsym")
+
+
+def _step(context: BindContext, group: ImportGroup, name: bytes, evidence: Evidence, *, lazy: bool) -> Step:
     need = Need(
         kind="symbol",
         name=name.decode("utf-8", "backslashreplace"),
         version=group.version,
         file=group.file,
-        by=loaded.path,
+        by=evidence.file,
         lazy=lazy,
-        evidence=Evidence(file=loaded.path, section=".dynsym"),
+        evidence=evidence,
     )
     missing = context.link_map.missing
     named = missing.get(group.file) if group.file else None

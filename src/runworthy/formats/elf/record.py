@@ -101,10 +101,16 @@ def _relocations_part(elf: ElfFile) -> bytes:
 
 
 def _bindings_part(elf: ElfFile) -> bytes:
-    """Return one byte for each imported name, in the order of the imports."""
-    names = _ordered(elf.imports())
+    """Return one byte for each name that a loader may fail to find: its imports, then what it hides."""
+    names = [*_ordered(elf.imports()), *_hidden(elf)]
     found = elf.bindings(frozenset(names)) if names else {}
     return bytes(_NUMBERS[found.get(name, Binding.UNUSED)] for name in names)
+
+
+def _hidden(elf: ElfFile) -> list[bytes]:
+    """Return the names that the file defines so that musl does not see them: it looks its own symbols up too."""
+    exports = elf.exports()
+    return sorted(exports.names - exports.default)
 
 
 def _json_of_go(go: GoBuild | None) -> object:
@@ -221,13 +227,13 @@ class RecordedElf:
         return self._answer("relocations", _relocations_of, lambda elf: elf.relocations())
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
-        """Return how each imported name is bound; any other is unused. Raises FormatError, OSError."""
+        """Return how names that a loader looks up are bound; any other is unused. Raises FormatError, OSError."""
 
         def read(data: bytes) -> Mapping[bytes, Binding]:
-            imported = _ordered(self.imports())
-            if len(imported) != len(data):
-                _refuse()
-            found = dict(zip(imported, (_BINDINGS[number] for number in data), strict=True))
+            told = _ordered(self.imports())
+            if len(told) < len(data):
+                told += _hidden(self)
+            found = dict(zip(told, (_BINDINGS[number] for number in data), strict=True))
             return {name: found.get(name, Binding.UNUSED) for name in names}
 
         return self._answer("bindings", read, lambda elf: elf.bindings(names))

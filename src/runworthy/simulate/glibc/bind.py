@@ -12,7 +12,7 @@ from itertools import takewhile
 from runworthy.model.elf import Exports, ImportGroup
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
-from runworthy.simulate.binding import BindContext, copied_steps, unreadable_step, unresolved_steps
+from runworthy.simulate.binding import BindContext, Left, copied_steps, unreadable_step, unresolved_steps
 from runworthy.simulate.glibc.version import RELR_NODE
 from runworthy.simulate.linkmap import Loaded
 
@@ -43,7 +43,7 @@ def _bind_one(
 ) -> Iterator[Step]:
     if context.memo.holds(loaded.elf, ids):
         return
-    missing: dict[ImportGroup, frozenset[bytes]] = {}
+    missing: list[Left] = []
     used: set[int] = set()
     clean = True
     # A file seldom defines what it leaves undefined: its own symbols are read last, if at all.
@@ -56,8 +56,8 @@ def _bind_one(
                 yield step
         left = _left(group, others, named, used)
         if left:
-            missing[group] = left
-    uncopied = _uncopied(context, loaded, scope, used) if loaded.is_main and loaded.facts.is_program else {}
+            missing.append((group, left))
+    uncopied = _uncopied(context, loaded, scope, used) if loaded.is_main and loaded.facts.is_program else []
     if missing or uncopied:
         yield from unresolved_steps(context, loaded, missing)
         yield from copied_steps(context, loaded, uncopied)
@@ -65,17 +65,15 @@ def _bind_one(
         context.memo.prove(loaded.elf, frozenset(used))
 
 
-def _uncopied(
-    context: BindContext, main: Loaded, scope: Sequence[Loaded], used: set[int]
-) -> dict[ImportGroup, frozenset[bytes]]:
+def _uncopied(context: BindContext, main: Loaded, scope: Sequence[Loaded], used: set[int]) -> list[Left]:
     """Return variables of COPY relocations that only the program defines, which ELF_RTYPE_CLASS_COPY passes over."""
     others = [loaded for loaded in scope if loaded is not main]
-    missing: dict[ImportGroup, frozenset[bytes]] = {}
+    missing: list[Left] = []
     for group in main.elf.copies():
         named = context.link_map.by_name.get(group.file) if group.file else None
         left = _left(group, others, named, used)
         if left:
-            missing[group] = left
+            missing.append((group, left))
     return missing
 
 

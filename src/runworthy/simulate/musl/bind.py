@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import Binding, ImportGroup
+from runworthy.model.elf import Binding
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Step
-from runworthy.simulate.binding import BindContext, copied_steps, unreadable_step, unresolved_steps
+from runworthy.simulate.binding import BindContext, Left, copied_steps, unreadable_step, unresolved_steps
 from runworthy.simulate.linkmap import Loaded
 
 __all__ = ["bind"]
@@ -67,7 +67,7 @@ def bind(context: BindContext, arch: Architecture, musl: tuple[int, ...], *, tra
 
 
 def _symbols(context: BindContext, loaded: Loaded, scope: Sequence[Loaded], musl: tuple[int, ...]) -> Iterator[Step]:
-    missing: dict[ImportGroup, frozenset[bytes]] = {}
+    missing: list[Left] = []
     used: set[int] = set()
     others = [*(other for other in scope if other is not loaded), loaded]
     for group in loaded.elf.imports():
@@ -75,9 +75,9 @@ def _symbols(context: BindContext, loaded: Loaded, scope: Sequence[Loaded], musl
         left = _left(group.strong, others, used)
         left = frozenset(name for name in left if not _answered_by_loader(name, scope, musl))
         if left:
-            missing[group] = left
+            missing.append((group, left))
     own = _hidden_from_itself(loaded, scope)
-    uncopied = _uncopied(loaded, scope, used) if loaded.is_main else {}
+    uncopied = _uncopied(loaded, scope, used) if loaded.is_main else []
     yield from unresolved_steps(context, loaded, missing)
     yield from copied_steps(context, loaded, uncopied)
     yield from _own_steps(loaded, own)
@@ -97,14 +97,14 @@ def _left(names: frozenset[bytes], scope: Sequence[Loaded], used: set[int]) -> f
     return names
 
 
-def _uncopied(main: Loaded, scope: Sequence[Loaded], used: set[int]) -> dict[ImportGroup, frozenset[bytes]]:
+def _uncopied(main: Loaded, scope: Sequence[Loaded], used: set[int]) -> list[Left]:
     """Return variables of COPY relocations that nothing but the program defines (looked up from head->syms_next on).
 
     A weak one is no exception: only an undefined weak symbol may stay unresolved, and the program defines these.
     """
     others = [loaded for loaded in scope if loaded is not main]
-    left = {group: _left(group.strong | group.weak, others, used) for group in main.elf.copies()}
-    return {group: names for group, names in left.items() if names}
+    left = [(group, _left(group.strong | group.weak, others, used)) for group in main.elf.copies()]
+    return [(group, names) for group, names in left if names]
 
 
 def _answered_by_loader(name: bytes, scope: Sequence[Loaded], musl: tuple[int, ...]) -> bool:
