@@ -28,8 +28,9 @@ class Remedy:
 class Finding:
     """One cause. ``message`` states facts, both sides; ``notes`` add facts; only ``remedies`` propose.
 
-    ``subject_path`` is the object in which the cause lies, ``lines`` a small table shown under the message
-    (the paths searched, the symbols that need a version).
+    ``lines`` are a small table shown under the message (the paths searched, the symbols that need a version).
+    ``cause`` is the same in words that name neither the subject nor the target: findings with one code and one cause
+    are one thing to mend. ``items`` are what is missing, where that may differ between findings of one cause.
     """
 
     code: str
@@ -37,6 +38,8 @@ class Finding:
     severity: Severity
     message: str
     stage: Stage
+    cause: str = ""
+    items: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -185,13 +185,18 @@ def finding(
     rule: tuple[str, str, Severity],
     message: str,
     *,
+    cause: str,
+    items: Iterable[str] = (),
     steps: Sequence[Step],
     stage: Stage | None = None,
     lines: Sequence[str] = (),
     notes: Sequence[str] = (),
     remedies: Sequence[Remedy] = (),
 ) -> Finding:
-    """Return the finding of ``rule`` (code, name, severity); evidence and fingerprint come from ``steps``."""
+    """Return the finding of ``rule`` (code, name, severity); evidence and fingerprint come from ``steps``.
+
+    ``cause`` and ``items`` bring it together with those of other subjects and targets: see ``Finding``.
+    """
     code, name, severity = rule
     return Finding(
         code=code,
@@ -199,6 +204,8 @@ def finding(
         severity=severity,
         message=message,
         stage=stage or (steps[0].stage if steps else "load"),
+        cause=cause,
+        items=tuple(unique(items)),
         evidence=_evidence(case, steps),
         lines=tuple(lines),
         notes=tuple(note for note in notes if note),

@@ -24,5 +24,13 @@ def check(case: Case) -> Iterator[Match]:
         message = f"`{case.needer(step.need)}` {what}: {step.detail}"
         notes = ("it is mapped all the same; the first access behind its end kills the process",) if cut else ()
         remedies = (help_("fetch or build it again, and compare its size and checksum"),)
-        found = finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies)
+        found = finding(
+            case,
+            (CODE, NAME, SEVERITY),
+            message,
+            cause=f"the file {what}",
+            steps=(step,),
+            notes=notes,
+            remedies=remedies,
+        )
         yield Match(finding=found, covers=(step,))

@@ -39,7 +39,15 @@ def _finding(case: Case, step: Step) -> Finding:
         _own_loader(case),
     )
     remedies = tuple(_remedies(case, known, path))
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause=f"the loader `{path}` is not there",
+        steps=(step,),
+        notes=notes,
+        remedies=remedies,
+    )
 
 
 def _whose(known: KnownLoader, path: str) -> str:

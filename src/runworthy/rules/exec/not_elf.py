@@ -22,4 +22,7 @@ def check(case: Case) -> Iterator[Match]:
     for step in case.steps("exec-format", answers=(Answer.UNKNOWN,)):
         if step.why == "not-modelled":
             message = f"`{case.subject}` {step.detail}"
-            yield Match(finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,)), covers=(step,))
+            yield Match(
+                finding=finding(case, (CODE, NAME, SEVERITY), message, cause=f"it {step.detail}", steps=(step,)),
+                covers=(step,),
+            )

@@ -24,6 +24,14 @@ def check(case: Case) -> Iterator[Match]:
         notes = ("the kernel answers EACCES: a shell says `Permission denied`",)
         remedies = (help_(f"`chmod +x {who}`"),)
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies),
+            finding=finding(
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause="no execute permission",
+                steps=(step,),
+                notes=notes,
+                remedies=remedies,
+            ),
             covers=(step,),
         )

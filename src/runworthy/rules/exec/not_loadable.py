@@ -27,5 +27,6 @@ def check(case: Case) -> Iterator[Match]:
         message = f"`{case.needer(step.need)}` is {what}"
         seen = "the kernel answers ENOEXEC: a shell says `cannot execute binary file: Exec format error`"
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=(seen,)), covers=(step,)
+            finding=finding(case, (CODE, NAME, SEVERITY), message, cause=f"it is {what}", steps=(step,), notes=(seen,)),
+            covers=(step,),
         )

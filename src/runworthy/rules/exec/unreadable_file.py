@@ -39,15 +39,19 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     where = f" at offset {offset:#x}" if offset is not None and "offset" not in reason else ""
     if need.kind == "exec-format":
         message = f"`{who}` cannot be judged{where}: {reason}"
+        cause = f"it cannot be judged: {reason}"
     elif need.kind == "symbol":
         message = f"the symbols of `{who}` cannot be read{where}: {reason}"
+        cause = f"the symbols of `{who}` cannot be read"
     else:
         kind = "library" if need.kind == "library" else "loader"
         message = f"the {kind} `{need.name}` that `{who}` needs cannot be judged: {reason}"
+        cause = f"the {kind} `{need.name}` cannot be judged: {reason}"
     return finding(
         case,
         (CODE, NAME, SEVERITY),
         message,
+        cause=cause,
         steps=steps,
         lines=probes(case, step),
         notes=(would_come(case.following(steps)),),

@@ -35,6 +35,7 @@ def check(case: Case) -> Iterator[Match]:
                 case,
                 (CODE, NAME, SEVERITY),
                 message,
+                cause=f"built for {program}, which some such machines run",
                 steps=(step,),
                 notes=_DEPENDS.get(program, _ON_32_BIT),
                 remedies=(help_(f"build it for {case.machine}"),),

@@ -26,7 +26,14 @@ _SEEN = {
 def check(case: Case) -> Iterator[Match]:
     """Yield the program whose loader is there and is no loader."""
     for step in case.steps("interpreter"):
-        found = finding(case, (CODE, NAME, SEVERITY), _message(case, step), steps=(step,), notes=_notes(step))
+        found = finding(
+            case,
+            (CODE, NAME, SEVERITY),
+            _message(case, step),
+            cause=f"the loader `{step.need.name}` cannot be used",
+            steps=(step,),
+            notes=_notes(step),
+        )
         yield Match(finding=found, covers=(step,))
 
 

@@ -39,4 +39,12 @@ def _finding(case: Case, step: Step) -> Finding:
         name = case.target.partition("/")[0] if case.target.endswith(f"/{case.machine}") else case.target
         remedies.append(help_(f"check it on its own architecture: `--on {name}/{step.need.name}`"))
     message = f"`{case.needer(step.need)}` is built for {step.need.name}, {target}"
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=(seen,), remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause=f"built for {step.need.name}",
+        steps=(step,),
+        notes=(seen,),
+        remedies=remedies,
+    )

@@ -49,5 +49,13 @@ def _finding(case: Case, directories: tuple[str, ...], steps: list[Step]) -> Fin
     relative = f"set a search path relative to the file: `patchelf --set-rpath '$ORIGIN' {who}`"
     remedies = (help_(f"ship {quoted(names)} beside it and {relative}"),)
     return finding(
-        case, (CODE, NAME, SEVERITY), message, steps=steps, lines=probes(case, steps[0]), notes=notes, remedies=remedies
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause="libraries are looked for where the build machine had them",
+        items=names,
+        steps=steps,
+        lines=probes(case, steps[0]),
+        notes=notes,
+        remedies=remedies,
     )

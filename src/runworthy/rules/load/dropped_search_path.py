@@ -39,6 +39,8 @@ def _finding(case: Case, by: str, paths: list[str], reason: str, missing: list[S
         case,
         (CODE, NAME, severity),
         message,
+        cause=f"search paths are dropped{f', since {reason}' if reason else ''}",
+        items=names,
         steps=missing,
         stage="load",
         lines=probes(case, missing[0]) if missing else (),

@@ -40,6 +40,7 @@ def _finding(case: Case, name: str, steps: list[Step]) -> Finding:
         case,
         (CODE, NAME, SEVERITY),
         f"{message}: {', '.join(reasons)}",
+        cause=f"`{name}` is there for other machines only",
         steps=steps,
         lines=probes(case, steps[0]),
         notes=(would_come(case.following(steps)), "the message that people see is `cannot open shared object file`"),

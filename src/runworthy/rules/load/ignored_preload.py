@@ -25,4 +25,14 @@ def check(case: Case) -> Iterator[Match]:
         musl = case.libc is not None and case.libc.family == "musl"
         says = "says nothing" if musl else "prints `cannot be preloaded (...): ignored`"
         notes = (f"the loader {says} and starts the program without it",)
-        yield Match(finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(), stage="load", notes=notes))
+        yield Match(
+            finding=finding(
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause=f"`{name}` cannot be preloaded",
+                steps=(),
+                stage="load",
+                notes=notes,
+            )
+        )

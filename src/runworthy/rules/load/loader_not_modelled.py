@@ -34,6 +34,14 @@ def check(case: Case) -> Iterator[Match]:
         remedies = (help_("build it for the C library of the root itself"),) if stub else ()
         message = f"`{case.needer(step.need)}` starts under `{path}` of {case.target}, {what}"
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies),
+            finding=finding(
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause=f"the loader `{path}` is not modelled",
+                steps=(step,),
+                notes=notes,
+                remedies=remedies,
+            ),
             covers=(step,),
         )

@@ -47,6 +47,7 @@ def _finding(case: Case, name: str, steps: list[Step]) -> Finding:
         case,
         (CODE, NAME, "warning" if steps[0].assumption else SEVERITY),
         message,
+        cause=f"`{name}` is not found",
         steps=steps,
         lines=probes(case, steps[0]),
         notes=notes,

@@ -24,6 +24,14 @@ def check(case: Case) -> Iterator[Match]:
         notes = ("neither glibc's nor musl's loader is at its path, so no dynamically linked program starts there",)
         remedies = (help_("use a root that has a C library, or link the code into a static program"),)
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies),
+            finding=finding(
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause=f"no dynamic loader for {step.need.name}",
+                steps=(step,),
+                notes=notes,
+                remedies=remedies,
+            ),
             covers=(step,),
         )

@@ -42,4 +42,13 @@ def _finding(case: Case, steps: list[Step], answer: Answer) -> Finding:
     table = rows((step.need.name, _priority(step), step.detail.partition(": ")[2]) for step in steps)
     message = f"`{case.needer(steps[0].need)}` opens {join(names, 5)} at run time, {lacks}"
     notes = ("it starts without them, as its own notes say (.note.dlopen); what they bring is then missing",)
-    return finding(case, (CODE, NAME, severity), message, steps=steps, lines=table, notes=notes)
+    return finding(
+        case,
+        (CODE, NAME, severity),
+        message,
+        cause=f"libraries that are opened at run time are {'lacking' if answer is Answer.UNMET else 'not known'}",
+        items=(step.need.name for step in steps),
+        steps=steps,
+        lines=table,
+        notes=notes,
+    )

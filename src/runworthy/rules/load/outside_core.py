@@ -36,6 +36,8 @@ def check(case: Case) -> Iterator[Match]:
             case,
             (CODE, NAME, SEVERITY),
             message,
+            cause="it relies on what lies outside the known core",
+            items=names,
             steps=steps,
             lines=_table(case, names, steps),
             notes=(f"of {case.target} only the C library, the compiler runtime and zlib are known",),

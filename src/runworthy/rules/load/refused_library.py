@@ -32,4 +32,12 @@ def _finding(case: Case, name: str, detail: str, steps: list[Step]) -> Finding:
     needers = unique(case.needer(step.need) for step in steps)
     message = f"`{needers[0]}` needs `{name}`, and the loader of {case.target} ends at `{case.show(path)}`: {reason}"
     notes = ("the search stops here: what lies in later directories is not tried", would_come(case.following(steps)))
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=probes(case, steps[0]), notes=notes)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause=f"`{name}` is found and refused: {reason}",
+        steps=steps,
+        lines=probes(case, steps[0]),
+        notes=notes,
+    )

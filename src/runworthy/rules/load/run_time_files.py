@@ -43,7 +43,17 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     table = rows((step.need.name, _DIFFERS.get(step.need.name, step.detail)) for step in steps)
     notes = (_resolver(case, names), *(step.detail for step in steps))
     remedies = tuple(_remedies(case, names))
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=table, notes=notes, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause="files that are opened at run time are lacking",
+        items=names,
+        steps=steps,
+        lines=table,
+        notes=notes,
+        remedies=remedies,
+    )
 
 
 def _resolver(case: Case, names: list[str]) -> str:

@@ -25,6 +25,13 @@ def check(case: Case) -> Iterator[Match]:
         remedies = (help_("run `ldconfig` in the root"),)
         yield Match(
             finding=finding(
-                case, (CODE, NAME, SEVERITY), message, steps=(), stage="load", notes=notes, remedies=remedies
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause="`/etc/ld.so.cache` cannot be used",
+                steps=(),
+                stage="load",
+                notes=notes,
+                remedies=remedies,
             )
         )

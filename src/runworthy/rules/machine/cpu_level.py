@@ -49,7 +49,15 @@ def _finding(case: Case, level: str, detail: str, steps: list[Step]) -> Finding:
     flag = "GOAMD64=v1" if go else "-march=x86-64"
     remedies.append(help_(f"build it with `{flag}`, or run it on a CPU of level {level}"))
     message = f"`{who[0]}`{more} {made}, {taken}"
-    return finding(case, (CODE, NAME, severity), message, steps=steps, notes=notes, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, severity),
+        message,
+        cause=f"a CPU of level {level} is needed",
+        steps=steps,
+        notes=notes,
+        remedies=remedies,
+    )
 
 
 def _seen(detail: str, *, go: bool) -> str:

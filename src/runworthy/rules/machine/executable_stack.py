@@ -38,6 +38,14 @@ def check(case: Case) -> Iterator[Match]:
         )
         message = f"`{who}` {asks}, {case.libc} of {case.target} does not give one to a running process"
         yield Match(
-            finding=finding(case, (CODE, NAME, severity), message, steps=(step,), notes=seen, remedies=remedies),
+            finding=finding(
+                case,
+                (CODE, NAME, severity),
+                message,
+                cause="an executable stack is asked for",
+                steps=(step,),
+                notes=seen,
+                remedies=remedies,
+            ),
             covers=(step,),
         )

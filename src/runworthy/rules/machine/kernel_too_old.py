@@ -32,6 +32,14 @@ def check(case: Case) -> Iterator[Match]:
         severity: Severity = "warning" if step.assumption else SEVERITY
         message = f"`{who}` is built for Linux {step.need.name} or later, {has}"
         yield Match(
-            finding=finding(case, (CODE, NAME, severity), message, steps=(step,), notes=notes, remedies=remedies),
+            finding=finding(
+                case,
+                (CODE, NAME, severity),
+                message,
+                cause=f"Linux {step.need.name} or later is needed",
+                steps=(step,),
+                notes=notes,
+                remedies=remedies,
+            ),
             covers=(step,),
         )

@@ -41,6 +41,8 @@ def check(case: Case) -> Iterator[Match]:
         remedies.append(help_("link it with `-Wl,-z,max-page-size=65536`"))
         severity: Severity = "warning" if step.assumption else SEVERITY
         yield Match(
-            finding=finding(case, (CODE, NAME, severity), message, steps=(step,), notes=notes, remedies=remedies),
+            finding=finding(
+                case, (CODE, NAME, severity), message, cause=f"it {fits}", steps=(step,), notes=notes, remedies=remedies
+            ),
             covers=(step,),
         )

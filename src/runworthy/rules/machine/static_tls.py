@@ -26,7 +26,15 @@ def check(case: Case) -> Iterator[Match]:
             help_("build it without `-ftls-model=initial-exec`"),
             help_("or have the program need it at start: link with it, or preload it"),
         )
-        found = finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies)
+        found = finding(
+            case,
+            (CODE, NAME, SEVERITY),
+            message,
+            cause="static thread-local storage is wanted late",
+            steps=(step,),
+            notes=notes,
+            remedies=remedies,
+        )
         yield Match(finding=found, covers=(step,))
 
 

@@ -29,6 +29,14 @@ def check(case: Case) -> Iterator[Match]:
         )
         remedies = (help_(f"build it for {case.machine}: `-march={_MARCH.get(case.machine, case.machine)}`"),)
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=(step,), notes=notes, remedies=remedies),
+            finding=finding(
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause="the ARM architecture of the code is not told",
+                steps=(step,),
+                notes=notes,
+                remedies=remedies,
+            ),
             covers=(step,),
         )

@@ -40,7 +40,15 @@ def check(case: Case) -> Iterator[Match]:
         lines = () if len(names) == 1 else (join(names, _EXAMPLES),)
         yield Match(
             finding=finding(
-                case, (CODE, NAME, SEVERITY), message, steps=steps, lines=lines, notes=notes, remedies=remedies
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause=f"`{case.show(by)}` defines symbols that musl does not see",
+                items=names,
+                steps=steps,
+                lines=lines,
+                notes=notes,
+                remedies=remedies,
             ),
             covers=tuple(steps),
         )

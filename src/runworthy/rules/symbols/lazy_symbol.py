@@ -47,4 +47,13 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
         if len(names) > 1
         else "it starts, since it is bound when it is first called; the first call ends it with `symbol lookup error`",
     )
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=table, notes=notes)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause=f"`{who}` may call what nothing defines",
+        items=names,
+        steps=steps,
+        lines=table,
+        notes=notes,
+    )

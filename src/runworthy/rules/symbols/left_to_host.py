@@ -35,6 +35,7 @@ def check(case: Case) -> Iterator[Match]:
                 case,
                 (CODE, NAME, SEVERITY),
                 message,
+                cause=f"symbols are left to {host}",
                 steps=steps,
                 notes=(f"as {join(names, _EXAMPLES)}",),
                 remedies=(help_("name the program that loads it, and they are checked too: `--loaded-by PROGRAM`"),),

@@ -46,7 +46,16 @@ def _companion(case: Case, library: str, steps: list[Step]) -> Finding:
     shown = () if len(names) == 1 else rows([(name,) for name in names[:_ROWS]])
     left = [step for step in case.unmet if step.answer is Answer.HOST]
     sure = in_every_process(library) or any(certain_host(case, step.need.name) for step in left)
-    return finding(case, (CODE, NAME, "note" if sure else SEVERITY), message, steps=steps, lines=shown, notes=(note,))
+    return finding(
+        case,
+        (CODE, NAME, "note" if sure else SEVERITY),
+        message,
+        cause=f"symbols of `{library.rpartition('/')[2]}` are taken without naming it",
+        items=names,
+        steps=steps,
+        lines=shown,
+        notes=(note,),
+    )
 
 
 def _finding(case: Case, steps: list[Step]) -> Finding:
@@ -66,4 +75,13 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     remedies = (
         () if missing else (help_("name the program that loads it, and they are checked: `--loaded-by PROGRAM`"),)
     )
-    return finding(case, (CODE, NAME, severity), message, steps=steps, lines=shown, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, severity),
+        message,
+        cause=f"`{who}` leaves symbols to the program that loads it",
+        items=names,
+        steps=steps,
+        lines=shown,
+        remedies=remedies,
+    )

@@ -60,6 +60,8 @@ def _finding(case: Case, provider: str, steps: list[Step]) -> Finding:
         case,
         (CODE, NAME, SEVERITY),
         message,
+        cause=f"`{provider}` lacks symbols" if provider and asks else f"`{who}` needs symbols that nothing defines",
+        items=names,
         steps=steps,
         lines=_lines(names, steps),
         notes=(_seen(case, who, names),),

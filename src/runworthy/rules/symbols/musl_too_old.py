@@ -48,7 +48,17 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
     )
     remedies = [help_(f"run it on {oldest[0]} or later")] if oldest else []
     remedies.append(help_(f"build it on {case.target}, so that it takes only what is there"))
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, lines=table, notes=notes, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause="symbols of other releases of musl are needed",
+        items=names,
+        steps=steps,
+        lines=table,
+        notes=notes,
+        remedies=remedies,
+    )
 
 
 def _gone(names: list[str]) -> str:

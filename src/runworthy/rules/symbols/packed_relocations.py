@@ -71,7 +71,15 @@ def _packed(case: Case, name: str, steps: list[Step]) -> Finding:
     ]
     if oldest:
         remedies.insert(0, help_(f"run it on {oldest[0]} or later"))
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause=f"relocations are packed ({name})",
+        steps=steps,
+        notes=notes,
+        remedies=remedies,
+    )
 
 
 def _seen(steps: list[Step]) -> str:
@@ -89,4 +97,12 @@ def _unmarked(case: Case, steps: list[Step]) -> Finding:
             "link it with binutils 2.38 or LLD 15 or later, which add the mark, or with `-Wl,-z,nopack-relative-relocs`"
         ),
     )
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause="relocations are packed (DT_RELR) without a mark",
+        steps=steps,
+        notes=notes,
+        remedies=remedies,
+    )

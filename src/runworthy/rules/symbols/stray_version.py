@@ -34,6 +34,14 @@ def check(case: Case) -> Iterator[Match]:
         )
         remedies = (help_(f"put it back: `patchelf --add-needed {file} {case.show(by)}`"),)
         yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes, remedies=remedies),
+            finding=finding(
+                case,
+                (CODE, NAME, SEVERITY),
+                message,
+                cause=f"versions are asked of `{file}`, which is not needed",
+                steps=steps,
+                notes=notes,
+                remedies=remedies,
+            ),
             covers=(*steps, *symbols),
         )

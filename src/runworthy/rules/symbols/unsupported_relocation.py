@@ -44,4 +44,12 @@ def _finding(case: Case, kind: str, steps: list[Step]) -> Finding:
         f"all of them: {join([f'`{path}`' for path in who], 8)}" if len(who) > 1 else "",
     )
     remedies = (help_("build it for musl, without `ifunc` attributes"),) if indirect else (help_("build it for musl"),)
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes, remedies=remedies)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause=f"relocations {shown} are not known",
+        steps=steps,
+        notes=notes,
+        remedies=remedies,
+    )

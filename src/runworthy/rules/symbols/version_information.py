@@ -36,7 +36,17 @@ def check(case: Case) -> Iterator[Match]:
             )
             notes = ("the loader warns `no version information available` and takes the symbols",)
             found[path] = []
-            yield Match(finding=finding(case, (CODE, NAME, "note"), message, steps=(), stage="version", notes=notes))
+            yield Match(
+                finding=finding(
+                    case,
+                    (CODE, NAME, "note"),
+                    message,
+                    cause=f"`{path.rpartition('/')[2]}` defines no versions",
+                    steps=(),
+                    stage="version",
+                    notes=notes,
+                )
+            )
 
 
 def _assertion(case: Case, path: str, steps: list[Step]) -> Finding:
@@ -47,4 +57,11 @@ def _assertion(case: Case, path: str, steps: list[Step]) -> Finding:
         f"{case.libc} of {case.target} ends with `Inconsistency detected by ld.so: dl-lookup.c: check_match`",
         "glibc takes such symbols since 2.41",
     )
-    return finding(case, (CODE, NAME, SEVERITY), message, steps=steps, notes=notes)
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        message,
+        cause=f"`{path.rpartition('/')[2]}` defines no versions",
+        steps=steps,
+        notes=notes,
+    )

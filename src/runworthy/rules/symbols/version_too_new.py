@@ -71,6 +71,8 @@ def _finding(case: Case, library: str, steps: list[Step]) -> Finding:
         case,
         (CODE, NAME, SEVERITY),
         message,
+        cause=f"a newer {library} is needed",
+        items=reversed(versions),
         steps=steps,
         lines=_table(case, steps, several=len(needers) > 1),
         notes=tuple(f"{version} is {_MARKERS[version]}" for version in versions if version in _MARKERS),
