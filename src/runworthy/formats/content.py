@@ -9,7 +9,16 @@ from typing import Protocol
 
 from runworthy.model.errors import FormatError
 
-__all__ = ["READ_LIMIT", "BytesContent", "Content", "FileContent", "Window", "read_exactly", "release"]
+__all__ = [
+    "READ_LIMIT",
+    "BytesContent",
+    "Content",
+    "FileContent",
+    "Relabelled",
+    "Window",
+    "read_exactly",
+    "release",
+]
 
 READ_LIMIT = 44 << 20
 """Largest single table (bytes) that a reader takes into memory; the largest seen in real libraries is near 40 MiB."""
@@ -106,6 +115,24 @@ class Window:
         if begin >= 0 and 0 <= count <= len(self._data) - begin:
             return self._data[begin : begin + count]
         return self._content.pread(offset, count)
+
+
+class Relabelled:
+    """A Content whose first bytes are taken to be others: as a loader reads a file that never looks at them."""
+
+    __slots__ = ("_content", "_label", "size")
+
+    def __init__(self, content: Content, label: bytes) -> None:
+        self.size = content.size
+        self._content = content
+        self._label = label
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``. Raises OSError."""
+        data = self._content.pread(offset, count)
+        if offset >= len(self._label) or not data:
+            return data
+        return (self._label[offset:] + data[len(self._label) - offset :])[: len(data)]
 
 
 def read_exactly(content: Content, offset: int, count: int, what: str) -> bytes:

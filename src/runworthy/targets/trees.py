@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runworthy.formats.elf_kind import MAGIC, elf_kind
+from runworthy.targets.mounts import pseudo_mounts
 
 __all__ = ["Member", "Tree", "Watch", "walk"]
 
@@ -35,31 +36,6 @@ _FLAGS = (
 )
 # A name that goes away, or turns into something else, between the listing and the look.
 _GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO))
-_PSEUDO = frozenset(
-    (
-        "autofs",
-        "binfmt_misc",
-        "bpf",
-        "cgroup",
-        "cgroup2",
-        "configfs",
-        "debugfs",
-        "devpts",
-        "devtmpfs",
-        "efivarfs",
-        "fusectl",
-        "hugetlbfs",
-        "mqueue",
-        "nsfs",
-        "proc",
-        "pstore",
-        "rpc_pipefs",
-        "securityfs",
-        "selinuxfs",
-        "sysfs",
-        "tracefs",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +111,7 @@ def walk(directory: str, watch: Watch | None = None) -> Tree:
     top = os.path.realpath(directory)
     walked = _Walk()
     pending = [top]
-    closed = _pseudo_mounts(top)
+    closed = pseudo_mounts(top)
     while pending:
         below = pending.pop()
         pending += _look_into(below, walked, closed)
@@ -204,27 +180,6 @@ def _take(path: str, descriptor: int, walked: _Walk) -> None:
         walked.found.append(_Found(path, status, content.pread(0, _SAME_HEAD)))
     else:
         walked.passed_over[kind] += 1
-
-
-def _pseudo_mounts(top: str) -> frozenset[str]:
-    """Return the mount points below ``top`` behind which the kernel shows itself rather than files.
-
-    proc_pid_mountinfo(5): the fifth field is the mount point, the type is the first after a lone hyphen.
-    """
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            rows = [line.partition(" - ") for line in lines]
-    except OSError:
-        return frozenset()
-    prefix = top.rstrip("/") + "/"
-    points = (_unescaped(fields.split()[4]) for fields, _, rest in rows if rest.split(" ", 1)[0] in _PSEUDO)
-    return frozenset(point for point in points if point.startswith(prefix))
-
-
-def _unescaped(text: str) -> str:
-    for escape, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(escape, letter)
-    return text
 
 
 # -- names -----------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ from typing import Literal
 from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.elf import read_elf
 from runworthy.model.elf import ElfFile
-from runworthy.model.errors import FormatError
+from runworthy.model.errors import FormatError, RunworthyError
 
-__all__ = ["Entry", "FileKind", "FileView", "Resolved", "failure", "reason"]
+__all__ = ["Entry", "FileKind", "FileView", "Resolved", "UnseenError", "failure", "reason"]
 
 FileKind = Literal["file", "dir", "link", "other"]
 MAX_LINKS = 40
@@ -43,6 +43,10 @@ class Resolved:
 
     path: str
     entry: Entry
+
+
+class UnseenError(RunworthyError):
+    """A question about a place of which the root's facts say nothing: neither what is there nor that nothing is."""
 
 
 def reason(number: int) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from runworthy.formats.content import Content
+from runworthy.formats.content import Content, Relabelled
 from runworthy.formats.elf import read_elf, read_header
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts, ElfFile
@@ -31,26 +31,6 @@ _OF_GLIBC = re.compile(r"lib(?:c\.so\.6(?:\.1)?|m\.so\.6(?:\.1)?|pthread\.so\.0|
 _DEFAULT_PATH = "/lib:/usr/local/lib:/usr/lib"
 _NAME_MAX = 255
 _GOES_ON = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG))
-
-
-class _Relabelled:
-    """Content whose ELF class and byte order are taken to be the loader's own."""
-
-    def __init__(self, content: Content, arch: Architecture) -> None:
-        self._content = content
-        self._ident = b"\x7fELF" + bytes((arch.elf_class // 32, 1 if arch.endian == "little" else 2))
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return self._content.size
-
-    def pread(self, offset: int, count: int) -> bytes:
-        """Return up to ``count`` bytes from ``offset``. Raises OSError."""
-        data = self._content.pread(offset, count)
-        if offset >= len(self._ident) or not data:
-            return data
-        return (self._ident[offset:] + data[len(self._ident) - offset :])[: len(data)]
 
 
 class _InhibitedError(Exception):
@@ -243,7 +223,8 @@ class Loader:
                 return elf
         except FormatError:
             pass
-        content = _Relabelled(self.view.content(found.path), self._arch)
+        label = b"\x7fELF" + bytes((self._arch.elf_class // 32, 1 if self._arch.endian == "little" else 2))
+        content = Relabelled(self.view.content(found.path), label)
         try:
             return read_elf(content, found.path)
         except FormatError:
