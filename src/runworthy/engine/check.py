@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runworthy.engine.context import Index, Objects, runtime_names
 from runworthy.engine.verdict import all_met, verdict_of
-from runworthy.formats.elf import is_elf
-from runworthy.model.arch import Architecture
-from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.engine.workers import in_workers, workers_for
+from runworthy.formats.content import Content, release
+from runworthy.formats.elf import is_elf, read_header
+from runworthy.model.arch import Architecture, architecture_of_elf
+from runworthy.model.elf import ElfFacts
 from runworthy.model.errors import ArchitectureError, FormatError, UsageError
 from runworthy.model.finding import Finding, Report, Result, Tree
 from runworthy.model.libc import Libc
@@ -34,26 +36,28 @@ Addition = Callable[[Target, Overlay], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """How a check is to be made. ``additions`` change every target's root before anything is judged (``--with``)."""
+    """How a check is to be made.
+
+    ``additions`` change every target's root before anything is judged (``--with``). ``steps``: results keep the steps
+    from which their findings were made. ``jobs`` is the number of processes to use, 0 for as many as are worth it.
+    """
 
     launch: Launch = field(default_factory=Launch)
     at: str | None = None
     additions: Sequence[Addition] = ()
+    steps: bool = True
+    jobs: int = 1
 
 
 @dataclass(slots=True)
 class _Subject:
-    """A file as given. ``problem`` says why it cannot be judged."""
+    """A file as given, of which the header was read. ``problem`` says why it cannot be judged."""
 
     name: str
     source: Source | None = None
-    elf: ElfFile | None = None
+    arch: Architecture | None = None
     problem: FormatError | None = None
     foreign: bool = False
-
-    @property
-    def arch(self) -> Architecture | None:
-        return self.elf.facts.architecture if self.elf else None
 
 
 @dataclass(slots=True)
@@ -100,13 +104,29 @@ class Engine:
         self._subjects = list({one.name: one for one in given}.values())
         self._roots = {}
         self._alone = len(self._subjects) == len(targets) == 1
-        results = []
-        for subject in self._subjects:
-            for name in targets:
-                results.append(self._cell(subject, name))
-                if watch is not None:
-                    watch("judge", len(results), len(self._subjects) * len(targets))
+        results: list[Result] = []
+        for judged in self._judge(targets):
+            results += judged
+            if watch is not None:
+                watch("judge", len(results), len(self._subjects) * len(targets))
         return Report(results=tuple(results), trees=tuple(trees))
+
+    def _judge(self, targets: Sequence[TargetName]) -> Iterator[list[Result]]:
+        """Yield the results of each subject, in order."""
+
+        def judge(index: int) -> list[Result]:
+            return [self._cell(self._subjects[index], name) for name in targets]
+
+        workers = workers_for(self._wishes.jobs, len(self._subjects))
+        if workers == 1:
+            yield from map(judge, range(len(self._subjects)))
+            return
+        # What every process reads of a target, the first subject of each architecture reads for all of them.
+        first = {subject.arch: index for index, subject in reversed([*enumerate(self._subjects)])}
+        held = {index: judge(index) for index in first.values()}
+        rest = in_workers(judge, [index for index in range(len(self._subjects)) if index not in held], workers)
+        for index in range(len(self._subjects)):
+            yield held[index] if index in held else next(rest)
 
     # -- subjects ---------------------------------------------------------------------------
 
@@ -128,21 +148,29 @@ class Engine:
             source = source or locate(name, self._machine)
             if source.kind != "file":
                 return _Subject(name, problem=FormatError("is no regular file"), foreign=True)
+            content = source.view.content(source.real)
             try:
-                return _Subject(name, source, source.view.elf(source.real))
+                head = read_header(content)
             except FormatError as error:
-                if is_elf(source.view.content(source.real)):
-                    return _Subject(name, problem=error)
-                return _Subject(name, source, problem=FormatError(_what_it_is(source)), foreign=True)
+                if is_elf(content):
+                    return _Subject(name, problem=error.at(source.real))
+                return _Subject(name, problem=FormatError(_what_it_is(content)), foreign=True)
+            finally:
+                release(content)
+            return _Subject(name, source, architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags))
         except OSError as error:
             return _Subject(name, problem=FormatError(error.strerror or "cannot be read"))
 
     # -- cells ------------------------------------------------------------------------------
 
     def _cell(self, subject: _Subject, name: TargetName) -> Result:
-        elf = subject.elf
-        if elf is None or subject.source is None:
+        if subject.source is None:
             return self._unreadable(subject, name)
+        try:
+            elf = subject.source.view.elf(subject.source.real)
+        except (FormatError, OSError) as error:
+            problem = error if isinstance(error, FormatError) else FormatError(error.strerror or "cannot be read")
+            return self._unreadable(_Subject(subject.name, problem=problem), name)
         try:
             root = self._root(name, subject.arch)
         except ArchitectureError as error:
@@ -158,7 +186,7 @@ class Engine:
         except (FormatError, OSError) as error:
             subject = _Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
-        return _result(subject, path, elf.facts, root, trace)
+        return self._result(subject, path, elf.facts, root, trace)
 
     def _root(self, name: TargetName, arch: Architecture | None) -> _Root:
         key = (id(name), arch.name if arch else "")
@@ -186,7 +214,7 @@ class Engine:
         """Show every subject of one architecture in a target; return their paths there, or why it cannot be."""
         paths: dict[str, str | OSError] = {}
         for subject in self._subjects:
-            if subject.source is not None and subject.elf is not None and subject.arch is arch:
+            if subject.source is not None and subject.arch is arch:
                 try:
                     paths[subject.name] = place(subject.source, target, overlay, self._wishes.at)
                 except OSError as error:
@@ -205,19 +233,25 @@ class Engine:
         step = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=problem.message)
         stretch = Stretch(object=subject.name, machine="", loader="", root=name.text, steps=(step,))
         trace = Trace(stretches=(stretch,), until=self._wishes.launch.until)
-        return _finish(_Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace))
+        return self._finish(_Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace))
+
+    def _result(self, subject: _Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
+        target = root.target
+        loader = trace.stretches[-1].loader
+        libc = root.machinery.libcs.get(loader) or _libc_of_root(root)
+        return self._finish(
+            _Cell(subject=subject.name, target=target.name, path=path, trace=trace, facts=facts, libc=libc, root=target)
+        )
+
+    def _finish(self, cell: _Cell) -> Result:
+        result = _result_of(cell)
+        if self._wishes.steps:
+            return result
+        bare = tuple(replace(stretch, steps=(), loaded=()) for stretch in cell.trace.stretches)
+        return replace(result, trace=replace(cell.trace, stretches=bare))
 
 
-def _result(subject: _Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
-    target = root.target
-    loader = trace.stretches[-1].loader
-    libc = root.machinery.libcs.get(loader) or _libc_of_root(root)
-    return _finish(
-        _Cell(subject=subject.name, target=target.name, path=path, trace=trace, facts=facts, libc=libc, root=target)
-    )
-
-
-def _finish(cell: _Cell) -> Result:
+def _result_of(cell: _Cell) -> Result:
     """Return the cell's result: verdict by the trace, findings by the rules."""
     verdict, stage = verdict_of(cell.trace)
     findings, unexplained = _explain(cell)
@@ -286,9 +320,9 @@ def _libc_of_root(root: _Root) -> Libc | None:
     return None
 
 
-def _what_it_is(source: Source) -> str:
-    """Return what a file that is no ELF file begins like."""
-    head = source.view.content(source.real).pread(0, 16)
+def _what_it_is(content: Content) -> str:
+    """Return what a file that is no ELF file begins like. Raises OSError."""
+    head = content.pread(0, 16)
     kinds = ((b"", "is empty"), (b"#!", "is a script"), (b"MZ", "is a PE or APE file"), (b"PK", "is a zip archive"))
     if not head:
         return "is empty"

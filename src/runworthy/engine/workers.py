@@ -1,0 +1,62 @@
+"""Work divided among processes of this machine: each begins with all that its parent knows, and hands back results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+__all__ = ["in_workers", "workers_for"]
+
+_WORTH_A_WORKER = 48
+"""Subjects that take about as long as it takes to start a process and to carry its results back."""
+_CHUNK = 24
+_AT_MOST = 32
+
+T = TypeVar("T")
+
+_work: Callable[[int], object] | None = None
+
+
+def workers_for(jobs: int, subjects: int) -> int:
+    """Return how many processes to use: ``jobs``, or, when that is 0, as many as this machine and the work allow.
+
+    1 stands for none but this one; so it is where processes cannot be forked.
+    """
+    if not hasattr(os, "fork"):
+        return 1
+    wanted = min(jobs or _processors(), _AT_MOST)
+    return max(1, min(wanted, subjects // (1 if jobs else _WORTH_A_WORKER)))
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
+def in_workers(work: Callable[[int], T], tasks: Sequence[int], workers: int) -> Iterator[T]:
+    """Yield ``work(task)`` for each task, in order. What it raises is raised here.
+
+    Forked processes share what has been read so far, and what they read later is theirs: read first what all need.
+    """
+    from multiprocessing import get_context  # costs as much as judging a dozen files
+
+    with get_context("fork").Pool(workers, _begin, (work,)) as pool:
+        for start in pool.imap(_chunk, (tasks[at : at + _CHUNK] for at in range(0, len(tasks), _CHUNK))):
+            yield from start  # type: ignore[misc]  # what a chunk holds is what the work returned
+
+
+def _begin(work: Callable[[int], object]) -> None:
+    """Take the work over in a new process: it came with the memory and never through a pipe."""
+    import gc
+
+    global _work  # noqa: PLW0603 - the one thing that a worker process is for
+    gc.disable()  # what a check makes has no cycles, and looking for them copies shared pages
+    _work = work
+
+
+def _chunk(tasks: Sequence[int]) -> list[object]:
+    if _work is None:
+        raise RuntimeError("a worker was started without work")
+    return [_work(task) for task in tasks]
