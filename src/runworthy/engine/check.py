@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -92,16 +92,24 @@ class Engine:
         self._subjects: list[_Subject] = []
         self._alone = True
 
-    def check(self, subjects: Sequence[str], targets: Sequence[TargetName], watch: Watch | None = None) -> Report:
+    def check(
+        self,
+        subjects: Sequence[str],
+        targets: Sequence[TargetName],
+        watch: Watch | None = None,
+        *,
+        only: Container[str] | None = None,
+    ) -> Report:
         """Return the report on every subject on every target. ``watch`` is told how far it is.
 
-        Of a directory every program and library is a subject. Raises UsageError, TargetError.
+        Of a directory every program and library is a subject; ``only`` names those that are to be judged, where it is
+        not all of them. Raises UsageError, TargetError.
         """
         if self._wishes.at is not None and len(subjects) > 1:
             raise UsageError("--at places one subject", hint="check one file at a time with --at")
         trees: list[Tree] = []
         given = [one for name in subjects for one in self._given(name, trees, watch)]
-        self._subjects = list({one.name: one for one in given}.values())
+        self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
         self._roots = {}
         self._alone = len(self._subjects) == len(targets) == 1
         results: list[Result] = []

@@ -83,6 +83,13 @@ class TargetName:
     present: Sequence[str] = ()
     _opened: dict[str, Target] = field(default_factory=dict)
 
+    @property
+    def in_catalogue(self) -> bool:
+        """Whether the catalogue is asked for it, rather than a root that is at hand."""
+        text = self.text
+        at_hand = text.startswith((*_IMAGES, *_DIRECTORIES, "snapshot:")) or text.endswith(".runworthy")
+        return not (at_hand or text == "host" or (os.sep in text and os.path.isdir(text)))
+
     def open(self, arch: Architecture | None) -> Target:
         """Return the target for a subject of this architecture. Raises TargetError, UsageError."""
         key = arch.name if arch else ""
