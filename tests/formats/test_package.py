@@ -247,12 +247,70 @@ def test_what_is_no_package() -> None:
     assert not is_package(b"#!/bin/sh")
 
 
-def test_sparse_files_are_refused_by_name() -> None:
-    data = bytearray(tar({"f": b"x"}, bytes))
-    data[156:157], data[148:156] = b"S", b" " * 8
-    data[148:156] = b"%06o\0 " % sum(data[:512])
+def _sparse(records: Mapping[str, str], stored: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("GNUSparseFile.0/f")
+        info.size, info.pax_headers = len(stored), dict(records)
+        archive.addfile(info, io.BytesIO(stored))
+    return buffer.getvalue()
+
+
+def test_sparse_files_have_zeros_in_their_holes() -> None:
+    named = {"GNU.sparse.name": "f", "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"}
+    lines = b"2\n1\n2\n6\n3\n"
+    for data in (
+        _sparse(named, lines + bytes(512 - len(lines)) + b"abcde"),
+        _sparse({"GNU.sparse.name": "f", "GNU.sparse.size": "9", "GNU.sparse.map": "1,2,6,3"}, b"abcde"),
+    ):
+        (member,) = read(data)
+        assert member.content
+        whole = b"\0ab\0\0\0cde"
+        assert (member.path, member.content.size) == ("f", 9)
+        for start in range(10):
+            for count in range(11):
+                assert member.content.pread(start, count) == whole[start : start + count]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {"GNU.sparse.size": "9", "GNU.sparse.map": "6,3,1,2"},  # out of order
+        {"GNU.sparse.size": "9", "GNU.sparse.map": "1,2,2,3"},  # one over another
+        {"GNU.sparse.size": "9", "GNU.sparse.map": "1,2,8,3"},  # past the end
+        {"GNU.sparse.size": "9", "GNU.sparse.map": "0,9"},  # more than is stored
+        {"GNU.sparse.size": "9", "GNU.sparse.map": "1,2,6"},
+        {"GNU.sparse.size": "9", "GNU.sparse.map": "-1,2"},
+        {"GNU.sparse.size": "", "GNU.sparse.map": "1,2"},
+        {"GNU.sparse.numblocks": "1"},  # format 0.0, whose records repeat
+        {"GNU.sparse.major": "1", "GNU.sparse.realsize": "9"},  # no map in the bytes
+    ],
+)
+def test_sparse_maps_that_lie(records: Mapping[str, str]) -> None:
     with pytest.raises(FormatError, match="sparse"):
-        read(bytes(data))
+        read(_sparse(records, b"abcde"))
+
+
+@pytest.mark.skipif(not shutil.which("tar"), reason="needs GNU tar")
+@pytest.mark.judge
+@pytest.mark.parametrize("options", [["--format=gnu"], ["--sparse-version=1.0"], ["--sparse-version=0.1"]])
+def test_sparse_files_of_gnu_tar(tmp_path: Path, options: list[str]) -> None:
+    file = tmp_path / "f"
+    with file.open("wb") as stream:
+        for start in range(0, 40 << 16, 1 << 16):  # more stretches than the first header holds
+            stream.seek(start)
+            stream.write(b"%d" % start)
+    kind = [] if "gnu" in options[0] else ["--format=pax"]
+    data = subprocess.run(
+        ["tar", "-C", tmp_path, *kind, *options, "-S", "-cf-", "f"], check=True, capture_output=True
+    ).stdout
+    assert len(data) < file.stat().st_size
+    (member,) = read(data)
+    assert member.content
+    assert member.content.pread(0, 40 << 16) == file.read_bytes()
+
+
+def test_cpio_of_huge_files_is_refused_by_name() -> None:
     with pytest.raises(FormatError, match="over 4 GiB"):
         read(rpm({}, lambda data: b"07070X" + data))
 

@@ -13,7 +13,20 @@ from typing import Any, Protocol
 from runworthy.formats.content import Content
 from runworthy.model.errors import FormatError
 
-__all__ = ["Decoder", "NeedsZstdError", "Slice", "compression_of", "unpack"]
+__all__ = [
+    "UNPACKED_LIMIT",
+    "Decoder",
+    "NeedsZstdError",
+    "Read",
+    "Slice",
+    "Spool",
+    "compression_of",
+    "pieces",
+    "unpack",
+]
+
+Read = Callable[[int], bytes]
+"""Returns the next bytes, at most as many as asked for, none at the end. Raises OSError."""
 
 UNPACKED_LIMIT = 4 << 30
 """Bytes that one package may hold; the largest of distributions (debug symbols of browsers) stay below."""
@@ -111,34 +124,52 @@ def unpack(content: Content, start: int = 0) -> Content:
     most = min(UNPACKED_LIMIT, max(_HARMLESS, packed.size * _RATIO))
     spool = Spool()
     try:
-        for piece in _zstd(packed) if kind == "zstd" else _pieces(packed, _decoder(kind)):
+        for piece in pieces(_reader(packed), kind):
             spool.append(piece)
             if spool.size > most:
                 break
     except FormatError as error:
-        raise type(error)(f"the {kind} stream {error.message}", offset=start) from error
+        raise type(error)(error.message, offset=start) from error
     if spool.size > most:
         raise FormatError(f"the {kind} stream of {packed.size} bytes unpacks to more than {most}", offset=start)
     return spool
 
 
-def _pieces(packed: Slice, make: Callable[[], Decoder]) -> Iterator[bytes]:
-    """Yield what comes out, in pieces of bounded size. Raises FormatError, OSError."""
+def pieces(read: Read, kind: str) -> Iterator[bytes]:
+    """Yield what a stream of this kind unpacks to, in pieces of bounded size. Raises FormatError, OSError."""
+    try:
+        yield from _zstd(read) if kind == "zstd" else _pieces(read, _decoder(kind))
+    except FormatError as error:
+        raise type(error)(f"the {kind} stream {error.message}") from error
+
+
+def _reader(content: Slice) -> Read:
+    """Return what reads a content from its start to its end."""
+    at = 0
+
+    def read(count: int) -> bytes:
+        nonlocal at
+        data = content.pread(at, count)
+        at += len(data)
+        return data
+
+    return read
+
+
+def _pieces(read: Read, make: Callable[[], Decoder]) -> Iterator[bytes]:
+    """Yield what comes out of the standard library's decoders. Raises FormatError, OSError."""
     decoder = make()
-    offset, data = 0, b""
+    data = b""
     while True:
         if decoder.eof:
             data = decoder.unused_data
             if len(data) < _LONGEST_MAGIC:
-                more = packed.pread(offset, _PIECE)
-                offset += len(more)
-                data += more
+                data += read(_PIECE)
             if not compression_of(data[:_LONGEST_MAGIC]):
                 return  # padding, or what gzip calls trailing garbage
             decoder = make()
         elif decoder.needs_input:
-            data = packed.pread(offset, _PIECE)
-            offset += len(data)
+            data = read(_PIECE)
             if not data:
                 raise FormatError("ends too early")
         with _damage():
@@ -195,7 +226,7 @@ class _Gzip:
         return self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
 
 
-def _zstd(packed: Slice) -> Iterator[bytes]:
+def _zstd(read: Read) -> Iterator[bytes]:
     """Yield what comes out of Python 3.14's decoder, or of the zstandard module's. Raises FormatError, OSError."""
     import importlib
 
@@ -206,16 +237,16 @@ def _zstd(packed: Slice) -> Iterator[bytes]:
             module = importlib.import_module("zstandard")
         except ImportError:
             raise NeedsZstdError("cannot be read by this Python") from None
-        yield from _zstandard(packed, module)
+        yield from _zstandard(read, module)
         return
     options = {module.DecompressionParameter.window_log_max: _DICTIONARY.bit_length() - 1}
-    yield from _pieces(packed, lambda: module.ZstdDecompressor(options=options))
+    yield from _pieces(read, lambda: module.ZstdDecompressor(options=options))
 
 
-def _zstandard(packed: Slice, module: Any) -> Iterator[bytes]:  # noqa: ANN401 - it has no types where it is not installed
+def _zstandard(read: Read, module: Any) -> Iterator[bytes]:  # noqa: ANN401 - it has no types where it is not installed
     """Yield pieces by the module's reader, which alone of its decoders bounds what comes out at once."""
     decoder = module.ZstdDecompressor(max_window_size=_DICTIONARY)
-    reader = decoder.stream_reader(_Reader(packed), read_size=_PIECE, read_across_frames=True)
+    reader = decoder.stream_reader(_Source(read), read_size=_PIECE, read_across_frames=True)
     while True:
         with _damage():
             piece: bytes = reader.read(_PIECE)
@@ -224,15 +255,8 @@ def _zstandard(packed: Slice, module: Any) -> Iterator[bytes]:  # noqa: ANN401 -
         yield piece
 
 
-class _Reader:
-    """A content read from its start to its end."""
+class _Source:
+    """What the zstandard module reads from."""
 
-    def __init__(self, content: Slice) -> None:
-        self._content = content
-        self._offset = 0
-
-    def read(self, count: int) -> bytes:
-        """Return the next bytes. Raises OSError."""
-        data = self._content.pread(self._offset, count)
-        self._offset += len(data)
-        return data
+    def __init__(self, read: Read) -> None:
+        self.read = read
