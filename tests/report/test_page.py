@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import cast
-
-from runworthy.report.page import page_lines
+from runworthy.report.page import Explanation, page_lines
 from runworthy.report.words import PLAIN
-from runworthy.rules import Rule
 
 PAGE = """\
 # RW999: an-example
@@ -47,9 +43,9 @@ verdict: runs
 
 
 def test_page() -> None:
-    rule = cast("Rule", SimpleNamespace(CODE="RW999", NAME="an-example", SEVERITY="error", SINCE="0.1.0"))
+    told = Explanation(code="RW999", name="an-example", severity="error", since="0.1.0", page=PAGE)
     assert (
-        "\n".join(page_lines(rule, PAGE, PLAIN))
+        "\n".join(page_lines(told, PLAIN))
         == """\
 RW999 an-example  (error, since 0.1.0)
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import posixpath
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from runworthy.cli.options import add_where, additions_of, targets_of
-from runworthy.model.errors import UsageError
+from runworthy.cli.options import add_where, where
+from runworthy.library import ENVIRONMENT
+from runworthy.model.errors import SubjectError, UsageError
 from runworthy.model.finding import Report
 from runworthy.model.trace import STAGES
 
-if TYPE_CHECKING:
-    from runworthy.engine import Wishes
-
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
-
-_ENVIRONMENT = ("LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD")
 
 USAGE = "FILE... [--on TARGET]... [options]"
 DESCRIPTION = "Say whether ELF files will run on targets, and if not, why. Nothing is executed."
@@ -38,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("how it is started")
     add = group.add_argument
     add("--at", metavar="PATH", help="where the file lies in the target")
-    add("--env", action="append", default=[], metavar="NAME=VALUE", help=", ".join(_ENVIRONMENT))
+    add("--env", action="append", default=[], metavar="NAME=VALUE", help=", ".join(ENVIRONMENT))
     add("--cwd", default="/", metavar="DIR", help="the directory in which it is started (default: /)")
     add("--secure", action="store_true", help="as set-user-ID or with file capabilities (AT_SECURE)")
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
@@ -58,61 +51,35 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Judge, report, and return the exit code. Raises UsageError."""
     from runworthy.cli.terminal import NOTHING_FOUND, complain_of_empty, complain_of_missing
-    from runworthy.engine import Engine, missing_subjects
+    from runworthy.library import check
 
-    subjects = list(dict.fromkeys(options.files))
-    if (missing := missing_subjects(subjects)) == subjects:
-        return complain_of_missing(missing)
-    if not options.on:
-        _refuse_root(subjects)
-    names = targets_of(options, ["host"])
-    report = Engine(_wishes(options)).check(subjects, names)
+    try:
+        report = check(
+            options.files,
+            at=options.at,
+            env=_environment(options.env),
+            cwd=options.cwd,
+            secure=options.secure,
+            loaded_by=options.loaded_by,
+            until=options.until,
+            trace=options.trace,
+            **where(options),
+        )
+    except SubjectError as error:
+        return complain_of_missing(error.names)
     if complain_of_empty(report) and not report.results:
         return NOTHING_FOUND
     _deliver(report, options)
     return report.exit_code(fail_on_risky=options.fail_on == "risky", strict=options.strict)
 
 
-def _refuse_root(subjects: Sequence[str]) -> None:
-    """Raise UsageError for the root of another system when nothing says where it is to run."""
-    for name in filter(os.path.isdir, subjects):
-        from runworthy.targets.placement import is_own_root
-
-        if is_own_root(name):
-            named = name if name.startswith((".", "/", "~")) else f"./{name}"
-            raise UsageError(
-                f"{name} is the root of a system, and no target is named",
-                hint=f"`--on {named}` judges it in itself, `--on host` on this machine",
-            )
-
-
-def _wishes(options: Namespace) -> Wishes:
-    from runworthy.engine import Wishes
-    from runworthy.simulate.launch import Launch
-
-    for name, path in (("--at", options.at), ("--cwd", options.cwd)):
-        if path is not None and (not path.startswith("/") or path != posixpath.normpath(path)):
-            raise UsageError(f"{name} {path!r} is no absolute path without `.` and `..`", hint="as in /usr/bin/app")
-    launch = Launch(
-        env=_environment(options.env),
-        secure=options.secure,
-        cwd=options.cwd,
-        loaded_by=options.loaded_by,
-        until=options.until,
-        trace=options.trace,
-    )
-    return Wishes(launch=launch, at=options.at, additions=additions_of(options))
-
-
 def _environment(given: Sequence[str]) -> dict[str, str]:
-    """Return what `--env` states. Raises UsageError for what no loader here would look at."""
+    """Return what `--env` states. Raises UsageError."""
     env = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"--env {text} is no NAME=VALUE", hint="write it as in --env LD_LIBRARY_PATH=/opt/lib")
-        if name not in _ENVIRONMENT:
-            raise UsageError(f"--env {name} is not modelled", hint=f"{', '.join(_ENVIRONMENT)} are")
         env[name] = value
     return env
 

@@ -41,22 +41,15 @@ def run(options: Namespace) -> int:
 
 
 def _read(names: list[str]) -> Iterator[tuple[str, ElfFile | FormatError]]:
-    from runworthy.targets.directory import DirectoryView
-    from runworthy.targets.placement import locate
+    from runworthy.library import inspect
 
-    view = DirectoryView("/")
     for name in names:
         try:
-            source = locate(name, view)
-            elf = source.view.elf(source.real)
-            # Symbols are read late: what is wrong with them is to be known before anything is printed.
-            elf.imports(), elf.exports(), elf.relocations(), elf.build()
+            yield name, inspect(name)
         except FormatError as error:
-            yield name, FormatError(error.message, path=name, offset=error.offset)
+            yield name, error
         except OSError as error:
             yield name, FormatError(error.strerror or "cannot be read", path=name)
-        else:
-            yield name, elf
 
 
 def _text(read: list[tuple[str, ElfFile | FormatError]], options: Namespace) -> str:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TypedDict
 
-from runworthy.model.errors import UsageError
-
-if TYPE_CHECKING:
-    from runworthy.targets.names import TargetName
-
-__all__ = ["add_where", "additions_of", "split_targets", "targets_of"]
+__all__ = ["Where", "add_where", "where"]
 
 
 def add_where(parser: ArgumentParser, default: str) -> None:
@@ -29,31 +23,26 @@ def add_where(parser: ArgumentParser, default: str) -> None:
         help="take a library as present where the target's facts end; `all` takes all of them")  # fmt: skip
 
 
-def targets_of(options: Namespace, names: Sequence[str]) -> list[TargetName]:
-    """Return the targets of ``--on`` (``names`` without it), on the machine that is stated. Raises UsageError."""
-    from runworthy.targets.names import MachineWish, TargetName
+class Where(TypedDict):
+    """What the options of :func:`add_where` say, under the names that the functions of the library have for it."""
 
-    if "" in options.assume_present:
-        raise UsageError("--assume-present names no library", hint="as in --assume-present libssl.so.3")
-    wish = MachineWish(platform=options.platform, cpu=options.cpu, page_size=options.page_size, kernel=options.kernel)
-    return [
-        TargetName(text, wish, tuple(options.assume_present))
-        for text in dict.fromkeys(part for text in options.on or names for part in split_targets(text))
-    ]
-
-
-def additions_of(options: Namespace) -> Sequence[Callable[..., None]]:
-    """Return what ``--with`` adds to each target. Raises UsageError."""
-    if not options.additions:
-        return ()
-    from runworthy.targets.additions import addition
-
-    return [addition(spec) for spec in options.additions]
+    on: Sequence[str]
+    platform: str
+    cpu: str
+    page_size: str
+    kernel: str
+    with_: Sequence[str]
+    assume_present: Sequence[str]
 
 
-def split_targets(text: str) -> list[str]:
-    """Return the targets of a list with commas. A path that exists is one target, whatever letters it has."""
-    parts = text.split(",")
-    if len(parts) == 1 or os.path.exists(text) or not all(parts):
-        return [text]
-    return [part.strip() for part in parts]
+def where(options: Namespace) -> Where:
+    """Return what the options say about where a subject must run."""
+    return {
+        "on": options.on,
+        "platform": options.platform,
+        "cpu": options.cpu,
+        "page_size": options.page_size,
+        "kernel": options.kernel,
+        "with_": options.additions,
+        "assume_present": options.assume_present,
+    }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ArchitectureError", "FormatError", "RunworthyError", "TargetError", "UsageError"]
+from collections.abc import Sequence
+
+__all__ = ["ArchitectureError", "FormatError", "RunworthyError", "SubjectError", "TargetError", "UsageError"]
 
 
 class RunworthyError(Exception):
@@ -19,6 +21,14 @@ class UsageError(RunworthyError):
         super().__init__(message)
         self.hint = hint
         self.option = option
+
+
+class SubjectError(RunworthyError):
+    """There is nothing to judge: nothing lies at any of ``names``."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__("; ".join(f"{name}: no such file" for name in names))
+        self.names = tuple(names)
 
 
 class TargetError(UsageError):

@@ -1,29 +1,88 @@
-"""The page of a rule as text for a terminal: its Markdown, with its tests shown as the examples that they are."""
+"""Pages of rules: found by code or name, and as text for a terminal, their tests shown as the examples they are."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
+from runworthy.model.errors import UsageError
+from runworthy.model.finding import Severity
 from runworthy.report.words import Style
 from runworthy.rules import Rule
 
-__all__ = ["page_lines"]
+__all__ = ["Explanation", "explanation", "explanations", "page_lines"]
 
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 _TARGET = re.compile(r'^target\s*=\s*"([^"]+)"', re.MULTILINE)
 _NOTHING_TO_SHOW = "verdict: runs"
 
 
-def page_lines(rule: Rule, page: str, style: Style) -> Iterator[str]:
-    """Yield the rule's head and its page.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a finding with this code means. ``since`` is the first release with it, ``page`` is Markdown."""
+
+    code: str
+    name: str
+    severity: Severity
+    since: str
+    page: str
+
+
+def explanations() -> tuple[Explanation, ...]:
+    """Return what there is to explain, by code."""
+    from runworthy.rules._index import MODULES
+
+    rules = ((cast("Rule", import_module(f"runworthy.rules.{module}")), module) for module, _ in MODULES)
+    return tuple(_explanation(rule, module) for rule, module in sorted(rules, key=lambda row: row[0].CODE))
+
+
+def explanation(wanted: str) -> Explanation:
+    """Return the explanation of a code or a name. Raises UsageError."""
+    code = wanted.upper()
+    name = wanted.lower().replace("_", "-")
+    known = explanations()
+    for one in known:
+        if code == one.code or name == one.name:
+            return one
+    from difflib import get_close_matches
+
+    words = [word for one in known for word in (one.code, one.name)]
+    near = get_close_matches(code, words, n=2) + get_close_matches(name, words, n=2)
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "`runworthy explain` lists all codes"
+    raise UsageError(f"there is no finding `{wanted}`", hint=hint)
+
+
+def _explanation(rule: Rule, module: str) -> Explanation:
+    return Explanation(
+        code=rule.CODE, name=rule.NAME, severity=rule.SEVERITY, since=rule.SINCE, page=_page(module.split("."))
+    )
+
+
+def _page(parts: list[str]) -> str:
+    """Return the text of the page beside a rule's module. Raises UsageError when this installation lacks it."""
+    import runworthy.rules
+
+    path = os.path.join(os.path.dirname(os.path.abspath(runworthy.rules.__file__)), *parts)
+    try:
+        with open(f"{path}.md", encoding="utf-8") as page:
+            return page.read()
+    except FileNotFoundError:
+        raise UsageError(f"the page of {'.'.join(parts)} is not in this installation") from None
+
+
+def page_lines(told: Explanation, style: Style) -> Iterator[str]:
+    """Yield the head of a rule and its page.
 
     Of an example only what is said about it is shown, not the world (a ``facts`` block) in which it is said; one that
     runs says nothing, and its section is left out.
     """
-    head = style.paint(f"{rule.CODE} {rule.NAME}", "bold")
-    yield f"{head}  ({rule.SEVERITY}, since {rule.SINCE})"
-    for heading, text in _sections(page):
+    head = style.paint(f"{told.code} {told.name}", "bold")
+    yield f"{head}  ({told.severity}, since {told.since})"
+    for heading, text in _sections(told.page):
         body = _body(text)
         if not body:
             continue

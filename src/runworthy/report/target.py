@@ -13,21 +13,25 @@ from runworthy.targets.catalogue import Summary, open_catalogue
 from runworthy.targets.names import MachineWish, TargetName
 from runworthy.targets.target import Target
 
-__all__ = ["list_blocks", "show_lines"]
+__all__ = ["list_blocks", "matching", "show_lines"]
 
 
 def list_blocks(words: Sequence[str], style: Style) -> list[list[str]]:
     """Return the targets that have all of the words, a block for each family."""
     families: dict[str, dict[str, list[Summary]]] = {}
-    for summary in open_catalogue().targets():
-        if all(_has(summary, word) for word in words):
-            families.setdefault(summary.family, {}).setdefault(summary.name, []).append(summary)
+    for summary in matching(words):
+        families.setdefault(summary.family, {}).setdefault(summary.name, []).append(summary)
     blocks = []
     for family in sorted(families):
         held = sorted(families[family].values(), key=lambda rows: rows[0].order)
         rows = [_row(summaries) for summaries in held]
         blocks.append([style.paint(family, "bold"), *(f"  {line}" for line in table(rows))])
     return blocks
+
+
+def matching(words: Sequence[str]) -> Iterator[Summary]:
+    """Yield the targets of the catalogue that have all of the words."""
+    return (summary for summary in open_catalogue().targets() if all(_has(summary, word) for word in words))
 
 
 def _has(summary: Summary, word: str) -> bool:

@@ -1,0 +1,301 @@
+"""What ``import runworthy`` offers: the commands as functions, and the objects that they return.
+
+``docs/library.md`` tells it with examples. What stands in ``__all__`` is kept stable, as the command line is; every
+function takes what the command of its name takes, under the same names (``--page-size`` is ``page_size``, ``--with`` is
+``with_``), and the command line is made of these functions. They print nothing, and no variable of the environment
+stands for an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.errors import FormatError, RunworthyError, SubjectError, TargetError, UsageError
+from runworthy.model.finding import Finding, Remedy, Report, Result, Severity, Tree, Verdict
+from runworthy.model.machine import Machine
+from runworthy.model.trace import (
+    STAGES,
+    Answer,
+    Event,
+    Evidence,
+    Need,
+    Probe,
+    Stage,
+    Step,
+    Stretch,
+    Trace,
+)
+
+if TYPE_CHECKING:
+    from runworthy.report.page import Explanation
+    from runworthy.targets.additions import Addition
+    from runworthy.targets.catalogue import Summary
+    from runworthy.targets.names import TargetName
+
+__all__ = [
+    "STAGES",
+    "Answer",
+    "Architecture",
+    "ElfFacts",
+    "ElfFile",
+    "Event",
+    "Evidence",
+    "Explanation",
+    "Finding",
+    "FormatError",
+    "Machine",
+    "Need",
+    "Path",
+    "Probe",
+    "Remedy",
+    "Report",
+    "Result",
+    "RunworthyError",
+    "Severity",
+    "Stage",
+    "Step",
+    "Stretch",
+    "SubjectError",
+    "Summary",
+    "TargetError",
+    "Trace",
+    "Tree",
+    "UsageError",
+    "Verdict",
+    "check",
+    "explain",
+    "inspect",
+    "list_rules",
+    "list_targets",
+    "render",
+]
+
+Path = str | os.PathLike[str]
+"""A path of this machine."""
+
+Watch = Callable[[str, int, int], None]
+"""Is told what is being done (``find``, ``judge``), how far it is, and how much there is."""
+
+ENVIRONMENT = ("LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD")
+"""The variables that ``env`` may state."""
+
+_LATE = {"Explanation": "runworthy.report.page", "Summary": "runworthy.targets.catalogue"}
+
+
+def check(
+    subjects: Path | Iterable[Path],
+    on: Path | Iterable[Path] = (),
+    *,
+    platform: str = "",
+    cpu: str = "",
+    page_size: str | int = "",
+    kernel: str = "",
+    with_: Path | Iterable[Path] = (),
+    assume_present: str | Iterable[str] = (),
+    at: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str = "/",
+    secure: bool = False,
+    loaded_by: str | None = None,
+    until: Stage = "environment",
+    trace: bool = False,
+    jobs: int = 1,
+    watch: Watch | None = None,
+) -> Report:
+    """Judge files, or all programs and libraries of directories, on targets, as ``runworthy check`` does.
+
+    >>> import runworthy
+    >>> report = runworthy.check("app", on=["ubuntu:22.04", "alpine:3.20"])
+    >>> [(result.target, result.verdict, result.stage) for result in report.results]
+    [('ubuntu:22.04', 'runs', None), ('alpine:3.20', 'fails', 'exec')]
+
+    ``on`` names targets, this machine where it is empty; a directory is a root. ``trace`` keeps the needs that are met.
+    ``jobs`` is the number of processes to use, 0 for as many as are worth it; ``watch`` is told how far it is. Results
+    are in the order of the subjects, and for each in the order of the targets. Nothing is executed.
+
+    Raises SubjectError where nothing lies at any of the subjects' names, TargetError for a target that cannot be
+    found, and UsageError for everything else that cannot be understood. A subject that cannot be read is no exception:
+    its result is ``unknown``.
+    """
+    from runworthy.engine import Engine, Wishes, missing_subjects
+    from runworthy.simulate.launch import Launch
+
+    names = list(dict.fromkeys(_texts(subjects)))
+    if (missing := missing_subjects(names)) == names:
+        raise SubjectError(missing)
+    if not (given := _texts(on)):
+        _refuse_root(names)
+    targets = target_names(
+        given or ("host",),
+        platform=platform,
+        cpu=cpu,
+        page_size=str(page_size),
+        kernel=kernel,
+        assume_present=_texts(assume_present),
+    )
+    for option, path in (("--at", at), ("--cwd", cwd)):
+        if path is not None and (not path.startswith("/") or path != posixpath.normpath(path)):
+            hint = "as in /usr/bin/app"
+            raise UsageError(f"{option} {path!r} is no absolute path without `.` and `..`", hint=hint, option=option)
+    for name in env or {}:
+        if name not in ENVIRONMENT:
+            raise UsageError(f"--env {name} is not modelled", hint=f"{', '.join(ENVIRONMENT)} are", option="--env")
+    if until not in STAGES:
+        raise UsageError(f"--until {until} is no stage", hint=f"{', '.join(STAGES)} are", option="--until")
+    launch = Launch(env=dict(env or {}), secure=secure, cwd=cwd, loaded_by=loaded_by, until=until, trace=trace)
+    wishes = Wishes(launch=launch, at=at, additions=additions(_texts(with_)), jobs=jobs)
+    return Engine(wishes).check(names, targets, watch)
+
+
+def target_names(
+    on: Iterable[str],
+    *,
+    platform: str = "",
+    cpu: str = "",
+    page_size: str = "",
+    kernel: str = "",
+    assume_present: Sequence[str] = (),
+) -> list[TargetName]:
+    """Return the targets of what is written after ``--on``, each once, on the machine that is stated.
+
+    Raises UsageError. They are opened, and found to be there or not, when a subject is judged on them.
+    """
+    from runworthy.targets.names import MachineWish, TargetName
+
+    if "" in assume_present:
+        hint = "as in --assume-present libssl.so.3"
+        raise UsageError("--assume-present names no library", hint=hint, option="--assume-present")
+    wish = MachineWish(platform=platform, cpu=cpu, page_size=page_size, kernel=kernel)
+    names = dict.fromkeys(part for text in on for part in _split(text))
+    return [TargetName(name, wish, tuple(assume_present)) for name in names]
+
+
+def additions(with_: Iterable[str]) -> Sequence[Addition]:
+    """Return what ``--with`` adds to each target. Raises UsageError."""
+    specs = list(with_)
+    if not specs:
+        return ()
+    from runworthy.targets.additions import addition
+
+    return [addition(spec) for spec in specs]
+
+
+def inspect(path: Path) -> ElfFile:
+    """Read what the bytes of an ELF file say, without any target, as ``runworthy inspect`` does.
+
+    >>> import runworthy
+    >>> runworthy.inspect("app").facts.needed
+    ('libc.so.6',)
+
+    All of it is read here, so that the methods of what comes back raise nothing. Raises FormatError for a file that is
+    damaged or no ELF file, with the offset of what is wrong, and OSError for one that cannot be read.
+    """
+    from runworthy.targets.directory import DirectoryView
+    from runworthy.targets.placement import locate
+
+    name = os.fspath(path)
+    try:
+        source = locate(name, DirectoryView("/"))
+        elf = source.view.elf(source.real)
+        elf.imports(), elf.exports(), elf.relocations(), elf.build()
+    except FormatError as error:
+        raise FormatError(error.message, path=name, offset=error.offset) from error
+    return elf
+
+
+def explain(code: str) -> Explanation:
+    """Tell what a finding means, why it happens and what helps, as ``runworthy explain`` does.
+
+    >>> import runworthy
+    >>> runworthy.explain("RW301").name
+    'version-too-new'
+
+    ``code`` may be the name too. Raises UsageError for one that no rule has.
+    """
+    from runworthy.report.page import explanation
+
+    return explanation(code)
+
+
+def list_rules() -> tuple[Explanation, ...]:
+    """Return what there is to explain, by code, as ``runworthy explain`` lists it.
+
+    >>> import runworthy
+    >>> {rule.severity for rule in runworthy.list_rules()} == {"error", "warning", "note"}
+    True
+    """
+    from runworthy.report.page import explanations
+
+    return explanations()
+
+
+def list_targets(*words: str) -> tuple[Summary, ...]:
+    """Return the targets of the catalogue that have all of the words, as ``runworthy targets`` does.
+
+    >>> import runworthy
+    >>> [f"{target.name}/{target.arch.name}" for target in runworthy.list_targets("glibc:2.28", "arm64")]
+    ['glibc:2.28/aarch64']
+    """
+    from runworthy.report.target import matching
+
+    return tuple(matching(words))
+
+
+def render(report: Report, format: Literal["text", "json"] = "text", *, trace: bool = False) -> str:  # noqa: A002 - as --format is
+    """Return the report as ``runworthy check --format`` writes it.
+
+    >>> import runworthy
+    >>> report = runworthy.check("app", on="ubuntu:22.04/amd64")
+    >>> runworthy.render(report).splitlines()[0]
+    '✓ app runs on ubuntu:22.04/x86_64'
+    """
+    if format == "json":
+        from runworthy.report.json_report import report_json
+
+        return report_json(report, trace=trace)
+    if format == "text":
+        from runworthy.report.text import report_text
+
+        return report_text(report, trace=trace)
+    raise UsageError(f"--format {format} is not known", hint="text and json are", option="--format")
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name that is dear when it is first used."""
+    if name in _LATE:
+        from importlib import import_module
+
+        return getattr(import_module(_LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _texts(given: Path | Iterable[Path]) -> list[str]:
+    """Return one word or path, or each of several, as texts."""
+    held = [given] if isinstance(given, (str, os.PathLike)) else given
+    return [os.fspath(one) for one in held]
+
+
+def _split(text: str) -> list[str]:
+    """Return the targets of a list with commas. A path that exists is one target, whatever letters it has."""
+    parts = text.split(",")
+    if len(parts) == 1 or os.path.exists(text) or not all(parts):
+        return [text]
+    return [part.strip() for part in parts]
+
+
+def _refuse_root(subjects: Sequence[str]) -> None:
+    """Raise UsageError for the root of another system when nothing says where it is to run."""
+    for name in filter(os.path.isdir, subjects):
+        from runworthy.targets.placement import is_own_root
+
+        if is_own_root(name):
+            named = name if name.startswith((".", "/", "~")) else f"./{name}"
+            raise UsageError(
+                f"{name} is the root of a system, and no target is named",
+                hint=f"`--on {named}` judges it in itself, `--on host` on this machine",
+            )
