@@ -23,6 +23,8 @@ def finding(message: str = "`app` needs GLIBC_2.34, ubuntu:20.04 has glibc 2.31"
         "severity": "error",
         "message": message,
         "stage": "version",
+        "cause": "a newer glibc is needed",
+        "items": ("GLIBC_2.34",),
         "evidence": (Evidence(file="app", section=".gnu.version_r"),),
         "lines": ("libc.so.6  GLIBC_2.34  `__libc_start_main`, `dlopen`",),
         "notes": ("first in debian:12",),

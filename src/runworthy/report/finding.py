@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Remedy
 from runworthy.model.trace import Evidence
 from runworthy.report.words import PLAIN, Style, clean
 
-__all__ = ["finding_lines", "place"]
+__all__ = ["finding_lines", "place", "remedy_line"]
 
 _PLACES_SHOWN = 4
 
@@ -24,7 +24,7 @@ def finding_lines(
     lines += [f"{bar} {clean(line)}".rstrip() for line in finding.lines]
     notes = [*(f"note: {clean(note)}" for note in finding.notes), *map(clean, also)]
     lines += [f"{style.paint('   =', 'blue')} {note}" for note in notes]
-    lines += [_remedy(remedy, style) for remedy in finding.remedies]
+    lines += [remedy_line(remedy, style) for remedy in finding.remedies]
     return lines
 
 
@@ -45,6 +45,7 @@ def _places(evidence: Sequence[Evidence], style: Style, *, everything: bool) -> 
         yield f"{arrow} and {len(places) - len(shown)} more places"
 
 
-def _remedy(remedy: Remedy, style: Style) -> str:
+def remedy_line(remedy: Remedy, style: Style) -> str:
+    """Return a proposal, and whether it is proved."""
     proof = ", proved" if remedy.proved else ""
     return f"{style.paint('help', 'bold', 'cyan')}: {clean(remedy.title)}  ({remedy.applicability}{proof})"

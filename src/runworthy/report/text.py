@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.machine import format_kernel
+from runworthy.report.causes import causes
 from runworthy.report.finding import finding_lines
 from runworthy.report.steps import step_lines, trace_lines
-from runworthy.report.words import PLAIN, Style, clean, count, listed, size, table, visible
+from runworthy.report.words import MANY, PLAIN, Style, clean, count, listed, size, table, visible
 
 __all__ = ["finding_lines", "report_text"]
 
@@ -19,7 +19,7 @@ _TURNED_SUBJECTS = 3
 _WIDTH = 100
 _CODES_SHOWN = 3
 _OTHERS_SHOWN = 8
-_MANY = {"fails": "fail", "unknown": "unknown", "risky": "risky", "runs": "run"}
+_TRACES_OF_TREES = 3
 
 
 def report_text(report: Report, style: Style = PLAIN, *, level: int = 0, trace: bool = False) -> str:
@@ -32,13 +32,26 @@ def report_text(report: Report, style: Style = PLAIN, *, level: int = 0, trace: 
     if level < 0:
         lines = [_cell_line(result, style) for result in results]
         return "".join(f"{line}\n" for line in lines)
-    blocks = [_table(results, style)] if len(results) > 1 else []
-    if trace:
-        blocks += [list(trace_lines(result, style, everything=everything)) for result in results]
-    blocks += _findings(results, style, everything=everything)
-    blocks += [_unexplained(result, style) for result in results]
+    told = _in_focus(report, everything=everything)
+    traces = [list(trace_lines(result, style, everything=everything)) for result in told] if trace else []
+    if report.trees:
+        from runworthy.report.summary import summary
+
+        blocks = [*traces, *summary(report, style, everything=everything)]
+    else:
+        blocks = [_table(results, style)] if len(results) > 1 else []
+        blocks += [*traces, *_findings(results, style, everything=everything)]
+    blocks += [_unexplained(result, style) for result in told]
     blocks.append(_conclusion(results, style, everything=everything))
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
+
+
+def _in_focus(report: Report, *, everything: bool) -> Sequence[Result]:
+    """Return the cells that are told step by step: of directories the first that do not run, the others on demand."""
+    if not report.trees:
+        return report.results
+    found = [result for result in report.results if result.verdict != "runs"]
+    return found if everything else found[:_TRACES_OF_TREES]
 
 
 # -- the table -------------------------------------------------------------------------------
@@ -89,15 +102,11 @@ def _fits(lines: Sequence[str], style: Style) -> bool:
 
 
 def _findings(results: Sequence[Result], style: Style, *, everything: bool) -> Iterator[list[str]]:
-    """Yield each finding once: what differs only by subject, target and its libc is told for the first of them."""
-    told: dict[tuple[str, ...], list[tuple[Finding, Result]]] = {}
-    for result in results:
-        for finding in result.findings:
-            told.setdefault(_sameness(finding, result), []).append((finding, result))
-    for held in told.values():
-        remedies = dict.fromkeys(remedy for finding, _ in held for remedy in finding.remedies)
-        finding = replace(held[0][0], remedies=tuple(remedies))
-        also = list(_others([result for _, result in held], 0 if everything else _OTHERS_SHOWN))
+    """Yield each cause once, told for the first cell that has it."""
+    for cause in causes(results, one_by_one=True):
+        remedies = dict.fromkeys(remedy for finding, _ in cause.held for remedy in finding.remedies)
+        finding = replace(cause.held[0][0], remedies=tuple(remedies))
+        also = list(_others([result for _, result in cause.held], 0 if everything else _OTHERS_SHOWN))
         yield finding_lines(finding, style, also=also, everything=everything)
 
 
@@ -115,22 +124,6 @@ def _others(results: Sequence[Result], limit: int) -> Iterator[str]:
         yield f"the same on: {listed(named[1:], limit)}"
     if len(subjects) > 1:
         yield f"the same for: {listed(subjects[1:], limit)}"
-
-
-def _sameness(finding: Finding, result: Result) -> tuple[str, ...]:
-    """Return what makes two findings the same: their words but for the names of subject, target and libc.
-
-    Remedies may differ, and the order of words in lines and notes: they speak of the target's own family first.
-    """
-    names = {result.subject: "\0", result.target: "\1", result.libc: "\2"}
-    known = "|".join(re.escape(name) for name in sorted(filter(None, names), key=len, reverse=True))
-    name = re.compile(rf"(?<![\w./-])(?:{known})(?![\w/-])")
-    places = (f"{place.file} {place.section} {place.offset}" for place in finding.evidence)
-    told = [name.sub(lambda found: names[found[0]], text) for text in (finding.message, *places)]
-    loose = [
-        name.sub(lambda found: names[found[0]], text).replace(",", "") for text in (*finding.lines, *finding.notes)
-    ]
-    return (finding.code, finding.severity, *told, *(" ".join(sorted(text.split())) for text in loose))
 
 
 def _unexplained(result: Result, style: Style) -> list[str]:
@@ -221,7 +214,7 @@ def _numbers(results: Sequence[Result]) -> str:
     verdicts = [result.verdict for result in results]
     subjects = count(len({result.subject for result in results}), "subject")
     targets = count(len({result.target for result in results}), "target")
-    told = ", ".join(f"{verdicts.count(verdict)} {word}" for verdict, word in _MANY.items() if verdict in verdicts)
+    told = ", ".join(f"{verdicts.count(verdict)} {word}" for verdict, word in MANY.items() if verdict in verdicts)
     found = _counts([finding for result in results for finding in result.findings])
     return f"checked {subjects} on {targets}: {told}" + (f"; {found}" if found else "")
 

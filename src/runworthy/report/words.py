@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-__all__ = ["PLAIN", "Style", "clean", "count", "encodable", "listed", "size", "table", "visible"]
+if TYPE_CHECKING:
+    from runworthy.model.finding import Verdict
+
+__all__ = ["MANY", "PLAIN", "Style", "clean", "count", "encodable", "listed", "size", "table", "visible"]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {"runs": "✓", "risky": "!", "unknown": "?", "fails": "✗"}
 _PLAIN_MARKS = {"runs": "+", "risky": "!", "unknown": "?", "fails": "x"}
+MANY: dict[Verdict, str] = {"fails": "fail", "unknown": "unknown", "risky": "risky", "runs": "run"}
+"""Verdicts as they are said of several, the worst first."""
+
 _OF_VERDICT = {"runs": "green", "risky": "yellow", "unknown": "yellow", "fails": "red"}
 _OF_SEVERITY = {"error": "red", "warning": "yellow", "note": "cyan"}
 

@@ -1,0 +1,158 @@
+"""The report on directories as text: the numbers of verdicts, then the causes, each with the files under it."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from runworthy.model.finding import Finding, Remedy, Report, Result, Tree
+from runworthy.report.causes import Cause, causes, ranked
+from runworthy.report.finding import finding_lines, remedy_line
+from runworthy.report.words import MANY, Style, clean, count, listed, table
+
+__all__ = ["summary"]
+
+_CAUSES_SHOWN = 24
+_FILES_SHOWN = 5
+_ITEMS_SHOWN = 6
+_NEEDERS_SHOWN = 3
+_REMEDIES_SHOWN = 3
+
+
+def summary(report: Report, style: Style, *, everything: bool) -> Iterator[list[str]]:
+    """Yield blocks of lines: the directories and their numbers, then each cause, the worst and the largest first."""
+    yield [*_trees(report, style, everything=everything), *_verdicts(report.results, style)]
+    found = ranked(causes(report.results))
+    serious = [cause for cause in found if cause.severity != "note" or everything]
+    shown = serious if everything else serious[:_CAUSES_SHOWN]
+    aliases = {name: names for tree in report.trees for name, names in tree.aliases.items()} if everything else {}
+    targets = list(dict.fromkeys(result.target for result in report.results))
+    for cause in shown:
+        yield _block(cause, style, targets=targets, aliases=aliases, everything=everything)
+    if len(shown) < len(serious):
+        largest = len(serious[len(shown)].subjects)
+        yield [f"and {count(len(serious) - len(shown), 'more cause')}, none in more than {count(largest, 'file')}"]
+    if not everything:
+        yield [_head(cause, style) for cause in found if cause.severity == "note"]
+
+
+def _trees(report: Report, style: Style, *, everything: bool) -> Iterator[str]:
+    """Yield what was found in each directory; with all that is known, what was passed over and under which names."""
+    for tree in report.trees:
+        judged = count(tree.subjects, "program or library", "programs and libraries")
+        yield f"{style.paint(clean(tree.name), 'bold')}: {judged} in {count(tree.files, 'file')}"
+        yield from _passed_over(tree) if everything else ()
+    alone = len({result.subject for result in report.results}) - sum(tree.subjects for tree in report.trees)
+    if alone > 0:
+        yield f"and {count(alone, 'file')} named alone"
+
+
+def _passed_over(tree: Tree) -> Iterator[str]:
+    kinds = [count(number, kind) for kind, number in tree.passed_over.items()]
+    if kinds:
+        yield f"  not judged: {listed(kinds)}"
+    names = sum(map(len, tree.aliases.values()))
+    if names:
+        yield f"  {count(names, 'more name')}: links, and copies in one directory"
+
+
+def _verdicts(results: Sequence[Result], style: Style) -> list[str]:
+    """Return a row for each target: the numbers of verdicts, the worst first, and the C library that most met."""
+    cells: dict[str, list[Result]] = {}
+    for result in results:
+        cells.setdefault(result.target, []).append(result)
+    there = [verdict for verdict in MANY if any(result.verdict == verdict for result in results)]
+    rows = []
+    for target, held in cells.items():
+        numbers = Counter(result.verdict for result in held)
+        told = [
+            style.verdict(verdict, f"{style.mark(verdict)} {numbers[verdict]} {MANY[verdict]}")
+            if numbers[verdict]
+            else ""
+            for verdict in there
+        ]
+        libc = Counter(result.libc for result in held if result.libc).most_common(1)
+        rows.append([clean(target), *told, clean(libc[0][0]) if libc else ""])
+    return [f"  {line}" for line in table(rows)]
+
+
+# -- a cause ---------------------------------------------------------------------------------
+
+
+def _head(cause: Cause, style: Style) -> str:
+    subjects = cause.subjects
+    where = clean(subjects[0]) if len(subjects) == 1 else count(len(subjects), "file")
+    head = style.severity(cause.severity, f"{cause.severity}[{cause.code}]")
+    return f"{head}: {style.paint(f'{clean(cause.text)}: {where}', 'bold')}"
+
+
+def _block(
+    cause: Cause, style: Style, *, targets: Sequence[str], aliases: Mapping[str, Sequence[str]], everything: bool
+) -> list[str]:
+    """Return a cause with the files under it; that of one file is told in full."""
+    subjects = cause.subjects
+    held = [finding for finding, _ in cause.held]
+    where = _on(cause, targets)
+    if len(subjects) == 1 and len({finding.fingerprint for finding in held}) == len(cause.held) == 1:
+        return finding_lines(held[0], style, also=where, everything=everything)
+    limit = len(subjects) if everything or len(subjects) <= _FILES_SHOWN + 1 else _FILES_SHOWN
+    files = [_named(name, aliases.get(name, ())) for name in subjects[:limit]]
+    if limit < len(subjects):
+        files.append(f"and {count(len(subjects) - limit, 'more file')}")
+    bar, equals = style.paint("   |", "blue"), style.paint("   =", "blue")
+    lines = [_head(cause, style), *_needers(held, subjects, style), *(f"{bar} {line}" for line in files)]
+    lines += [f"{equals} {note}" for note in (*_items(cause, limit=0 if everything else _ITEMS_SHOWN), *where)]
+    lines += [remedy_line(remedy, style) for remedy in _remedies(held)]
+    return lines
+
+
+def _named(name: str, others: Sequence[str]) -> str:
+    """Return a file with its other names, those in the same directory by their last part."""
+    here = posixpath.dirname(name)
+    shown = [posixpath.basename(other) if posixpath.dirname(other) == here else other for other in others]
+    return clean(f"{name}  (also {listed(shown)})" if shown else name)
+
+
+def _needers(held: Sequence[Finding], subjects: Sequence[str], style: Style) -> Iterator[str]:
+    """Yield the few objects in which the cause lies, where it is not in every file by itself."""
+    places = list(dict.fromkeys(place.file for finding in held for place in finding.evidence))
+    if set(places) <= set(subjects) and len(places) >= len(subjects):
+        return
+    arrow = style.paint("  -->", "blue")
+    if len(places) <= _NEEDERS_SHOWN:
+        yield from (f"{arrow} {clean(place)}" for place in places)
+
+
+def _items(cause: Cause, *, limit: int) -> Iterator[str]:
+    """Yield what is missing, each with the number of files that want it."""
+    items = cause.items
+    if len(items) == 1:
+        yield clean(items[0][0])
+    elif items:
+        yield listed([f"{clean(item)} ({count(number, 'file')})" for item, number in items], limit)
+
+
+def _on(cause: Cause, targets: Sequence[str]) -> list[str]:
+    """Return on which targets the cause holds, where there is more than one: with numbers where they differ."""
+    if len(targets) == 1:
+        return []
+    files: dict[str, set[str]] = {}
+    libcs: dict[str, str] = {}
+    for _, result in cause.held:
+        files.setdefault(result.target, set()).add(result.subject)
+        libcs[result.target] = result.libc
+    named = {
+        target: f"{clean(target)} ({clean(libcs[target])})" if libcs[target] else clean(target) for target in files
+    }
+    if len({frozenset(names) for names in files.values()}) == 1:
+        return [f"on {listed(list(named.values()))}"]
+    numbers = [f"{named[target]}: {count(len(names), 'file')}" for target, names in files.items()]
+    return [f"on {listed(numbers)}"]
+
+
+def _remedies(held: Sequence[Finding]) -> list[Remedy]:
+    """Return what helps most of the files; what is worded for one file stands for the others."""
+    numbers = Counter(remedy for finding in held for remedy in finding.remedies)
+    common = [remedy for remedy, number in numbers.items() if 2 * number >= len(held)]
+    return (common or list(held[0].remedies))[:_REMEDIES_SHOWN]
