@@ -58,6 +58,7 @@ __all__ = ["ElfReader", "is_elf", "read_elf", "read_header"]
 
 _HEAD = 16384
 _INTERPRETER_LIMIT = 4096
+_ANSWERS_KEPT = 4
 _FLAG_TAGS = ((DT_BIND_NOW, DF_BIND_NOW), (DT_SYMBOLIC, DF_SYMBOLIC), (DT_TEXTREL, DF_TEXTREL))
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class ElfReader:
         self._dynamic = dynamic
         self._versions = versions
         self._path = path
+        self._bound: dict[frozenset[bytes], Mapping[bytes, Binding]] = {}
 
     def imports(self) -> tuple[ImportGroup, ...]:
         """Return undefined dynamic symbols, grouped by version record. Raises FormatError, OSError."""
@@ -129,7 +131,10 @@ class ElfReader:
         return self._ask(work) if self.relocations().copy else ()
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
-        """Return how each name is bound, by the relocations that use it. Raises FormatError, OSError."""
+        """Return how each name is bound, by the relocations that use it. Raises FormatError, OSError.
+
+        The same names are missing on one target after the other: the last answers are kept.
+        """
 
         def work() -> Mapping[bytes, Binding]:
             symbols = self._symbols()
@@ -137,7 +142,13 @@ class ElfReader:
                 return dict.fromkeys(names, Binding.UNUSED)
             return self._relocation_tables().bindings(symbols.named(names), names, now=self.facts.bind_now)
 
-        return self._ask(work)
+        asked = frozenset(names)
+        held = self._bound.get(asked)
+        if held is None:
+            while len(self._bound) >= _ANSWERS_KEPT:
+                del self._bound[next(iter(self._bound))]
+            held = self._bound[asked] = self._ask(work)
+        return held
 
     def go(self) -> GoBuild | None:
         """Return the Go build information alone, read once. Raises OSError."""
