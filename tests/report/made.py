@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runworthy.model.arch import architecture
-from runworthy.model.finding import Finding, Remedy, Report, Result, Verdict
+from runworthy.model.finding import Finding, Remedy, Report, Result, Tree, Verdict
 from runworthy.model.machine import Machine, baseline
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace
 
@@ -94,5 +94,5 @@ def result(
     return Result(**(fields | changes))  # type: ignore[arg-type]
 
 
-def report(*results: Result) -> Report:
-    return Report(results=results)
+def report(*results: Result, trees: tuple[Tree, ...] = ()) -> Report:
+    return Report(results=results, trees=trees)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 import runworthy
 from runworthy.model import finding as finding_words
 from runworthy.model import trace as trace_words
+from runworthy.model.finding import Result, Tree
 from runworthy.model.trace import Answer, Event
 from runworthy.report.json_report import report_json
 from tests.report.made import finding, library, report, result, symbol
@@ -85,7 +86,45 @@ def test_every_shape(*, trace: bool) -> None:
         "targets": 3,
         "verdicts": {"runs": 1, "risky": 0, "unknown": 1, "fails": 1},
         "findings": {"error": 1, "warning": 0, "note": 0},
+        "causes": [
+            {
+                "code": "RW301",
+                "name": "too-new-version",
+                "severity": "error",
+                "message": "a newer glibc is needed",
+                "items": [{"name": "GLIBC_2.34", "subjects": 1}],
+                "target": "ubuntu:20.04",
+                "subjects": ["app"],
+            }
+        ],
+        "trees": [],
     }
+
+
+def test_causes_are_of_a_target_and_the_largest_comes_first() -> None:
+    def cell(subject: str, target: str, *causes: str) -> Result:
+        found = [finding(cause=cause, severity="note" if cause == "c" else "error") for cause in causes]
+        return result(target, "fails", *found, subject=subject)
+
+    cells = (cell("t/1", "x", "c", "a"), cell("t/1", "y", "a"), cell("t/2", "x", "c", "b"), cell("t/3", "x", "c", "b"))
+    document = validate(report_json(report(*cells)))
+    told = [(cause["target"], cause["message"], cause["subjects"]) for cause in document["summary"]["causes"]]
+    assert told == [
+        ("x", "b", ["t/2", "t/3"]),
+        ("x", "a", ["t/1"]),
+        ("x", "c", ["t/1", "t/2", "t/3"]),
+        ("y", "a", ["t/1"]),
+    ]
+
+
+def test_directories() -> None:
+    tree = Tree(name="t\udcff", files=9, subjects=1, passed_over={"core file": 2}, aliases={"t/a": ("t/b", "t/c")})
+    cells = (result("x", "runs", subject="t/a"), result("x", "runs", subject="alone"))
+    document = validate(report_json(report(*cells, trees=(tree,))))
+    assert [cell["also"] for cell in document["results"]] == [["t/b", "t/c"], []]
+    assert document["summary"]["trees"] == [
+        {"name": "t\\xff", "files": 9, "subjects": 1, "passed_over": {"core file": 2}}
+    ]
 
 
 def test_every_unresolved_strong_symbol_is_listed() -> None:

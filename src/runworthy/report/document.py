@@ -6,10 +6,12 @@ The layout is ``runworthy.report/1``; ``schema/runworthy.report-1.json`` describ
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from runworthy import __version__
-from runworthy.model.finding import Finding, Report, Result
+from runworthy.model.finding import Finding, Report, Result, Tree
 from runworthy.model.trace import Answer, Event, Evidence, Probe, Step, Stretch
+from runworthy.report.causes import causes, ranked
 from runworthy.report.words import encodable
 
 __all__ = ["SCHEMA", "Data", "document"]
@@ -22,17 +24,47 @@ Data = dict[str, object]
 def document(report: Report, *, trace: bool = False) -> Data:
     """Return the report as data of strings, numbers, lists and dictionaries. ``trace`` keeps the needs that are met."""
     findings = [finding for result in report.results for finding in result.findings]
+    names = {subject: also for tree in report.trees for subject, also in tree.aliases.items()}
     return {
         "schema": SCHEMA,
         "runworthy": __version__,
-        "results": [_result(result, trace=trace) for result in report.results],
+        "results": [_result(result, names.get(result.subject, ()), trace=trace) for result in report.results],
         "summary": {
             "cells": len(report.results),
             "subjects": len({result.subject for result in report.results}),
             "targets": len({result.target for result in report.results}),
             "verdicts": _numbers([result.verdict for result in report.results], ("runs", "risky", "unknown", "fails")),
             "findings": _numbers([finding.severity for finding in findings], ("error", "warning", "note")),
+            "causes": list(_causes(report)),
+            "trees": [_tree(tree) for tree in report.trees],
         },
+    }
+
+
+def _causes(report: Report) -> Iterator[Data]:
+    """Yield the causes of each target, the worst and the most frequent first."""
+    targets: dict[str, list[Result]] = {}
+    for result in report.results:
+        targets.setdefault(result.target, []).append(result)
+    for target, results in targets.items():
+        for cause in ranked(causes(results)):
+            yield {
+                "code": cause.code,
+                "name": cause.name,
+                "severity": cause.severity,
+                "message": encodable(cause.text),
+                "items": [{"name": encodable(item), "subjects": number} for item, number in cause.items],
+                "target": encodable(target),
+                "subjects": [encodable(subject) for subject in cause.subjects],
+            }
+
+
+def _tree(tree: Tree) -> Data:
+    return {
+        "name": encodable(tree.name),
+        "files": tree.files,
+        "subjects": tree.subjects,
+        "passed_over": dict(tree.passed_over),
     }
 
 
@@ -41,7 +73,7 @@ def _numbers(words: list[str], order: tuple[str, ...]) -> Data:
     return {word: found[word] for word in order}
 
 
-def _result(result: Result, *, trace: bool) -> Data:
+def _result(result: Result, names: Sequence[str], *, trace: bool) -> Data:
     needs = [
         _need(step, at)
         for at, stretch in enumerate(result.trace.stretches)
@@ -50,6 +82,7 @@ def _result(result: Result, *, trace: bool) -> Data:
     ]
     return {
         "subject": encodable(result.subject),
+        "also": [encodable(name) for name in names],
         "target": encodable(result.target),
         "path": encodable(result.path),
         "verdict": result.verdict,
@@ -98,6 +131,8 @@ def _finding(finding: Finding) -> Data:
         "severity": finding.severity,
         "stage": finding.stage,
         "message": encodable(finding.message),
+        "cause": encodable(finding.cause),
+        "items": [encodable(item) for item in finding.items],
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "lines": [encodable(line) for line in finding.lines],
         "notes": [encodable(note) for note in finding.notes],
