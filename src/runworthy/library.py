@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from runworthy.model.arch import Architecture
+from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError, RunworthyError, SubjectError, TargetError, UsageError
 from runworthy.model.finding import Finding, Remedy, Report, Result, Severity, Tree, Verdict
@@ -41,6 +42,9 @@ __all__ = [
     "STAGES",
     "Answer",
     "Architecture",
+    "Cell",
+    "Change",
+    "Difference",
     "ElfFacts",
     "ElfFile",
     "Event",
@@ -50,6 +54,8 @@ __all__ = [
     "FormatError",
     "Machine",
     "Need",
+    "Outcome",
+    "Pair",
     "Path",
     "Probe",
     "Remedy",
@@ -62,12 +68,14 @@ __all__ = [
     "Stretch",
     "SubjectError",
     "Summary",
+    "SymbolChange",
     "TargetError",
     "Trace",
     "Tree",
     "UsageError",
     "Verdict",
     "check",
+    "diff",
     "explain",
     "inspect",
     "list_rules",
@@ -150,6 +158,48 @@ def check(
     launch = Launch(env=dict(env or {}), secure=secure, cwd=cwd, loaded_by=loaded_by, until=until, trace=trace)
     wishes = Wishes(launch=launch, at=at, additions=additions(_texts(with_)), jobs=jobs)
     return Engine(wishes).check(names, targets, watch)
+
+
+def diff(
+    old: Path,
+    new: Path,
+    on: Path | Iterable[Path] = (),
+    *,
+    platform: str = "",
+    cpu: str = "",
+    page_size: str | int = "",
+    kernel: str = "",
+    with_: Path | Iterable[Path] = (),
+    assume_present: str | Iterable[str] = (),
+    at: str | None = None,
+    watch: Watch | None = None,
+) -> Difference:
+    """Compare two builds, two files or two directories, as ``runworthy diff`` does.
+
+    >>> import runworthy
+    >>> difference = runworthy.diff("app", "server", on="debian:12")
+    >>> [(cell.shift, cell.new.verdict) for cell in difference.pairs[0].cells]
+    [('worse', 'fails')]
+
+    Where ``on`` is empty, targets of the catalogue are taken. Raises SubjectError where one of the builds is not there,
+    TargetError and UsageError as :func:`check` does.
+    """
+    from runworthy.engine import Wishes, missing_subjects
+    from runworthy.engine.diff import compare_builds
+
+    before, after = os.fspath(old), os.fspath(new)
+    if missing := missing_subjects((before, after)):
+        raise SubjectError(missing)
+    stated = {"platform": platform, "cpu": cpu, "page_size": str(page_size), "kernel": kernel}
+    assumed = _texts(assume_present)
+    return compare_builds(
+        before,
+        after,
+        target_names(_texts(on), **stated, assume_present=assumed),
+        like=target_names([""], **stated, assume_present=assumed)[0],
+        wishes=Wishes(at=at, additions=additions(_texts(with_))),
+        watch=watch,
+    )
 
 
 def target_names(

@@ -1,0 +1,268 @@
+"""Two builds: which of their files belong together, what differs, and on which targets the verdict changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runworthy.engine.check import Engine, Wishes
+from runworthy.engine.compare import changes_between
+from runworthy.engine.pairing import Build, Match, open_build, paired, touched
+from runworthy.engine.verdict import known_host_in, weight_of
+from runworthy.model.arch import Architecture
+from runworthy.model.difference import Cell, Difference, Outcome, Pair, Shift
+from runworthy.model.errors import ArchitectureError, FormatError, UsageError
+from runworthy.model.finding import Result, Verdict
+from runworthy.model.trace import Answer, Need
+from runworthy.targets.directory import DirectoryView
+from runworthy.targets.names import TargetName
+
+if TYPE_CHECKING:
+    from runworthy.targets.trees import Watch
+
+__all__ = ["compare_builds"]
+
+_CELLS = 4000
+"""How many cells are judged where the user names no target: more of them take too long to wait for."""
+
+_AT_ONCE = 400
+_DECIDING = 8
+_KNOWN_BY_ALL = ("alpine", "debian", "rhel", "ubuntu")
+_RANKS: Mapping[Verdict, int] = {"runs": 0, "risky": 1, "unknown": 2, "fails": 3}
+
+
+def compare_builds(
+    old: str,
+    new: str,
+    targets: Sequence[TargetName] = (),
+    *,
+    like: TargetName | None = None,
+    wishes: Wishes | None = None,
+    watch: Watch | None = None,
+) -> Difference:
+    """Return what differs between two files or two directories, and the verdicts on the targets.
+
+    Without ``targets`` they are taken from the catalogue, with the machine and the stated libraries of ``like``.
+    Raises UsageError, TargetError.
+    """
+    view = DirectoryView("/")
+    builds = open_build(old, view, watch), open_build(new, view, watch)
+    if builds[0].is_tree is not builds[1].is_tree:
+        raise UsageError("one is a directory and the other a file", hint="compare two files or two directories")
+    matches = paired(*builds)
+    pairs = [_compared(match) for match in matches]
+    judged = [at for at in touched(matches, [pair.identical for pair in pairs]) if not pairs[at].problem]
+    chosen = ""
+    if not targets:
+        targets, chosen = _telling(_architectures(matches, judged), len(judged), like or TargetName(""))
+    court = _Court(builds, targets, wishes or Wishes(), watch)
+    cells = court.judge({at: matches[at] for at in judged})
+    pairs = [replace(pair, judged=at in cells, cells=cells.get(at, ())) for at, pair in enumerate(pairs)]
+    return Difference(old=old, new=new, pairs=tuple(pairs), targets=tuple(name.text for name in targets), chosen=chosen)
+
+
+def _compared(match: Match) -> Pair:
+    old, new, by = match
+    present = [file for file in (old, new) if file is not None]
+    facts = [file.elf.facts for file in present if file.elf is not None]
+    arch = facts[0].architecture if facts else None
+    pair = Pair(
+        name=present[-1].path,
+        old=old.name if old else None,
+        new=new.name if new else None,
+        paired_by=by,
+        is_library=bool(facts) and not facts[-1].is_program,
+        architecture=arch.name if arch else "",
+        problem=next((f"{file.name}: {file.problem}" for file in present if file.problem), ""),
+    )
+    if old is None or new is None or old.elf is None or new.elf is None:
+        return pair
+    try:
+        if old.same_bytes(new):
+            return replace(pair, identical=True)
+        return replace(pair, changes=changes_between(old.elf, new.elf))
+    except (FormatError, OSError) as error:
+        return replace(pair, problem=str(error))
+
+
+# -- targets ---------------------------------------------------------------------------------
+
+
+def _architectures(matches: Sequence[Match], judged: Iterable[int]) -> dict[str, Architecture]:
+    """Return the architectures of the files that are judged, by name."""
+    found = (match.architecture for match in map(matches.__getitem__, judged))
+    return {arch.name: arch for arch in found if arch is not None}
+
+
+def _telling(archs: Mapping[str, Architecture], pairs: int, like: TargetName) -> tuple[Sequence[TargetName], str]:
+    """Return targets of the catalogue, as many of them as are judged in a few seconds, and how they were chosen."""
+    from runworthy.targets.catalogue import open_catalogue
+
+    stated = like.wish.architecture()
+    wanted = {stated.name} if stated else set(archs)
+    index = open_catalogue().index()
+    known = {row.name for row in index.targets() if row.arch.name in wanted}
+    families = {family: [name for name in names if name in known] for family, names in index.families.items()}
+    ends = {family: list(dict.fromkeys([*names[:1], *names[-1:]])) for family, names in families.items()}
+    few = {family: ends.get(family, []) for family in _KNOWN_BY_ALL}
+    for words, choice in (
+        ("every target of the catalogue", families),
+        ("the oldest and the newest target of each family", ends),
+        (f"the oldest and the newest of {', '.join(_KNOWN_BY_ALL)}", few),
+    ):
+        names = [name for family in choice.values() for name in family]
+        chosen = words
+        if 2 * pairs * len(names) <= _CELLS:
+            break
+    return [TargetName(name, like.wish, like.present) for name in names], chosen
+
+
+# -- verdicts --------------------------------------------------------------------------------
+
+
+class _Court:
+    """Has both builds judged as ``check`` judges, and keeps of each verdict only what is told."""
+
+    def __init__(
+        self, builds: tuple[Build, Build], targets: Sequence[TargetName], wishes: Wishes, watch: Watch | None
+    ) -> None:
+        self._builds = builds
+        self._targets = targets
+        self._wishes = wishes
+        self._watch = watch
+        self._engine = Engine(wishes)
+        self._places = _places(targets)
+
+    def judge(self, matches: Mapping[int, Match]) -> dict[int, tuple[Cell, ...]]:
+        """Return the cells of each match, one for each target. Raises UsageError, TargetError."""
+        self._refuse_unopenable(matches.values())
+        cells: dict[int, tuple[Cell, ...]] = {}
+        groups: dict[str, dict[int, Match]] = {}
+        for at, match in matches.items():
+            if match.new is not None:
+                groups.setdefault(match.bound_to, {})[at] = match
+        for bound, group in groups.items():
+            cells |= self._group(group, [_bind(name, bound) for name in self._targets])
+        return cells
+
+    def _group(self, matches: Mapping[int, Match], targets: Sequence[TargetName]) -> dict[int, tuple[Cell, ...]]:
+        """Judge some targets at a time: a verdict comes with its whole trace, of which little is kept."""
+        cells: dict[int, list[Cell]] = {at: [] for at in matches}
+        step = max(1, _AT_ONCE // (2 * len(matches)))
+        for first in range(0, len(targets), step):
+            some = targets[first : first + step]
+            found = self._outcomes(matches.values(), some)
+            for at, match in matches.items():
+                old = found[match.old.name] if match.old else [None] * len(some)
+                new = found[match.new.name] if match.new else []
+                cells[at] += [
+                    self._cell(name.text, before, after) for name, before, after in zip(some, old, new, strict=True)
+                ]
+            if self._watch is not None:
+                self._watch("judge", first + len(some), len(targets))
+        return {at: tuple(held) for at, held in cells.items()}
+
+    def _outcomes(self, matches: Iterable[Match], targets: Sequence[TargetName]) -> dict[str, list[_Judged]]:
+        sides = [[match.old for match in matches if match.old], [match.new for match in matches if match.new]]
+        names = [[file.name for file in side] for side in sides]
+        if self._wishes.at is None:
+            names = [[*names[0], *names[1]]]
+            given = [[build.name for build in self._builds]]
+        else:
+            given = [[build.name] for build in self._builds]
+        found: dict[str, list[_Judged]] = {}
+        for subjects, wanted in zip(given, names, strict=True):
+            for result in self._engine.check(subjects, targets, only=frozenset(wanted)).results:
+                found.setdefault(result.subject, []).append(_Judged(result))
+        return found
+
+    def _cell(self, target: str, old: _Judged | None, new: _Judged) -> Cell:
+        family, place = self._places.get(target, ("", 0))
+        known = old.causes if old else {}
+        shift = _shift(old, new)
+        because = [need for cause, need in new.causes.items() if cause not in known]
+        return Cell(
+            target=target,
+            shift=shift,
+            old=old.outcome if old else None,
+            new=new.outcome,
+            because=tuple(because[:_DECIDING]) if shift in ("worse", "unclear") else (),
+            family=family,
+            place=place,
+        )
+
+    def _refuse_unopenable(self, matches: Iterable[Match]) -> None:
+        """Raise TargetError for a target that no file of either build can be judged on."""
+        archs = {match.architecture for match in matches}
+        for name in self._targets:
+            errors = []
+            for arch in archs:
+                try:
+                    name.open(arch)
+                except ArchitectureError as error:
+                    errors.append(error)
+            if errors and len(errors) == len(archs):
+                raise errors[0]
+
+
+class _Judged:
+    """What is kept of a result: the outcome, and every cause that decides it."""
+
+    __slots__ = ("causes", "outcome")
+
+    def __init__(self, result: Result) -> None:
+        self.causes = _causes(result)
+        decided = tuple(self.causes.values())[:_DECIDING]
+        self.outcome = Outcome(verdict=result.verdict, stage=result.stage, decided_by=decided)
+
+
+def _causes(result: Result) -> dict[tuple[str, str, str | None], Need]:
+    """Return the needs that alone would give the verdict, consequences of others left out."""
+    if result.verdict == "runs":
+        return {}
+    known_host = known_host_in(result.trace)
+    return {
+        (step.need.kind, step.need.name, step.need.version): step.need
+        for step in result.trace.needs
+        if (step.answer is not Answer.MET or step.assumption)
+        and step.because is None
+        and weight_of(step, known_host=known_host) == result.verdict
+    }
+
+
+def _shift(old: _Judged | None, new: _Judged) -> Shift:
+    """Return which way a verdict went.
+
+    What an added file needs was not needed before: it can only make it worse. Where both builds rest on something that
+    is not known of the target, the new one may only rest on the same.
+    """
+    before, after = old.outcome.verdict if old else "runs", new.outcome.verdict
+    if after == "unknown" and before != "fails" and new.causes.keys() - (old.causes.keys() if old else set()):
+        return "unclear"
+    if _RANKS[before] == _RANKS[after]:
+        return "same"
+    return "better" if _RANKS[after] < _RANKS[before] else "worse"
+
+
+def _bind(name: TargetName, platform: str) -> TargetName:
+    """Return a target bound to an architecture, if it has none of its own: to what the old file ran on."""
+    from runworthy.targets.catalogue.naming import carries_architecture
+
+    if not platform or name.wish.platform or not name.in_catalogue or carries_architecture(name.text):
+        return name
+    return TargetName(name.text, replace(name.wish, platform=platform), name.present)
+
+
+def _places(targets: Sequence[TargetName]) -> dict[str, tuple[str, int]]:
+    """Return of each target of the catalogue its family and its place among those judged, the oldest first."""
+    asked = {name.text for name in targets if name.in_catalogue}
+    if not asked:
+        return {}
+    from runworthy.targets.catalogue import open_catalogue
+
+    return {
+        name: (family, place)
+        for family, names in open_catalogue().index().families.items()
+        for place, name in enumerate(name for name in names if name in asked)
+    }
