@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from runworthy.model.arch import architecture
+from runworthy.model.machine import Machine, baseline, parse_kernel
 
 __all__ = ["BinfmtEntry", "BinfmtMisc", "BinfmtStatus", "Gpu", "MachineFacts", "Mount"]
 
@@ -72,3 +75,15 @@ class MachineFacts:
     gpus: tuple[Gpu, ...] = ()
     nvidia_driver: str = ""
     os_release: str = ""
+
+    def machine(self) -> Machine | None:
+        """Return it as a target's machine, stated where it is known; None on an architecture that nobody knows."""
+        arch = architecture(self.arch)
+        if arch is None:
+            return None
+        machine = replace(baseline(arch), kernel=parse_kernel(self.kernel))
+        if self.level or not machine.level:
+            machine = replace(machine, level=self.level if machine.level else 0, level_stated=True)
+        if self.page_size:
+            machine = replace(machine, page_size=self.page_size, page_size_stated=True)
+        return machine

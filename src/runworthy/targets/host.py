@@ -7,36 +7,23 @@ import platform
 
 from runworthy.model.arch import ARCHITECTURES, Architecture, architecture
 from runworthy.model.errors import FormatError, TargetError
-from runworthy.model.machine import Machine, baseline, parse_kernel
+from runworthy.model.machine import Machine, baseline
 from runworthy.targets.directory import DirectoryView
+from runworthy.targets.machine_facts import known_machine
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView
 
-__all__ = ["directory_target", "host_target", "this_machine"]
+__all__ = ["architecture_of_root", "directory_target", "host_target", "root_target", "this_machine"]
 
-_X86_64_FLAGS = {
-    # x86-64 psABI, "Micro-architecture levels", in the names of Linux's /proc/cpuinfo.
-    2: frozenset(("cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3")),
-    3: frozenset(("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave")),
-    4: frozenset(("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
-}
 _PROGRAMS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/usr/bin/bash", "/sbin/init", "/usr/bin/true")
 
 
 def this_machine() -> Machine:
     """Return this machine's architecture, CPU level, page size and kernel. Raises TargetError on an unknown one."""
-    arch = architecture(platform.machine())
-    if arch is None:
+    machine = known_machine().machine()
+    if machine is None:
         raise TargetError(f"this machine's architecture {platform.machine()} is not known")
-    base = baseline(arch)
-    return Machine(
-        arch=arch,
-        level=_x86_level() if base.level else 0,
-        level_stated=True,
-        page_size=os.sysconf("SC_PAGE_SIZE"),
-        page_size_stated=True,
-        kernel=parse_kernel(os.uname().release),
-    )
+    return machine
 
 
 def host_target(stated: Architecture | None = None) -> Target:
@@ -58,20 +45,29 @@ def directory_target(directory: str, name: str, stated: Architecture | None, wan
     """
     if not os.path.isdir(directory):
         raise TargetError(f"{directory} is not a directory", hint="name the directory that holds a root's lib and usr")
-    view = DirectoryView(directory)
-    own = _architecture_of_root(view)
+    return root_target(DirectoryView(directory), directory, name, stated, wanted)
+
+
+def root_target(
+    view: FileView, where: str, name: str, stated: Architecture | None, wanted: Architecture | None
+) -> Target:
+    """Return a root of which only the files are known, as :func:`directory_target`. Raises TargetError.
+
+    ``where`` is what errors call it.
+    """
+    own = architecture_of_root(view)
     if own is None and not (view.exists("/etc/os-release") or view.exists("/usr/lib/os-release")):
         raise TargetError(
-            f"{directory} has neither a dynamic loader nor an os-release file, so it is no root",
+            f"{where} has neither a dynamic loader nor an os-release file, so it is no root",
             hint="name the directory that holds lib and usr; a file of a root is a subject, not a target",
         )
     arch = stated or own or wanted or architecture(platform.machine())
     if arch is None:
-        raise TargetError(f"the architecture of {directory} cannot be told", hint="state it with --platform")
+        raise TargetError(f"the architecture of {where} cannot be told", hint="state it with --platform")
     return Target(name=name, view=view, machine=baseline(arch), arch_stated=stated is not None or own is not None)
 
 
-def _architecture_of_root(view: FileView) -> Architecture | None:
+def architecture_of_root(view: FileView) -> Architecture | None:
     """Return the architecture of the root's own programs, else of the loaders it holds."""
     for path in _PROGRAMS:
         try:
@@ -84,19 +80,3 @@ def _architecture_of_root(view: FileView) -> Architecture | None:
         if view.exists(arch.glibc_loader) or view.exists(arch.musl_loader):
             return arch
     return None
-
-
-def _x86_level() -> int:
-    """Return the x86-64 level that /proc/cpuinfo shows, 1 when it cannot be read."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
-            text = next((line for line in lines if line.startswith("flags")), "")
-    except OSError:
-        return 1
-    flags = set(text.partition(":")[2].split())
-    level = 1
-    for step, needed in _X86_64_FLAGS.items():
-        if not needed <= flags:
-            break
-        level = step
-    return level

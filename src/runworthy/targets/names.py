@@ -114,9 +114,10 @@ class TargetName:
         if text.startswith(_IMAGES):
             raise TargetError(f"{text}: images are not read yet", hint="unpack it to a directory and name that")
         if text.startswith("snapshot:") or text.endswith(".runworthy"):
-            raise TargetError(
-                f"{text}: snapshots are not read yet", hint="name a root's directory or a catalogue target"
-            )
+            from runworthy.targets.snapshot.target import snapshot_target
+
+            path = os.path.expanduser(text.removeprefix("snapshot:"))
+            return snapshot_target(path, text, stated, arch)
         if text.startswith(_DIRECTORIES) or (os.sep in text and os.path.isdir(text)):
             from runworthy.targets.host import directory_target
 
