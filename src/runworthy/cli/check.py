@@ -50,21 +50,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Judge, report, and return the exit code. Raises UsageError."""
+    from runworthy.cli.progress import progress
     from runworthy.cli.terminal import NOTHING_FOUND, complain_of_empty, complain_of_missing
     from runworthy.library import check
 
     try:
-        report = check(
-            options.files,
-            at=options.at,
-            env=_environment(options.env),
-            cwd=options.cwd,
-            secure=options.secure,
-            loaded_by=options.loaded_by,
-            until=options.until,
-            trace=options.trace,
-            **where(options),
-        )
+        with progress(quiet=bool(options.quiet)) as watch:
+            report = check(
+                options.files,
+                at=options.at,
+                env=_environment(options.env),
+                cwd=options.cwd,
+                secure=options.secure,
+                loaded_by=options.loaded_by,
+                until=options.until,
+                trace=options.trace,
+                watch=watch,
+                **where(options),
+            )
     except SubjectError as error:
         return complain_of_missing(error.names)
     if complain_of_empty(report) and not report.results:

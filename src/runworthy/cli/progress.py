@@ -1,0 +1,66 @@
+"""How far a check is, on one line of a terminal that is gone at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from runworthy.targets.trees import Watch
+
+__all__ = ["progress"]
+
+_FIRST_AFTER = 0.4
+_EVERY = 0.1
+_ERASE = "\r\x1b[K"
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Watch | None]:
+    """Give what is to be told of the progress: nothing unless stderr is a terminal that can erase a line."""
+    stream = sys.stderr
+    if quiet or stream is None or not stream.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        yield None
+        return
+    line = _Line(stream)
+    try:
+        yield line.tell
+    finally:
+        line.erase()
+
+
+class _Line:
+    """The line: written at most ten times a second, and not at all for what is done at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._due = monotonic() + _FIRST_AFTER
+        self._shown = False
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Show what is done and how far it is, if it is time to."""
+        now = monotonic()
+        if now < self._due:
+            return
+        self._due = now + _EVERY
+        words = f"judged {done:,} of {total:,}" if what == "judge" else f"looked at {done:,} files, {total:,} to judge"
+        self._write(_ERASE + words)
+        self._shown = True
+
+    def erase(self) -> None:
+        """Leave nothing behind."""
+        if self._shown:
+            self._write(_ERASE)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a terminal that has gone away
+            self._shown = False
