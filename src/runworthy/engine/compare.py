@@ -5,6 +5,7 @@ Build ids, sizes, addresses and section names are none of it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,22 +16,31 @@ from runworthy.model.elf import DF_1_NODEFLIB, DF_1_NOOPEN, DF_STATIC_TLS, DF_SY
 from runworthy.model.machine import format_kernel, isa_level, isa_name
 from runworthy.rules.known import known_loader, libc_of_library
 
-__all__ = ["changes_between", "kind_of", "libc_of", "lost_exports"]
+__all__ = ["HASH", "changes_between", "kind_of", "libc_of", "lost_exports"]
 
 _PAGE_SIZES = (4096, 16384, 65536)
+
+HASH = re.compile(r"-[0-9a-f]{8}(?=[.-]|$)")
+"""What auditwheel and delocate write into the name of a library that they bundle."""
+
+
+_AS_THEY_ARE: Mapping[str, str] = {}
 
 Need = tuple[str | None, str | None]
 """A version record: the file that must define the version, and the version; (None, None) for plain symbols."""
 
 
-def changes_between(old: ElfFile, new: ElfFile) -> tuple[Change, ...]:
-    """Return what differs, what makes the new file harder to run first. Raises FormatError, OSError."""
+def changes_between(old: ElfFile, new: ElfFile, renamed: Mapping[str, str] = _AS_THEY_ARE) -> tuple[Change, ...]:
+    """Return what differs, what makes the new file harder to run first. Raises FormatError, OSError.
+
+    ``renamed`` are libraries that come with both builds, by the old name the new one.
+    """
     found = [
         *_scalars(old.facts, new.facts),
-        *_libraries(old.facts, new.facts),
+        *_libraries([renamed.get(name, name) for name in old.facts.needed], new.facts.needed),
         *_flags(old.facts, new.facts),
         *_isa(old, new),
-        *_imports(old, new),
+        *_imports(_asked(old, renamed), _asked(new, _AS_THEY_ARE)),
         *_definitions(old.facts, new.facts),
         *_exports(old, new),
     ]
@@ -113,8 +123,9 @@ def _kernel_effect(old: str | None, new: str | None) -> Effect:
 
 
 def _soname_effect(old: str | None, new: str | None) -> Effect:
-    del new
-    return "offers-more" if old is None else "offers-less"
+    if old is None or (new is not None and HASH.sub("", old) == HASH.sub("", new)):  # a bundled library's own name
+        return "offers-more" if old is None else "differs"
+    return "offers-less"
 
 
 _SCALARS: tuple[
@@ -177,12 +188,12 @@ def _isa_words(level: int) -> str | None:
     return isa_name(level) if level else None
 
 
-def _libraries(old: ElfFacts, new: ElfFacts) -> Iterator[Change]:
-    for name in new.needed:
-        if name not in old.needed:
+def _libraries(old: Collection[str], new: Collection[str]) -> Iterator[Change]:
+    for name in new:
+        if name not in old:
             yield Change(kind="library", effect="needs-more", name=name, new=name)
-    for name in old.needed:
-        if name not in new.needed:
+    for name in old:
+        if name not in new:
             yield Change(kind="library", effect="needs-less", name=name, old=name)
 
 
@@ -198,18 +209,19 @@ class _Asked:
     strong: Mapping[bytes, bool]
 
 
-def _asked(elf: ElfFile) -> _Asked:
+def _asked(elf: ElfFile, renamed: Mapping[str, str]) -> _Asked:
     by_need: defaultdict[Need, set[bytes]] = defaultdict(set)
     versions: defaultdict[bytes, list[str]] = defaultdict(list)
     strong: dict[bytes, bool] = {}
     for group in (*elf.imports(), *elf.copies()):
-        by_need[group.file, group.version] |= group.strong | group.weak
+        file = renamed.get(group.file, group.file) if group.file else None
+        by_need[file, group.version] |= group.strong | group.weak
         for name in group.strong | group.weak:
             strong[name] = strong.get(name, False) or name in group.strong
             if group.version is not None:
                 versions[name].append(group.version)
     for need in elf.facts.version_needs:  # a version may be required without a symbol, as GLIBC_ABI_DT_RELR is
-        by_need[need.file, need.version] |= frozenset()
+        by_need[renamed.get(need.file, need.file), need.version] |= frozenset()
     return _Asked(
         {need: frozenset(names) for need, names in by_need.items()},
         {name: tuple(dict.fromkeys(held)) for name, held in versions.items()},
@@ -217,8 +229,7 @@ def _asked(elf: ElfFile) -> _Asked:
     )
 
 
-def _imports(old: ElfFile, new: ElfFile) -> Iterator[Change]:
-    before, after = _asked(old), _asked(new)
+def _imports(before: _Asked, after: _Asked) -> Iterator[Change]:
     sides: tuple[tuple[_Asked, _Asked, Effect], ...] = ((before, after, "needs-more"), (after, before, "needs-less"))
     for base, other, effect in sides:
         yield from _versions(base, other, effect)

@@ -51,7 +51,8 @@ def compare_builds(
     if builds[0].is_tree is not builds[1].is_tree:
         raise UsageError("one is a directory and the other a file", hint="compare two files or two directories")
     matches = paired(*builds)
-    pairs = [_compared(match) for match in matches]
+    renamed = _renamed(matches)
+    pairs = [_compared(match, renamed) for match in matches]
     judged = [at for at in touched(matches, [pair.identical for pair in pairs]) if not pairs[at].problem]
     chosen = ""
     if not targets:
@@ -62,7 +63,13 @@ def compare_builds(
     return Difference(old=old, new=new, pairs=tuple(pairs), targets=tuple(name.text for name in targets), chosen=chosen)
 
 
-def _compared(match: Match) -> Pair:
+def _renamed(matches: Iterable[Match]) -> dict[str, str]:
+    """Return the libraries of both builds that go by another name in the new one."""
+    pairs = [(match.old.soname, match.new.soname) for match in matches if match.old and match.new]
+    return {before: after for before, after in pairs if before and after and before != after}
+
+
+def _compared(match: Match, renamed: Mapping[str, str]) -> Pair:
     old, new, by = match
     present = [file for file in (old, new) if file is not None]
     facts = [file.elf.facts for file in present if file.elf is not None]
@@ -81,7 +88,7 @@ def _compared(match: Match) -> Pair:
     try:
         if old.same_bytes(new):
             return replace(pair, identical=True)
-        return replace(pair, changes=changes_between(old.elf, new.elf))
+        return replace(pair, changes=changes_between(old.elf, new.elf, renamed))
     except (FormatError, OSError) as error:
         return replace(pair, problem=str(error))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from runworthy.engine.compare import HASH
 from runworthy.model.arch import Architecture
 from runworthy.model.difference import PairedBy
 from runworthy.model.elf import ElfFile
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Build", "File", "Match", "open_build", "paired", "touched"]
 
 _CHUNK = 1 << 20
-# What build tools add to a name, and what changes from release to release: auditwheel's and delocate's hashes, the tags
-# of CPython's modules (PEP 3149), versions.
-_ADDED = re.compile(r"-[0-9a-f]{8}(?=[.-]|$)|\.(?:cpython|pypy|abi)[\w-]*(?=\.so)|[-.]\d[\d.]*(?=\.so|$)")
+# What changes from build to build: hashes, the tags of CPython's modules (PEP 3149), versions.
+_ADDED = re.compile(HASH.pattern + r"|\.(?:cpython|pypy|abi)[\w-]*(?=\.so)|[-.]\d[\d.]*(?=\.so|$)")
 
 
 @dataclass(slots=True)

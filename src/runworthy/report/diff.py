@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from textwrap import wrap
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ _CAUSES_SHOWN = 3
 _NAME_SHOWN = 48
 _TARGETS_NAMED = 3
 _LINES = 12
+_ROWS = 16
 _WIDTH = 100
 _UNBROKEN = "\xa0"
 _WELL_KNOWN = ("debian", "ubuntu", "rhel", "alpine", "glibc")
@@ -59,7 +61,7 @@ def diff_text(difference: Difference, style: Style = PLAIN, *, level: int = 0) -
     blocks = [list(_costs(difference, changed, style))]
     if level >= 0:
         everything = level > 0
-        blocks.append(list(_files(difference, changed)))
+        blocks.append(list(_files(difference, changed, everything=everything)))
         blocks += _changes(difference, changed, style, everything=everything)
         blocks += _targets(difference, style, everything=everything)
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
@@ -188,18 +190,24 @@ def _causes(cells: Iterable[Cell]) -> list[str]:
 # -- what differs ----------------------------------------------------------------------------
 
 
-def _files(difference: Difference, changed: Sequence[Pair]) -> Iterator[str]:
+def _files(difference: Difference, changed: Sequence[Pair], *, everything: bool) -> Iterator[str]:
     """Yield the files that came, went or have another name."""
-    if len(difference.pairs) == 1 and changed[0].paired_by == "given":
+    if changed[0].paired_by == "given" and len(difference.pairs) == 1:
         return
+    kinds: dict[str, list[str]] = {"added": [], "removed": [], "renamed": []}
     for pair in changed:
         if pair.old is None:
-            yield f"added    {clean(pair.name)}"
+            kinds["added"].append(clean(pair.name))
         elif pair.new is None:
-            yield f"removed  {clean(pair.name)}"
+            kinds["removed"].append(clean(pair.name))
         elif pair.paired_by != "path":
             old = pair.old[len(difference.old) :].lstrip("/")
-            yield f"renamed  {clean(old)} -> {clean(pair.name)}, the same by {pair.paired_by}"
+            kinds["renamed"].append(f"{clean(old)} -> {clean(pair.name)}, the same by {pair.paired_by}")
+    for kind, names in kinds.items():
+        shown = names if everything or len(names) <= _LINES else names[:_FILES_SHOWN]
+        yield from (f"{kind:7}  {name}" for name in shown)
+        if len(shown) < len(names):
+            yield f"{kind:7}  and {len(names) - len(shown)} more"
 
 
 class _Row(NamedTuple):
@@ -222,7 +230,9 @@ def _changes(difference: Difference, changed: Sequence[Pair], style: Style, *, e
             if row.effect == effect
         ]
         if block:
-            yield [style.paint(heading, "bold"), *(f"  {line}" for line in table(block))]
+            shown = block if everything or len(block) <= _ROWS else block[: _ROWS - 1]
+            more = [f"and {len(block) - len(shown)} more, which -v lists"] if len(shown) < len(block) else []
+            yield [style.paint(heading, "bold"), *(f"  {line}" for line in [*table(shown), *more])]
 
 
 def _told(pair: Pair, *, everything: bool) -> Iterator[tuple[Change, Sequence[SymbolChange]]]:
@@ -260,10 +270,14 @@ def _carriers(held: Sequence[tuple[Pair, Sequence[SymbolChange]]], *, single: bo
         return _symbols(held[0][1], everything=everything)
     told = []
     for pair, symbols in held:
-        names = _symbols(symbols, everything=everything)
-        told.append(clean(pair.name) + (f" ({names})" if names else ""))
+        names = _symbols([replace(symbol, was=()) for symbol in symbols], everything=everything)
+        told.append(_short(pair) + (f" ({names})" if names else ""))
     number = f"{len(told)} files: " if len(told) > _FILES_SHOWN and not everything else ""
     return number + listed(told, 0 if everything else _FILES_SHOWN)
+
+
+def _short(pair: Pair) -> str:
+    return clean(pair.name.rpartition("/")[2])
 
 
 def _symbols(symbols: Sequence[SymbolChange], *, everything: bool) -> str:
@@ -277,10 +291,10 @@ def _symbol(symbol: SymbolChange, limit: int) -> str:
     name = clean(symbol.name)
     if limit and len(name) > limit:
         name = f"{name[: limit - 3]}..."
-    was = [clean(version) for version in symbol.was if version]
+    was = [clean(version) for version in symbol.was if version and version != symbol.version]
     if was:
         return f"{name} (was {listed(was)})"
-    return f"{name} (was without version)" if symbol.was else name
+    return f"{name} (was without version)" if "" in symbol.was else name
 
 
 # -- where -----------------------------------------------------------------------------------
