@@ -85,9 +85,12 @@ class Command:
 
 COMMANDS = (
     Command("check", "check", "will these ELF files run there, and if not, why"),
+    Command("diff", "diff", "what a new build needs that the old one did not, and where it no longer runs"),
+    Command("floor", "floor", "the oldest C library, kernel, CPU and targets they can run on, and why"),
     Command("inspect", "inspect_files", "what the bytes of an ELF file say, without opinion"),
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
     Command("targets", "targets", "the targets that have a name; `targets show NAME` tells one"),
+    Command("completion", "completion", "a script that completes all this in bash, zsh or fish"),
 )
 
 
