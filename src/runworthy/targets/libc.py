@@ -7,6 +7,7 @@ and the directories that it searches by default are compiled into it as text.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from runworthy.formats.content import Content
 from runworthy.model.arch import Architecture
@@ -15,7 +16,18 @@ from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
 from runworthy.targets.view import FileView
 
-__all__ = ["compiled_directories", "default_directories", "identify_loader", "usual_directories"]
+if TYPE_CHECKING:
+    from runworthy.targets.target import Target
+
+__all__ = [
+    "compiled_directories",
+    "default_directories",
+    "identify_loader",
+    "libc_of_root",
+    "musl_directories",
+    "search_directories",
+    "usual_directories",
+]
 
 _SCAN_LIMIT = 4 << 20
 _GLIBC_BANNER = re.compile(rb"(?:stable|development) release version (\d+)\.(\d+)")
@@ -25,6 +37,8 @@ _MUSL_VERSION = re.compile(rb"\0(\d)\.(\d+)\.(\d+)(?:-git[^\0]*)?\0")
 # glibc elf/Makefile writes SYSTEM_DIRS as consecutive strings that end in a slash (elf/dl-load.c system_dirs).
 _SYSTEM_DIRS = re.compile(rb"((?:/[A-Za-z0-9_.+/-]{0,120}lib[A-Za-z0-9_.+/-]{0,120}/\0){2,8})")
 
+_MUSL_DIRECTORIES = ("/lib", "/usr/local/lib", "/usr/lib")
+
 # (symbol, release that brought it), newest first: musl keeps no version nodes (musl WHATSNEW).
 _MUSL_SYMBOLS = (
     (b"statx", (1, 2, 5)),
@@ -32,6 +46,42 @@ _MUSL_SYMBOLS = (
     (b"_Fork", (1, 2, 2)),
     (b"copy_file_range", (1, 2, 0)),
 )
+
+
+def libc_of_root(target: Target) -> Libc | None:
+    """Return the C library of a root by the loader of its architecture, None where it has none that can be read."""
+    if target.libcs:
+        return next(iter(target.libcs.values()))
+    for path in (target.arch.glibc_loader, target.arch.musl_loader):
+        try:
+            return identify_loader(target.view, target.view.resolve(path).path)
+        except (OSError, FormatError):
+            continue
+    return None
+
+
+def search_directories(target: Target, libc: Libc | None) -> tuple[str, ...]:
+    """Return the directories that a root's loader searches without being told to, in order."""
+    if libc is not None and libc.family == "musl":
+        return musl_directories(target.view, target.arch)
+    if target.system_directories:
+        return target.system_directories
+    return default_directories(target.view, libc.loader, target.arch) if libc and libc.family == "glibc" else ()
+
+
+def musl_directories(view: FileView, arch: Architecture) -> tuple[str, ...]:
+    """Return the directories of the path file of a musl loader in its usual place, else those that are built in.
+
+    Source: musl ``ldso/dynlink.c`` (load_library, sys_path).
+    """
+    name = arch.musl_loader.rpartition("/ld-musl-")[2].removesuffix(".so.1")
+    try:
+        text = view.read(f"/etc/ld-musl-{name}.path").split(b"\0")[0].decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return _MUSL_DIRECTORIES
+    except (OSError, FormatError):
+        return ()
+    return tuple(directory for directory in re.split("[:\n]", text) if directory)
 
 
 def identify_loader(view: FileView, real: str) -> Libc:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import posixpath
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runworthy.formats.ld_so_cache import CacheEntry, read_ld_so_cache
@@ -156,6 +156,10 @@ class Search:
             return None
         outcome = f"found, but only by CPUs above {machine.cpu}"
         return Probe(path=found.path, origin=found.origin, outcome=outcome) if found else None
+
+    def cached_names(self) -> Collection[str]:
+        """Return the names of libraries for which the cache has an entry."""
+        return self._load_cache().keys()
 
     # -- what processes of this loader share --------------------------------------------------
 
