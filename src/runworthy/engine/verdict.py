@@ -5,7 +5,7 @@ from __future__ import annotations
 from runworthy.model.finding import Verdict
 from runworthy.model.trace import STAGES, Answer, Stage, Step, Trace
 
-__all__ = ["all_met", "verdict_of"]
+__all__ = ["all_met", "known_host_in", "verdict_of", "weight_of"]
 
 # Needs that a program meets or misses after its start: they are told, and change no verdict.
 _AFTER_START = frozenset(("run-time-file", "dlopen"))
@@ -14,9 +14,9 @@ _AFTER_START = frozenset(("run-time-file", "dlopen"))
 def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
     """Return the verdict and the stage at which it falls (DESIGN section 1)."""
     worst: dict[Verdict, Stage] = {}
-    known_host = any(step.answer is Answer.HOST and _has_known_host(step.need.name) for step in trace.needs)
+    known_host = known_host_in(trace)
     for step in trace.needs:
-        verdict = _weight(step, known_host=known_host)
+        verdict = weight_of(step, known_host=known_host)
         if verdict != "runs" and (verdict not in worst or STAGES.index(step.stage) < STAGES.index(worst[verdict])):
             worst[verdict] = step.stage
     for verdict in ("fails", "unknown", "risky"):
@@ -25,7 +25,12 @@ def verdict_of(trace: Trace) -> tuple[Verdict, Stage | None]:
     return "runs", None
 
 
-def _weight(step: Step, *, known_host: bool) -> Verdict:
+def known_host_in(trace: Trace) -> bool:
+    """Whether the subject leaves symbols to a program whose interface is known."""
+    return any(step.answer is Answer.HOST and _has_known_host(step.need.name) for step in trace.needs)
+
+
+def weight_of(step: Step, *, known_host: bool) -> Verdict:
     """Return the verdict that one step alone would give.
 
     A name of the root's own C library that is left to the host is there in every dynamic process when libc itself

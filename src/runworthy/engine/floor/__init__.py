@@ -1,0 +1,99 @@
+"""The floor of a release: the oldest C libraries, runtimes, kernels, CPUs and targets on which it runs, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from runworthy.engine.floor.families import oldest_targets
+from runworthy.engine.floor.gates import Gates, breaches, parse_gates
+from runworthy.engine.floor.jury import Jury, Shipped, gather
+from runworthy.engine.floor.ladder import libc_floor, releases_of
+from runworthy.engine.floor.machine import cpu_floor, kernel_floor, page_sizes
+from runworthy.engine.floor.reasons import Names
+from runworthy.engine.floor.runtime import runtime_floor
+from runworthy.engine.floor.shipped import holdings_of, outside
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import ElfFacts
+from runworthy.model.errors import TargetError
+from runworthy.model.floor import FloorReport, Kind, ShippedFloor
+from runworthy.rules.known import libc_of_library
+
+__all__ = ["Gates", "floors", "parse_gates"]
+
+_LIBCS: Final[tuple[Kind, ...]] = ("glibc", "musl")
+_BOTH = len(_LIBCS)
+
+
+def floors(subjects: Iterable[str], gates: Gates | None = None) -> FloorReport:
+    """Return the floors of what is named, a set for each architecture. Raises UsageError, TargetError.
+
+    Where there are files for glibc and for musl, each get a set of their own.
+    """
+    wanted = gates or Gates()
+    gathered = gather(subjects)
+    shipped = tuple(_shipped(group, gathered.copies) for group in _groups(gathered.files))
+    broken = tuple(breach for one in shipped for breach in breaches(one, wanted))
+    return FloorReport(shipped=shipped, problems=gathered.problems, breaches=broken)
+
+
+class _Group(NamedTuple):
+    """Files that can be in one process. ``libc`` is empty where it needs no telling."""
+
+    arch: Architecture
+    libc: str
+    files: list[Shipped]
+
+
+def _groups(files: Iterable[Shipped]) -> Iterator[_Group]:
+    """Yield the files of each architecture, for both C libraries apart; those for neither go with each."""
+    by_arch: dict[str, tuple[Architecture, dict[str, list[Shipped]]]] = {}
+    for file in files:
+        facts = file.elf.facts
+        if facts.architecture is not None:
+            held = by_arch.setdefault(facts.architecture.name, (facts.architecture, {}))[1]
+            held.setdefault(_built_for(facts), []).append(file)
+    for arch, held in by_arch.values():
+        neutral = held.pop("", [])
+        if len(held) < _BOTH:
+            yield _Group(arch, "", [file for group in held.values() for file in group] + neutral)
+        else:
+            yield from (_Group(arch, libc, group + neutral) for libc, group in sorted(held.items()))
+
+
+def _built_for(facts: ElfFacts) -> str:
+    asked = [*([facts.interpreter] if facts.interpreter else []), *facts.needed]
+    return next(filter(None, (libc_of_library(name.rpartition("/")[2]) for name in asked)), "")
+
+
+def _shipped(group: _Group, copies: Mapping[str, str]) -> ShippedFloor:
+    arch = group.arch
+    jury = Jury(arch, group.files, copies=copies)
+    targets = [rows[-1].target for kind in _LIBCS if (rows := releases_of(kind, arch))]
+    if not targets:
+        raise TargetError(f"no C library is known for {arch.name}", hint="`runworthy targets` lists what is known")
+    holdings, heads = holdings_of(jury, targets)
+    present = outside(holdings)
+    jury = Jury(arch, heads, present, copies)
+    view = jury.bench(targets[0]).target.view
+    names = Names(view.elf, Jury(arch, group.files).shown)
+    libcs, demanding = {}, frozenset[str]()
+    for kind in _LIBCS:
+        libcs[kind], above = libc_floor(kind, jury, holdings, names)
+        demanding |= above
+    return ShippedFloor(
+        arch=arch.name,
+        libc=group.libc,
+        files=tuple(file.name for file in group.files),
+        bundled=tuple(holding.shown for holding in holdings if not holding.given),
+        presumed=tuple(sorted(present)),
+        floors=(
+            *libcs.values(),
+            runtime_floor("libstdc++", holdings),
+            runtime_floor("libgcc", holdings),
+            kernel_floor(jury, holdings, libcs["glibc"]),
+            cpu_floor(holdings),
+        ),
+        pages=page_sizes(jury, holdings),
+        oldest=oldest_targets(jury, libcs, demanding),
+    )
