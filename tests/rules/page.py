@@ -1,7 +1,8 @@
 """Pages of rules as tests: a ``facts`` block describes files and a target, the ``text`` block after it what is said.
 
 A facts block is TOML. Its tables are files, the first one the subject; a path that begins with ``/`` lies in the
-target's root, any other in the directory of the subject. The words before the tables are about the target and the
+target's root, any other in the directory of the subject; ``tree`` gives all of that as the subject, and shows what is
+said of the first file. The words before the tables are about the target and the
 way the subject is started. ``python -m tests.rules.update`` writes the text blocks anew.
 """
 
@@ -97,7 +98,9 @@ def judge(text: str, directory: Path) -> Result:
 
     target = TargetName(text=name, wish=wish, present=facts.get("assume_present", ()))
     subject = facts.get("subject") or next(path for path in files if path not in in_root)
-    return Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([subject], [target]).results[0]
+    given = "." if facts.get("tree") else subject
+    report = Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([given], [target])
+    return next(result for result in report.results if result.subject in (subject, f"./{subject}"))
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from runworthy.targets.placement import Source, locate, place
 from runworthy.targets.target import Target
 
 if TYPE_CHECKING:
+    from runworthy.engine.siblings import Siblings
     from runworthy.targets.trees import Watch
 
 __all__ = ["Engine", "Wishes", "missing_subjects"]
@@ -67,6 +68,7 @@ class _Root:
     target: Target
     machinery: Machinery
     paths: dict[str, str | OSError]
+    siblings: Siblings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class Engine:
         self._machine = DirectoryView("/")
         self._roots: dict[tuple[int, str], _Root] = {}
         self._subjects: list[_Subject] = []
+        self._trees: list[Tree] = []
         self._alone = True
 
     def check(
@@ -107,7 +110,7 @@ class Engine:
         """
         if self._wishes.at is not None and len(subjects) > 1:
             raise UsageError("--at places one subject", hint="check one file at a time with --at")
-        trees: list[Tree] = []
+        trees = self._trees = []
         given = [one for name in subjects for one in self._given(name, trees, watch)]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
         self._roots = {}
@@ -191,6 +194,8 @@ class Engine:
             if isinstance(path, OSError):
                 raise path
             trace = simulate(root.machinery, path, root.target.view.elf(path))
+            if root.siblings is not None and subject.source.base is not None:
+                trace = root.siblings.settle(path, elf.facts, trace)
         except (FormatError, OSError) as error:
             subject = _Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
@@ -215,8 +220,17 @@ class Engine:
                 )
             paths = self._place(target, overlay, arch)
             machinery = Machinery(target, self._wishes.launch, runtime_names(target.arch))
-            held = self._roots[key] = _Root(target, machinery, paths)
+            held = self._roots[key] = _Root(target, machinery, paths, self._siblings(machinery, paths))
         return held
+
+    def _siblings(self, machinery: Machinery, paths: Mapping[str, str | OSError]) -> Siblings | None:
+        """Return the files of one architecture that come out of directories."""
+        if not self._trees or self._wishes.launch.loaded_by is not None:
+            return None
+        from runworthy.engine.siblings import siblings
+
+        given = [one.name for one in self._subjects if one.source is not None and one.source.base is not None]
+        return siblings(machinery, {name: paths[name] for name in given if name in paths}, self._trees)
 
     def _place(self, target: Target, overlay: Overlay, arch: Architecture | None) -> dict[str, str | OSError]:
         """Show every subject of one architecture in a target; return their paths there, or why it cannot be."""

@@ -36,6 +36,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("load.optional_library", "dlopen"),
     ("load.ignored_preload", "preload-ignored"),
     ("load.unreadable_cache", "cache-unreadable"),
+    ("load.loaded_by_sibling", "loaded-by-sibling"),
     ("load.run_time_files", "run-time-file:unmet"),
     ("symbols.missing_symbol", "symbol:unmet"),
     ("symbols.left_to_host", "symbol:host"),

@@ -1,0 +1,150 @@
+"""A library of a directory in the process of another file of that directory which loads it.
+
+By itself a bundled library may not find what it needs: it has no RUNPATH, since the module that loads it has an RPATH,
+which the loader searches for the needs of its needs too (glibc ``elf/dl-load.c``, ``_dl_map_object``: the chain of
+``l_loader``), or has loaded the other library before it. What such a process finds for it, it finds.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from runworthy.engine.verdict import verdict_of
+from runworthy.model.elf import ElfFacts
+from runworthy.model.errors import FormatError
+from runworthy.model.finding import Tree, Verdict
+from runworthy.model.trace import Answer, Event, Stage, Step, Stretch, Trace
+from runworthy.simulate.process import Machinery, simulate
+
+__all__ = ["Siblings", "siblings"]
+
+_PROCESSES_TRIED = 24
+_OF_THE_PROCESS: tuple[Stage, ...] = ("load", "version", "bind")
+_RANK: dict[Verdict, int] = {"runs": 0, "risky": 1, "unknown": 2, "fails": 3}
+
+
+def siblings(machinery: Machinery, paths: Mapping[str, str | OSError], trees: Iterable[Tree]) -> Siblings:
+    """Return the subjects of directories, given by name with their paths in the root of ``machinery``."""
+    aliases = (alias for tree in trees for name, names in tree.aliases.items() if name in paths for alias in names)
+    return Siblings(machinery, [path for path in paths.values() if isinstance(path, str)], [*paths, *aliases])
+
+
+class Siblings:
+    """Files of directories on one target, by where they lie in its root. ``names`` are all that they are called by."""
+
+    def __init__(self, machinery: Machinery, paths: Iterable[str], names: Iterable[str]) -> None:
+        self._machinery = machinery
+        self._paths = tuple(paths)
+        self._names = frozenset(map(posixpath.basename, names))
+        self._traces: dict[str, Trace] = {}
+        self._needers: dict[str, list[str]] | None = None
+
+    def settle(self, path: str, facts: ElfFacts, trace: Trace) -> Trace:
+        """Return the trace of the library at ``path`` in a process of a sibling, where it fares better than alone."""
+        if facts.is_program or not self._may_be_brought(trace):
+            return trace
+        alone = _RANK[verdict_of(trace)[0]]
+        for process in self._processes(path) if alone else ():
+            stretch = self._traces[process].stretches[0]
+            brought = _within(trace, stretch, path, self._needs_of(path, stretch))
+            if _RANK[verdict_of(brought)[0]] < alone:
+                return _told(brought, path, process, trace)
+        return trace
+
+    def _may_be_brought(self, trace: Trace) -> bool:
+        """Whether the library misses one that a sibling is called by, or leaves symbols to whoever loads it."""
+        return any(
+            step.answer is Answer.HOST
+            or (step.answer is Answer.UNMET and step.need.kind == "library" and step.need.name in self._names)
+            for step in trace.needs
+        )
+
+    def _processes(self, path: str) -> Iterator[str]:
+        """Yield the siblings that have the library in their process, those that need it themselves first."""
+        seen = {path}
+        pending = deque([path])
+        tried = 0
+        while pending and tried < _PROCESSES_TRIED:
+            for needer in self._needing(pending.popleft()):
+                if needer in seen or tried >= _PROCESSES_TRIED:
+                    continue
+                seen.add(needer)
+                pending.append(needer)
+                tried += 1
+                trace = self._trace(needer)
+                if trace is not None and any(path == loaded for _, loaded in trace.stretches[0].loaded):
+                    yield needer
+
+    def _needing(self, path: str) -> list[str]:
+        """Return the siblings that have a library's file name or DT_SONAME among their needs."""
+        if self._needers is None:
+            self._needers = {}
+            for sibling in self._paths:
+                for name in self._facts(sibling, "needed"):
+                    self._needers.setdefault(posixpath.basename(name), []).append(sibling)
+        names = (posixpath.basename(path), *self._facts(path, "soname"))
+        return list(dict.fromkeys(needer for name in names for needer in self._needers.get(name, ())))
+
+    def _facts(self, path: str, field: str) -> tuple[str, ...]:
+        """Return the names in one field of a file's facts, none where it cannot be read."""
+        try:
+            facts = self._machinery.target.view.elf(path).facts
+        except (FormatError, OSError):
+            return ()
+        return facts.needed if field == "needed" else (facts.soname or "",)
+
+    def _trace(self, path: str) -> Trace | None:
+        held = self._traces.get(path)
+        if held is None:
+            try:
+                held = simulate(self._machinery, path, self._machinery.target.view.elf(path))
+            except (FormatError, OSError):
+                return None
+            self._traces[path] = held
+        return held
+
+    def _needs_of(self, path: str, stretch: Stretch) -> frozenset[str]:
+        """Return the library and all that it needs, by what the process has loaded under these names."""
+        loaded = dict(stretch.loaded)
+        found: set[str] = set()
+        pending = [path]
+        while pending:
+            at = pending.pop()
+            if at not in found:
+                found.add(at)
+                pending += [loaded[name] for name in self._facts(at, "needed") if name in loaded]
+        return frozenset(found)
+
+
+def _within(alone: Trace, process: Stretch, path: str, objects: frozenset[str]) -> Trace:
+    """Return the library's own trace with what its objects go through in the process in place of what they do alone."""
+    own = [step for step in alone.stretches[0].steps if step.stage not in _OF_THE_PROCESS]
+    theirs = [step for step in process.steps if step.stage in _OF_THE_PROCESS and _by(step) in objects]
+    before = [step for step in own if step.stage == "exec"]
+    after = [step for step in own if step.stage != "exec"]
+    stretch = replace(
+        alone.stretches[0],
+        object=path,
+        loaded=tuple(pair for pair in process.loaded if pair[1] in objects),
+        steps=(*before, *theirs, *after),
+    )
+    return replace(alone, stretches=(stretch,))
+
+
+def _by(step: Step | Event) -> str:
+    return step.need.by if isinstance(step, Step) else step.by
+
+
+def _told(trace: Trace, path: str, process: str, alone: Trace) -> Trace:
+    """Return the trace with the event that says in whose process, and what was found there only."""
+    held = {step.key for step in trace.needs if step.answer in (Answer.UNMET, Answer.HOST)}
+    left = [step for step in alone.needs if step.answer in (Answer.UNMET, Answer.HOST) and step.key not in held]
+    libraries = dict.fromkeys(step.need.name for step in left if step.need.kind == "library")
+    symbols = {step.need.name for step in left if step.need.kind == "symbol" and step.because is None}
+    brought = ", ".join(f"`{name}`" for name in libraries) or f"{len(symbols)} symbol{'s' if len(symbols) != 1 else ''}"
+    event = Event(stage="load", kind="loaded-by-sibling", text=f"{process} loads it with {brought}", by=path)
+    stretch = trace.stretches[0]
+    return replace(trace, stretches=(replace(stretch, steps=(event, *stretch.steps)),))
