@@ -21,7 +21,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.host import MachineFacts
 from runworthy.targets.host import architecture_of_root
 from runworthy.targets.snapshot.blocks import CHUNK_LIMIT, BlockWriter
-from runworthy.targets.snapshot.held import EXEC_HEAD, elf_runs, loader_bytes, may_be_loader, other_runs
+from runworthy.targets.snapshot.held import EXEC_HEAD, elf_runs, loader_bytes, may_be_loader, other_runs, texts_alone
 from runworthy.targets.snapshot.listing import (
     COMPLETE,
     LEFT_OUT,
@@ -34,7 +34,7 @@ from runworthy.targets.snapshot.listing import (
     pack_listing,
 )
 from runworthy.targets.snapshot.sparse import HEAD, pack_runs
-from runworthy.targets.view import Entry, FileView, Resolved, failure
+from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failure
 
 __all__ = ["Captured", "Source", "capture"]
 
@@ -200,6 +200,9 @@ class _Capture:
             self.unreadable += 1
             found.rows.append(Row(name, UNKNOWN, size=error.errno or errno.EIO))
             return
+        except UnseenError:
+            found.rows.append(Row(name, UNKNOWN))
+            return
         if entry is None:
             found.rows.append(_ghost(name))
             return
@@ -244,6 +247,8 @@ class _Capture:
             return held
         try:
             data, loader = self._told(real, entry)
+        except UnseenError:
+            data, loader = b"U", False
         except OSError as error:
             if error.errno in _GONE:
                 return -1, 0
@@ -252,18 +257,19 @@ class _Capture:
             else:
                 self.unreadable += 1
                 data, loader = b"O" + (error.errno or errno.EIO).to_bytes(2, "little"), False
-        place = self._chunk(data) if data else 0
+        place = self._chunk("facts", data) if data else 0
         if loader:
             self._loaders.append(real)
             self._loader_places.add(place)
         self._numbers[identity] = (place, number)
         return place, 0
 
-    def _chunk(self, data: bytes) -> int:
-        digest = blake2b(data, digest_size=16).digest()
+    def _chunk(self, kind: str, data: bytes) -> int:
+        """Write a chunk, of equal ones the first; return its place."""
+        digest = _digest(data)
         place = self._chunks.get(digest)
         if place is None:
-            place = self._chunks[digest] = self.writer.add("facts", data)
+            place = self._chunks[digest] = self.writer.add(kind, data)
         return place
 
     def _told(self, real: str, entry: Entry) -> tuple[bytes, bool]:
@@ -316,20 +322,31 @@ class _Capture:
     def held(self) -> dict[str, int]:
         """Write the files that are read as bytes; return their places by real path."""
         found: dict[str, int] = {}
-        for path, data in self._held():
+        for path, data in self._texts():
             if path not in found and len(data) <= CHUNK_LIMIT:
-                found[path] = self.writer.add("text", data)
+                found[path] = self._chunk("text", data)
+        copies: dict[bytes, list[int]] = {}
+        for real in self._loaders:
+            try:
+                found |= self._loader(real, copies)
+            except OSError:
+                continue
         return found
 
-    def _held(self) -> Iterator[tuple[str, bytes]]:
+    def _texts(self) -> Iterator[tuple[str, bytes]]:
         for path in (*_TEXTS, *self._musl_paths):
             yield from self._text(path)
         yield from self._included(_CONFIGURATION, set())
-        for real in self._loaders:
-            try:
-                yield from loader_bytes(self.view, real).items()
-            except OSError:
-                continue
+
+    def _loader(self, real: str, copies: dict[bytes, list[int]]) -> dict[str, int]:
+        """Write the bytes by which a loader is known; of a copy of one before it they are there. Raises OSError."""
+        found = loader_bytes(self.view, real)
+        key = _digest(b"".join(map(_digest, found.values())))
+        places = copies.get(key)
+        if places is None:
+            texts = texts_alone(self.view, real, found)
+            places = copies[key] = [self._chunk("text", texts[path]) for path in found]
+        return dict(zip(found, places, strict=True))
 
     def _text(self, path: str) -> Iterator[tuple[str, bytes]]:
         """Yield the bytes of a regular file that can be read."""
@@ -340,7 +357,7 @@ class _Capture:
             content = self.view.content(found.path)
             if content.size <= READ_LIMIT:
                 yield found.path, read_exactly(content, 0, content.size, "file")
-        except (OSError, FormatError):
+        except (OSError, FormatError, UnseenError):
             return
 
     def _included(self, path: str, seen: set[str]) -> Iterator[tuple[str, bytes]]:
@@ -360,6 +377,10 @@ class _Capture:
                 for one in names:
                     if fnmatchcase(one, name):
                         yield from self._included(_join(directory, one), seen)
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
 
 
 def _ghost(name: str) -> Row:

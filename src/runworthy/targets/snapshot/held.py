@@ -19,7 +19,7 @@ from runworthy.targets.libc import compiled_directories, identify_loader
 from runworthy.targets.snapshot.sparse import HEAD, HeadOnly, MoreError, Run, Watched, merged
 from runworthy.targets.view import Entry, FileView
 
-__all__ = ["EXEC_HEAD", "elf_runs", "loader_bytes", "may_be_loader", "other_runs"]
+__all__ = ["EXEC_HEAD", "elf_runs", "loader_bytes", "may_be_loader", "other_runs", "texts_alone"]
 
 EXEC_HEAD: Final = 256
 """What the kernel reads of a file that it is to execute (bytes): BINPRM_BUF_SIZE of ``include/uapi/linux/binfmts.h``."""
@@ -98,15 +98,17 @@ def may_be_loader(elf: ElfFile, record: bytes) -> bool:
 
 
 def loader_bytes(view: FileView, real: str) -> Mapping[str, bytes]:
-    """Return, by real path, the bytes in which the texts of the loader at ``real`` are looked for. Raises OSError.
-
-    All but texts is blanked where that changes no answer.
-    """
+    """Return, by real path, the bytes in which the texts of the loader at ``real`` are looked for. Raises OSError."""
     whole = _Scanned(view, {})
-    told = _told(whole, real)
-    found = {path: scan.data for path, scan in whole.scans.items()}
+    _told(whole, real)
+    return {path: scan.data for path, scan in whole.scans.items()}
+
+
+def texts_alone(view: FileView, real: str, found: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Return what :func:`loader_bytes` found with all but texts blanked, if that changes no answer. Raises OSError."""
     texts = {path: _SHORT.sub(_blank, data.translate(_PRINTABLE)) for path, data in found.items()}
-    return texts if _told(_Scanned(view, texts), real) == told else found
+    same = _told(_Scanned(view, texts), real) == _told(_Scanned(view, found), real)
+    return texts if same else found
 
 
 def _blank(found: re.Match[bytes]) -> bytes:
