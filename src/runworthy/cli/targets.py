@@ -9,13 +9,16 @@ from runworthy.model.errors import UsageError
 
 __all__ = ["COMMANDS", "DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
-USAGE = "[WORD]... | show NAME[/ARCH]..."
+USAGE = "[WORD]... | show NAME[/ARCH]... | diff A B"
 DESCRIPTION = "List the targets of the catalogue that have all of the words (debian, musl, arm64, closed, 2.31, ...)."
 EPILOG = """\
 closed: every file is known, what is not there is missing; core: libc, the compiler runtime and zlib are known, what
 is outside is unknown until --with brings it or --assume-present states it
 """
-COMMANDS = (Command("targets show", "targets_show", "what is known of one: its loader, search path and libraries"),)
+COMMANDS = (
+    Command("targets show", "targets_show", "what is known of one: its loader, search path and libraries"),
+    Command("targets diff", "targets_diff", "what differs between two in what loaders and kernels look at"),
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from runworthy.model.finding import Verdict
 from runworthy.report.facts import highest_versions
 from runworthy.report.words import PLAIN, Style, clean, count, listed, table
 
-__all__ = ["diff_text"]
+__all__ = ["diff_text", "symbol_name"]
 
 _SYMBOLS_SHOWN = 4
 _FILES_SHOWN = 3
@@ -288,13 +288,19 @@ def _symbols(symbols: Sequence[SymbolChange], *, everything: bool) -> str:
 
 
 def _symbol(symbol: SymbolChange, limit: int) -> str:
-    name = clean(symbol.name)
-    if limit and len(name) > limit:
-        name = f"{name[: limit - 3]}..."
+    name = symbol_name(replace(symbol, version=None), limit)
     was = [clean(version) for version in symbol.was if version and version != symbol.version]
     if was:
         return f"{name} (was {listed(was)})"
     return f"{name} (was without version)" if "" in symbol.was else name
+
+
+def symbol_name(symbol: SymbolChange, limit: int = _NAME_SHOWN) -> str:
+    """Return ``name@VERSION``, the name cut where it has more than ``limit`` letters (0: never)."""
+    name = clean(symbol.name)
+    if limit and len(name) > limit:
+        name = f"{name[: limit - 3]}..."
+    return f"{name}@{clean(symbol.version)}" if symbol.version else name
 
 
 # -- where -----------------------------------------------------------------------------------

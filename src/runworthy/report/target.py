@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from runworthy.model.arch import Architecture, architecture
+from runworthy.engine.target_diff import architecture_for
+from runworthy.model.arch import architecture
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.libc import Libc
 from runworthy.report.facts import highest_versions
 from runworthy.report.words import Style, clean, count, table
 from runworthy.targets.catalogue import Summary, open_catalogue
+from runworthy.targets.libc import libc_of_root, search_directories
 from runworthy.targets.names import MachineWish, TargetName
 from runworthy.targets.target import Target
 
@@ -68,8 +70,9 @@ def _end_of_life(eol: str | None, support: Mapping[str, str]) -> str:
 def show_lines(name: str, platform: str, style: Style) -> Iterator[str]:
     """Yield what is known of one target. Raises TargetError, UsageError."""
     wish = MachineWish(platform=platform)
-    target = TargetName(name, wish).open(_wanted(name, platform))
-    libc = _libc(target)
+    named = TargetName(name, wish)
+    target = named.open(architecture_for(named))
+    libc = libc_of_root(target)
     bare = target.name.removesuffix(f"/{target.arch.name}")
     yield style.paint(f"{clean(bare)} on {target.arch.name}", "bold")
     rows = [
@@ -78,27 +81,13 @@ def show_lines(name: str, platform: str, style: Style) -> Iterator[str]:
         ("known", _known(target)),
         ("as of", target.as_of),
         *_catalogue_rows(name, target),
-        ("searched", ":".join(_directories(target, libc))),
+        ("searched", ":".join(search_directories(target, libc))),
     ]
     yield from (f"  {line}" for line in table((label, clean(text)) for label, text in rows if text))
     libraries = list(_libraries(target, libc))
     yield f"  {count(len(libraries), 'library', 'libraries')}"
     yield from (f"    {line}" for line in table(libraries))
     yield from (f"  {style.paint('=', 'blue')} note: {clean(note)}" for note in target.notes)
-
-
-def _wanted(name: str, platform: str) -> Architecture | None:
-    """Return the architecture to show where the name leaves it open: this machine's, else the first there is."""
-    if platform or name == "host":
-        return None
-    import platform as system
-
-    here = architecture(system.machine())
-    try:
-        there = open_catalogue().architectures(name)
-    except TargetError:
-        return here
-    return here if here in there else there[0]
 
 
 def _known(target: Target) -> str:
@@ -118,34 +107,10 @@ def _catalogue_rows(name: str, target: Target) -> Iterator[tuple[str, str]]:
     yield "also for", " ".join(arch.name for arch in there if arch is not target.arch)
 
 
-def _libc(target: Target) -> Libc | None:
-    from runworthy.targets.libc import identify_loader
-
-    if target.libcs:
-        return next(iter(target.libcs.values()))
-    for path in (target.arch.glibc_loader, target.arch.musl_loader):
-        try:
-            return identify_loader(target.view, target.view.resolve(path).path)
-        except (OSError, FormatError):
-            continue
-    return None
-
-
-def _directories(target: Target, libc: Libc | None) -> tuple[str, ...]:
-    from runworthy.targets.libc import compiled_directories, usual_directories
-
-    if target.system_directories:
-        return target.system_directories
-    if libc is None or libc.family != "glibc":
-        return ("/lib", "/usr/local/lib", "/usr/lib") if libc and libc.family == "musl" else ()
-    compiled = compiled_directories(target.view, libc.loader) if libc.loader else ()
-    return compiled or usual_directories(target.view, target.arch)
-
-
 def _libraries(target: Target, libc: Libc | None) -> Iterator[tuple[str, str, str]]:
     """Yield the libraries of the searched directories: soname, path, the highest versions they define."""
     seen: set[str] = set()
-    for directory in _directories(target, libc):
+    for directory in search_directories(target, libc):
         try:
             real = target.view.real_directory(directory)
             names = sorted(target.view.readdir(real)) if real else []
