@@ -80,7 +80,7 @@ class SnapshotView(FileView):
         if listing.letter(at) == UNKNOWN:
             if listing.size(at) == errno.ENOENT:
                 return None
-            raise failure(listing.size(at), _join(directory, name))
+            raise self._untold(listing.size(at), _join(directory, name))
         return self._sound(lambda: listing.entry(at))
 
     def names(self, directory: str) -> Iterable[str]:
@@ -99,6 +99,8 @@ class SnapshotView(FileView):
         base: list[Run] = [] if held is None else [(0, self._chunk(held))]
         if place:
             kind, runs, _ = self._facts(place, real)
+            if kind == b"U":
+                raise self._unseen(real)
             if kind != b"O":
                 return Sparse(size, merged([*base, *runs]))
             return _Unreadable(size, self._failure(place, real))
@@ -112,6 +114,8 @@ class SnapshotView(FileView):
         kind, _, told = self._facts(place, real)
         if kind == b"E":
             return decode(told, real)
+        if kind == b"U":
+            raise self._unseen(real)
         if kind == b"O":
             raise self._failure(place, real)
         if kind == b"N":
@@ -155,7 +159,7 @@ class SnapshotView(FileView):
             raise failure(errno.ENOENT, path)
         letter = above.letter(at)
         if letter != "d":
-            raise failure(above.size(at) if letter == UNKNOWN else errno.ENOTDIR, path)
+            raise self._untold(above.size(at) if letter == UNKNOWN else errno.ENOTDIR, path)
         return self._keep(path, above.place(at), above.directories(at))
 
     def _keep(self, path: str, place: int, directories: int) -> Listing:
@@ -179,6 +183,10 @@ class SnapshotView(FileView):
             raise self._unseen(path)
         raise failure(listing.errno, path)
 
+    def _untold(self, number: int, path: str) -> Exception:
+        """Return the error of an entry that could not be looked at: its errno, or that nobody knows what it is."""
+        return failure(number, path) if number else self._unseen(path)
+
     def _unseen(self, path: str) -> UnseenError:
         return UnseenError(f"{path} lies where {self._path} does not tell what is there")
 
@@ -193,16 +201,16 @@ class SnapshotView(FileView):
         letter = listing.letter(at)
         if letter != "f":
             number = listing.size(at) if letter == UNKNOWN else errno.EISDIR if letter == "d" else errno.EACCES
-            raise failure(number, real)
+            raise self._untold(number, real)
         return max(listing.size(at), 0), listing.place(at)
 
     def _facts(self, place: int, real: str) -> tuple[bytes, Sequence[Run], bytes]:
         """Return of a file's chunk: its letter, the runs that are kept, and what follows them."""
         data = self._chunk(place)
         kind = data[:1]
-        if kind not in (b"E", b"F", b"N", b"O"):
+        if kind not in (b"E", b"F", b"N", b"O", b"U"):
             self._damaged(real)
-        if kind == b"O":
+        if kind in (b"O", b"U"):
             return kind, (), data[1:]
         runs, end = self._sound(lambda: unpack_runs(data, 1))
         return kind, runs, data[end:]
