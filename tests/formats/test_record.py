@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from runworthy.formats.content import BytesContent
 from runworthy.formats.elf import read_elf
-from runworthy.formats.elf.record import PARTS, RecordedElf, decode, encode, encode_known
+from runworthy.formats.elf.record import PARTS, RecordedElf, decode, encode, encode_known, known_parts
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
 from tests.elfwriter import elf
+from tests.formats.test_reader import go_blob
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.elf"))
 CORPUS = sorted((Path(__file__).parent / "corpus").rglob("*"))
@@ -78,7 +79,7 @@ def test_damaged_files_give_the_same_errors_through_a_record() -> None:
 
 def test_what_was_not_recorded_is_asked_of_the_file() -> None:
     file = read(elf(imports=[("puts", "GLIBC_2.2.5", "libc.so.6")], exports=["made"]))
-    partial = encode_known(file, ["imports"])
+    partial = encode_known(file, ["facts", "imports"])
     with pytest.raises(FormatError, match="exports were not recorded"):
         decode(partial).exports()
     asked: list[str] = []
@@ -87,13 +88,16 @@ def test_what_was_not_recorded_is_asked_of_the_file() -> None:
         asked.append("file")
         return file
 
-    record = decode(partial, source=source)
+    record = decode(partial)
+    record.source = source
+    assert known_parts(record) == {"facts", "imports"}
     assert record.imports() == file.imports()
     assert not asked
     assert record.exports().names == file.exports().names
     assert asked == ["file"]
-    assert record.holds(["imports"])
-    assert not record.holds(["imports", "exports"])
+    assert record.parts == {"facts", "imports"}
+    assert known_parts(record) == {"facts", "imports", "exports"}
+    assert decode(encode_known(record, known_parts(record))).exports().names == file.exports().names
 
 
 @given(st.data())
@@ -114,3 +118,15 @@ def test_a_damaged_record_is_a_format_error(data: st.DataObject) -> None:
 
 def test_every_part_is_asked_for_by_a_question() -> None:
     assert {*PARTS} <= {*QUESTIONS, "exports"}
+
+
+def test_go_build_settings_and_comments_are_recorded() -> None:
+    module = "path\texample.org/app\nmod\texample.org/app\tv1.0.0\nbuild\tCGO_ENABLED=0\nbuild\tGOAMD64=v3\n"
+    sections = {".go.buildinfo": go_blob("go1.22.1", module), ".comment": b"GCC: (GNU) 13.2.0\0rustc version 1.80.0\0"}
+    file = read(elf(sections=sections))
+    record = decode(encode(file), "file")
+    assert answers(record) == answers(file)
+    go = record.go()
+    assert go is not None
+    assert go.settings["GOAMD64"] == "v3"
+    assert record.build().rust == "1.80.0"

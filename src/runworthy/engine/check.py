@@ -20,17 +20,22 @@ from runworthy.model.libc import Libc
 from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate
-from runworthy.targets.directory import DirectoryView
+from runworthy.targets.directory import DirectoryView, Trail
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.placement import Source, locate, place
 from runworthy.targets.target import Target
+from runworthy.targets.view import UnseenError
 
 if TYPE_CHECKING:
+    from runworthy.engine.recall import Recall
     from runworthy.engine.siblings import Siblings
+    from runworthy.targets.cache import Cache
     from runworthy.targets.trees import Watch
 
 __all__ = ["Engine", "Wishes", "missing_subjects"]
+
+_HANDFUL = 24
 
 Addition = Callable[[Target, Overlay], None]
 
@@ -87,9 +92,12 @@ class _Cell:
 class Engine:
     """Judges subjects on targets. Facts, searches and proofs are shared by everything one engine is asked."""
 
-    def __init__(self, wishes: Wishes | None = None) -> None:
+    def __init__(self, wishes: Wishes | None = None, cache: Cache | None = None) -> None:
+        """Judge as ``wishes`` say. With a ``cache``, what it holds is not read again, and what is read is kept."""
         self._wishes = wishes or Wishes()
-        self._machine = DirectoryView("/")
+        self._cache = cache
+        self._trail = Trail()
+        self._machine = self._followed(DirectoryView("/"))
         self._roots: dict[tuple[int, str], _Root] = {}
         self._subjects: list[_Subject] = []
         self._trees: list[Tree] = []
@@ -110,6 +118,10 @@ class Engine:
         """
         if self._wishes.at is not None and len(subjects) > 1:
             raise UsageError("--at places one subject", hint="check one file at a time with --at")
+        recall = None if only is not None else self._recall(subjects, targets)
+        held = recall.report() if recall else None
+        if held is not None:
+            return held
         trees = self._trees = []
         given = [one for name in subjects for one in self._given(name, trees, watch)]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
@@ -120,7 +132,11 @@ class Engine:
             results += judged
             if watch is not None:
                 watch("judge", len(results), len(self._subjects) * len(targets))
-        return Report(results=tuple(results), trees=tuple(trees))
+        report = Report(results=tuple(results), trees=tuple(trees))
+        self._settle()
+        if recall:
+            recall.keep(report, *self._trail.take())
+        return report
 
     def _judge(self, targets: Sequence[TargetName]) -> Iterator[list[Result]]:
         """Yield the results of each subject, in order."""
@@ -128,16 +144,52 @@ class Engine:
         def judge(index: int) -> list[Result]:
             return [self._cell(self._subjects[index], name) for name in targets]
 
-        workers = workers_for(self._wishes.jobs, len(self._subjects))
+        def judge_elsewhere(index: int) -> tuple[list[Result], tuple[list[str], list[str]]]:
+            return judge(index), self._trail.take()
+
+        every = range(len(self._subjects))
+        workers = workers_for(self._wishes.jobs, len(every))
         if workers == 1:
-            yield from map(judge, range(len(self._subjects)))
+            yield from map(judge, every)
             return
         # What every process reads of a target, the first subject of each architecture reads for all of them.
         first = {subject.arch: index for index, subject in reversed([*enumerate(self._subjects)])}
         held = {index: judge(index) for index in first.values()}
-        rest = in_workers(judge, [index for index in range(len(self._subjects)) if index not in held], workers)
-        for index in range(len(self._subjects)):
-            yield held[index] if index in held else next(rest)
+        self._settle()
+        looked, listed = self._trail.take()
+        rest = in_workers(judge_elsewhere, [index for index in every if index not in held], workers, self._settle)
+        for index in every:
+            if index in held:
+                yield held[index]
+                continue
+            results, seen = next(rest)
+            looked += seen[0]
+            listed += seen[1]
+            yield results
+        next(rest, None)  # the processes end in good order
+        self._trail.add(looked, listed)
+
+    # -- what was done before ---------------------------------------------------------------
+
+    def _recall(self, subjects: Sequence[str], targets: Sequence[TargetName]) -> Recall | None:
+        """Return what this request has to do with earlier ones, None where that is not worth the question."""
+        many = len(subjects) * len(targets) > _HANDFUL or any(map(os.path.isdir, subjects))
+        if self._cache is None or not many or self._wishes.additions or any(name.is_captured for name in targets):
+            return None
+        from runworthy.engine.recall import Recall
+
+        return Recall(self._cache, subjects, targets, self._wishes)
+
+    def _settle(self) -> None:
+        """Keep what this process has read."""
+        if self._cache is not None:
+            self._cache.settle()
+
+    def _followed(self, view: DirectoryView) -> DirectoryView:
+        """Have a view use the cache, and write down where it looks."""
+        self._trail.add(*view.trail.take())
+        view.cache, view.trail = self._cache, self._trail
+        return view
 
     # -- subjects ---------------------------------------------------------------------------
 
@@ -147,7 +199,7 @@ class Engine:
             return [self._read(name)]
         from runworthy.engine.trees import open_tree
 
-        tree, found = open_tree(name, self._machine, watch)
+        tree, found = open_tree(name, self._machine, watch, self._trail)
         trees.append(tree)
         return [
             _Subject(one.name, problem=FormatError(one.problem)) if one.problem else self._read(one.name, one.source)
@@ -196,7 +248,7 @@ class Engine:
             trace = simulate(root.machinery, path, root.target.view.elf(path))
             if root.siblings is not None and subject.source.base is not None:
                 trace = root.siblings.settle(path, elf.facts, trace)
-        except (FormatError, OSError) as error:
+        except (FormatError, OSError, UnseenError) as error:
             subject = _Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
         return self._result(subject, path, elf.facts, root, trace)
@@ -208,6 +260,8 @@ class Engine:
             target = name.open(arch)
             if target.live:  # what has been read of this machine is not read again
                 target = replace(target, view=self._machine)
+            elif isinstance(target.view, DirectoryView):
+                self._followed(target.view)
             overlay = Overlay(target.view)
             for addition in self._wishes.additions:
                 addition(target, overlay)
@@ -337,7 +391,7 @@ def _libc_of_root(root: _Root) -> Libc | None:
     for loader in (arch.glibc_loader, arch.musl_loader):
         try:
             return root.machinery.libc(loader)
-        except (OSError, FormatError):
+        except (OSError, FormatError, UnseenError):
             continue
     return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runworthy.model.finding import Tree
-from runworthy.targets.directory import DirectoryView
+from runworthy.targets.directory import DirectoryView, Trail
 from runworthy.targets.placement import Source, locate, member
 from runworthy.targets.trees import Member, Watch, walk
 
@@ -23,10 +23,15 @@ class Found:
     problem: str = ""
 
 
-def open_tree(name: str, view: DirectoryView, watch: Watch | None = None) -> tuple[Tree, list[Found]]:
-    """Return what lies in the directory ``name`` of this machine, which ``view`` shows. Raises OSError."""
+def open_tree(
+    name: str, view: DirectoryView, watch: Watch | None = None, trail: Trail | None = None
+) -> tuple[Tree, list[Found]]:
+    """Return what lies in the directory ``name`` of this machine, which ``view`` shows. Raises OSError.
+
+    ``watch`` is told how far it is; ``trail`` takes what was looked at.
+    """
     directory = locate(name, view)
-    found = walk(view.host_path(directory.real), watch)
+    found = walk(view.host_path(directory.real), watch, trail)
     tree = Tree(
         name=name,
         files=found.files,

@@ -35,25 +35,29 @@ def _processors() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-def in_workers(work: Callable[[int], T], tasks: Sequence[int], workers: int) -> Iterator[T]:
-    """Yield ``work(task)`` for each task, in order. What it raises is raised here.
+def in_workers(work: Callable[[int], T], tasks: Sequence[int], workers: int, finish: Callable[[], None]) -> Iterator[T]:
+    """Yield ``work(task)`` for each task, in order; each process ends with ``finish()``. Raises what they raise.
 
     Forked processes share what has been read so far, and what they read later is theirs: read first what all need.
     """
     from multiprocessing import get_context  # costs as much as judging a dozen files
 
-    with get_context("fork").Pool(workers, _begin, (work,)) as pool:
-        for start in pool.imap(_chunk, (tasks[at : at + _CHUNK] for at in range(0, len(tasks), _CHUNK))):
-            yield from start  # type: ignore[misc]  # what a chunk holds is what the work returned
+    with get_context("fork").Pool(workers, _begin, (work, finish)) as pool:
+        for results in pool.imap(_chunk, (tasks[at : at + _CHUNK] for at in range(0, len(tasks), _CHUNK))):
+            yield from results  # type: ignore[misc]  # what a chunk holds is what the work returned
+        pool.close()
+        pool.join()
 
 
-def _begin(work: Callable[[int], object]) -> None:
+def _begin(work: Callable[[int], object], finish: Callable[[], None]) -> None:
     """Take the work over in a new process: it came with the memory and never through a pipe."""
     import gc
+    from multiprocessing.util import Finalize
 
     global _work  # noqa: PLW0603 - the one thing that a worker process is for
     gc.disable()  # what a check makes has no cycles, and looking for them copies shared pages
     _work = work
+    Finalize(None, finish, exitpriority=1)
 
 
 def _chunk(tasks: Sequence[int]) -> list[object]:

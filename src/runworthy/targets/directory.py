@@ -7,17 +7,43 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from runworthy.formats.content import Content, FileContent
+from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.targets.view import Entry, FileKind, FileView, Resolved, failure
 
-__all__ = ["DirectoryView"]
+if TYPE_CHECKING:
+    from runworthy.targets.cache import Cache, Signature
+
+__all__ = ["DirectoryView", "Trail"]
 
 _LOOKS_BEFORE_LISTING = 4
 _OPEN_FILES = 64
 _ABSENT: Final = Entry("other")
 _FOREIGN_SEPARATORS: Final = "" if os.sep == "/" else f"{os.sep}:"
+
+
+class Trail:
+    """Paths of this machine that answers depend on: those of which one entry was asked, and directories listed."""
+
+    __slots__ = ("listed", "looked")
+
+    def __init__(self) -> None:
+        self.looked: list[str] = []
+        self.listed: list[str] = []
+
+    def add(self, looked: Iterable[str], listed: Iterable[str]) -> None:
+        """Write down what was looked at and listed elsewhere."""
+        self.looked += looked
+        self.listed += listed
+
+    def take(self) -> tuple[list[str], list[str]]:
+        """Return what was added since the last time (looked at, listed)."""
+        taken = self.looked, self.listed
+        self.looked, self.listed = [], []
+        return taken
 
 
 class DirectoryView(FileView):
@@ -27,6 +53,9 @@ class DirectoryView(FileView):
     costs no system call each. Descriptors are kept for the last few files read.
     """
 
+    cache: Cache | None = None
+    """Where facts are kept between runs."""
+
     def __init__(self, directory: str) -> None:
         super().__init__()
         self._root = os.path.realpath(directory).rstrip("/\\")
@@ -35,6 +64,8 @@ class DirectoryView(FileView):
         self._listings: dict[str, dict[str, Entry | None] | None] = {}
         self._identities: dict[str, Hashable] = {}
         self._open: OrderedDict[str, FileContent] = OrderedDict()
+        self.trail = Trail()
+        """Where is written down what was looked at."""
 
     def host_path(self, real: str) -> str:
         """Return where a real path of this root lies on this machine."""
@@ -54,6 +85,7 @@ class DirectoryView(FileView):
 
     def names(self, directory: str) -> Iterable[str]:
         """Return the names in a real directory. Raises OSError."""
+        self.trail.listed.append(self.host_path(directory))
         return self._listings.get(directory) or os.listdir(self.host_path(directory))
 
     def content(self, real: str) -> Content:
@@ -84,10 +116,32 @@ class DirectoryView(FileView):
             self._identities[found.path] = held
         return held
 
+    def load_elf(self, real: str) -> ElfFile:
+        """Return the ELF file at a real path, from the cache where that has it. Raises FormatError, OSError."""
+        cache = self.cache
+        if cache is None:
+            return super().load_elf(real)
+        signature = cache.signature(self.host_path(real))
+        held = cache.recall(signature, real)
+        if held is not None:
+            held.source = partial(self._with_symbols, cache, signature, real, held.facts)
+        elf = held or super().load_elf(real)
+        cache.learn(signature, elf)
+        return elf
+
+    def _with_symbols(self, cache: Cache, signature: Signature, real: str, facts: ElfFacts) -> ElfFile:
+        """Return a file of which the eager facts alone came out of the cache."""
+        held = cache.symbols(signature, real, facts)
+        if held is None:
+            return super().load_elf(real)
+        held.source = partial(super().load_elf, real)
+        return held
+
     def _look(self, directory: str, name: str) -> Entry | None:
         if any(mark in name for mark in _FOREIGN_SEPARATORS):
             return None
         path = f"{self.host_path(directory)}/{name}"
+        self.trail.looked.append(path)
         try:
             status = os.lstat(path)
             target = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
@@ -106,6 +160,7 @@ class DirectoryView(FileView):
         if looks < _LOOKS_BEFORE_LISTING:
             return None
         path = self.host_path(directory)
+        self.trail.listed.append(path)
         listing: dict[str, Entry | None] | None = None
         if os.access(path, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             try:

@@ -16,6 +16,7 @@ __all__ = ["MachineWish", "TargetName", "parse_page_size"]
 
 _IMAGES = ("docker://", "docker-daemon:", "oci:", "oci-archive:", "docker-archive:", "containers-storage:")
 _DIRECTORIES = ("rootfs:", ".", "/", "~")
+_SNAPSHOT, _SNAPSHOT_SUFFIX = "snapshot:", ".runworthy"
 _PAGE_SIZE = re.compile(r"([0-9]{1,6}) ?(k|kb|kib)?")
 
 
@@ -84,10 +85,15 @@ class TargetName:
     _opened: dict[str, Target] = field(default_factory=dict)
 
     @property
+    def is_captured(self) -> bool:
+        """Whether it is a root in a file or image, rather than one that is at hand or in the catalogue."""
+        return self.text.startswith((*_IMAGES, _SNAPSHOT)) or self.text.endswith(_SNAPSHOT_SUFFIX)
+
+    @property
     def in_catalogue(self) -> bool:
         """Whether the catalogue is asked for it, rather than a root that is at hand."""
         text = self.text
-        at_hand = text.startswith((*_IMAGES, *_DIRECTORIES, "snapshot:")) or text.endswith(".runworthy")
+        at_hand = self.is_captured or text.startswith(_DIRECTORIES)
         return not (at_hand or text == "host" or (os.sep in text and os.path.isdir(text)))
 
     def open(self, arch: Architecture | None) -> Target:
@@ -113,10 +119,10 @@ class TargetName:
             return host_target(stated)
         if text.startswith(_IMAGES):
             raise TargetError(f"{text}: images are not read yet", hint="unpack it to a directory and name that")
-        if text.startswith("snapshot:") or text.endswith(".runworthy"):
+        if self.is_captured:
             from runworthy.targets.snapshot.target import snapshot_target
 
-            path = os.path.expanduser(text.removeprefix("snapshot:"))
+            path = os.path.expanduser(text.removeprefix(_SNAPSHOT))
             return snapshot_target(path, text, stated, arch)
         if text.startswith(_DIRECTORIES) or (os.sep in text and os.path.isdir(text)):
             from runworthy.targets.host import directory_target

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runworthy.formats.elf_kind import MAGIC, elf_kind
+from runworthy.targets.directory import Trail
 from runworthy.targets.mounts import pseudo_mounts
 
 __all__ = ["Member", "Tree", "Watch", "walk"]
@@ -84,6 +85,7 @@ class _Walk:
     problems: dict[str, str] = field(default_factory=dict)
     passed_over: Counter[str] = field(default_factory=Counter)
     files: int = 0
+    trail: Trail | None = None
 
     def fails(self, path: str, error: OSError) -> None:
         """Note what cannot be looked into, but for what has gone meanwhile."""
@@ -106,10 +108,10 @@ class _Descriptor:
         return os.read(self._fd, count)
 
 
-def walk(directory: str, watch: Watch | None = None) -> Tree:
+def walk(directory: str, watch: Watch | None = None, trail: Trail | None = None) -> Tree:
     """Return the subjects in ``directory``, the same each time. What cannot be read is a member with a problem."""
     top = os.path.realpath(directory)
-    walked = _Walk()
+    walked = _Walk(trail=trail)
     pending = [top]
     closed = pseudo_mounts(top)
     while pending:
@@ -137,6 +139,8 @@ def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[st
         walked.fails(directory, error)
         return []
     walked.files += len(files)
+    if walked.trail is not None:
+        walked.trail.add(files, [directory])
     for path in files:
         try:
             descriptor = os.open(path, _FLAGS)

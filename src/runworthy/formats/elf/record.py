@@ -20,10 +20,10 @@ from runworthy.formats.elf.eager import facts_of_json, json_of_facts
 from runworthy.model.elf import Binding, BuildInfo, ElfFacts, ElfFile, Exports, GoBuild, ImportGroup, Relocations
 from runworthy.model.errors import FormatError
 
-__all__ = ["VERSION", "RecordedElf", "decode", "encode", "encode_known"]
+__all__ = ["VERSION", "RecordedElf", "decode", "encode", "encode_known", "known_parts"]
 
 VERSION = 1
-"""Of the form of a record. A record of another version is not read."""
+"""Of the form of a record. One of another version is not read."""
 
 PARTS = ("facts", "imports", "exports", "copies", "relocations", "bindings", "go", "build", "mentions")
 _HEAD = struct.Struct(f"<{len(PARTS)}I")
@@ -45,14 +45,22 @@ def encode(elf: ElfFile) -> bytes:
 
 
 def encode_known(elf: ElfFile, parts: Collection[str]) -> bytes:
-    """Return the record of a file with the answers to ``parts`` alone, and the eager facts. Raises OSError."""
+    """Return the record of a file with the answers to ``parts`` alone. Raises OSError."""
     return _encode(elf, parts)
 
 
+def known_parts(elf: ElfFile) -> frozenset[str]:
+    """Return which parts of a record a file that was read has at hand, since it was asked for them."""
+    if isinstance(elf, RecordedElf):
+        return elf.parts | (known_parts(elf.asked) if elf.asked else frozenset())
+    answered = getattr(elf, "__dict__", {})
+    return frozenset(["facts", *(name for name in PARTS if f"_{name}" in answered)])
+
+
 def _encode(elf: ElfFile, wanted: Collection[str]) -> bytes:
-    if isinstance(elf, RecordedElf) and elf.holds(wanted):
+    if isinstance(elf, RecordedElf) and elf.parts.issuperset(wanted):
         return bytes(elf.data)
-    parts = [_part(elf, name) if name == "facts" or name in wanted else None for name in PARTS]
+    parts = [_part(elf, name) if name in wanted else None for name in PARTS]
     head = _HEAD.pack(*(_ABSENT if part is None else len(part) for part in parts))
     return b"".join((head, *filter(None, parts)))
 
@@ -138,11 +146,10 @@ _WRITERS: Mapping[str, Callable[[ElfFile], bytes]] = {
 # -- reading ---------------------------------------------------------------------------------
 
 
-def decode(data: bytes, path: str = "", source: Callable[[], ElfFile] | None = None) -> RecordedElf:
+def decode(data: bytes, path: str = "", facts: ElfFacts | None = None) -> RecordedElf:
     """Return the file of a record; its answers are read when they are asked for.
 
-    ``source`` gives the file itself, for what was not recorded. Raises FormatError with ``path`` for damage, and the
-    error that the file itself gave.
+    ``facts`` are the eager facts where they are known beforehand. Raises FormatError with ``path`` for damage.
     """
     if len(data) < _HEAD.size:
         raise FormatError("the record is cut off", path=path)
@@ -152,10 +159,11 @@ def decode(data: bytes, path: str = "", source: Callable[[], ElfFile] | None = N
         if length != _ABSENT:
             parts[name] = view[start : start + length]
             start += length
-    if start != len(data) or "facts" not in parts:
+    if start != len(data) or (facts is None and "facts" not in parts):
         raise FormatError("the record is damaged", path=path)
-    facts = _guarded(lambda: facts_of_json(json.loads(_told(parts["facts"], path))), path)
-    return RecordedElf(data, facts, parts, path=path, source=source)
+    if facts is None:
+        facts = _guarded(lambda: facts_of_json(json.loads(_told(parts["facts"], path))), path)
+    return RecordedElf(data, facts, parts, path=path)
 
 
 def _told(part: memoryview, path: str) -> bytes:
@@ -181,26 +189,23 @@ def _error_of(value: Any) -> tuple[str, int | None]:  # noqa: ANN401 - JSON is o
 
 
 class RecordedElf:
-    """The ElfFile of a record."""
+    """The ElfFile of a record.
 
-    def __init__(
-        self,
-        data: bytes,
-        facts: ElfFacts,
-        parts: Mapping[str, memoryview],
-        *,
-        path: str,
-        source: Callable[[], ElfFile] | None,
-    ) -> None:
+    ``source`` gives the file itself, for what is not recorded; ``asked`` is that file, once it was needed.
+    """
+
+    def __init__(self, data: bytes, facts: ElfFacts, parts: Mapping[str, memoryview], *, path: str) -> None:
         self.data = data
         self.facts = facts
+        self.source: Callable[[], ElfFile] | None = None
+        self.asked: ElfFile | None = None
         self._parts = parts
         self._path = path
-        self._source = source
 
-    def holds(self, parts: Collection[str]) -> bool:
-        """Whether all of ``parts`` are recorded."""
-        return all(name in self._parts for name in parts)
+    @property
+    def parts(self) -> frozenset[str]:
+        """What is recorded."""
+        return frozenset(self._parts)
 
     def imports(self) -> Groups:
         """Return the undefined symbols. Raises FormatError, OSError."""
@@ -252,12 +257,17 @@ class RecordedElf:
 
     def _answer(self, name: str, read: Callable[[bytes], T], ask: Callable[[ElfFile], T]) -> T:
         part = self._parts.get(name)
-        if part is not None:
-            data = _told(part, self._path)
-            return _guarded(lambda: read(data), self._path)
-        if self._source is None:
-            raise FormatError(f"its {name} were not recorded", path=self._path)
-        return ask(self._source())
+        if part is None:
+            return ask(self._file(name))
+        data = _told(part, self._path)
+        return _guarded(lambda: read(data), self._path)
+
+    def _file(self, name: str) -> ElfFile:
+        if self.asked is None:
+            if self.source is None:
+                raise FormatError(f"its {name} were not recorded", path=self._path)
+            self.asked = self.source()
+        return self.asked
 
 
 def _groups_of(data: bytes) -> Groups:
@@ -311,9 +321,7 @@ def _go_of(value: Any) -> GoBuild | None:  # noqa: ANN401 - JSON is of any type 
     if value is None:
         return None
     version, path, module, settings = value
-    told = (
-        {_text(key): _text(setting) for key, setting in settings.items()} if isinstance(settings, dict) else _refuse()
-    )
+    told = {_text(key): _text(setting) for key, setting in settings}
     return GoBuild(version=_text(version), path=_text(path), module=_text(module), settings=told)
 
 

@@ -1,0 +1,113 @@
+"""The report of an earlier check, given again where nothing has changed that it depends on.
+
+A check depends on what was asked, on this program, and on every path that it looked at. It is remembered with all of
+that. A directory that was listed has to be as it was; of one that was only passed through, it is enough that it is
+the same directory.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import stat
+import time
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from runworthy.model.finding import Report
+from runworthy.targets.cache import Cache, is_settled, signature_of
+
+if TYPE_CHECKING:
+    from runworthy.engine.check import Wishes
+    from runworthy.targets.names import TargetName
+
+__all__ = ["Recall"]
+
+_MASK = (1 << 64) - 1
+_ABSENT = (0, 0, 0, 0, 0)
+
+
+class Recall:
+    """What one request has to do with earlier ones. It begins before anything is looked at."""
+
+    def __init__(self, cache: Cache, subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes) -> None:
+        self._cache = cache
+        self._began = time.time_ns()
+        self._key = _key(subjects, targets, wishes)
+
+    def report(self) -> Report | None:
+        """Return the report of the same request, if nothing that it depends on has changed."""
+        held = self._cache.report(self._key)
+        if held is None:
+            return None
+        looked, listed, signatures, report = pickle.loads(held)  # noqa: S301 - from a file that only its user can write
+        if _signatures(_split(looked), _split(listed)).tobytes() != signatures:
+            return None
+        found = pickle.loads(zlib.decompress(report))  # noqa: S301 - likewise
+        return found if isinstance(found, Report) else None
+
+    def keep(self, report: Report, looked: Iterable[str], listed: Iterable[str]) -> None:
+        """Remember a report, unless something that it depends on has changed just now."""
+        directories = sorted(set(listed))
+        others = sorted(set(looked).difference(directories))
+        found = _signatures(others, directories)
+        if all(is_settled((0, 0, 0, 0, ctime), self._began) for ctime in found[4::5]):
+            parts = ("\0".join(others), "\0".join(directories), found.tobytes(), zlib.compress(pickle.dumps(report), 1))
+            self._cache.keep_report(self._key, pickle.dumps(parts))
+
+
+def _split(joined: str) -> list[str]:
+    return joined.split("\0") if joined else []
+
+
+def _signatures(looked: Iterable[str], listed: Iterable[str]) -> array[int]:
+    """Return the signatures of paths, one after the other."""
+    numbers: list[int] = []
+    lstat, is_directory = os.lstat, stat.S_ISDIR
+    for path in looked:
+        try:
+            status = lstat(path)
+        except (OSError, ValueError):
+            numbers += _ABSENT
+            continue
+        if is_directory(status.st_mode):
+            numbers += (status.st_dev, status.st_ino, status.st_mode, 0, 0)
+        else:
+            numbers += signature_of(status)
+    for path in listed:
+        try:
+            numbers += signature_of(lstat(path))
+        except (OSError, ValueError):
+            numbers += _ABSENT
+    return array("Q", [number & _MASK for number in numbers])
+
+
+def _key(subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes) -> bytes:
+    """Return the words for a request: who asks for what, where, of which program, on which machine."""
+    import hashlib
+
+    asked = [(target.text, target.wish, tuple(target.present)) for target in targets]
+    who = [getattr(os, name, int)() for name in ("geteuid", "getegid", "getgroups")]
+    machine = None
+    if any(target.text == "host" for target in targets):
+        from runworthy.targets.host import this_machine
+
+        machine = this_machine()
+    words = (list(subjects), os.getcwd(), asked, wishes.launch, wishes.at, wishes.steps, who, machine, _program())
+    return hashlib.sha256(repr(words).encode("utf-8", "surrogateescape")).digest()
+
+
+def _program() -> list[tuple[str, int, int]]:
+    """Return the files of this package, each with its size and time of change."""
+    import runworthy
+
+    top = os.path.dirname(runworthy.__file__)
+    found = []
+    for directory, below, names in os.walk(top):
+        below[:] = [name for name in below if name != "__pycache__"]
+        for name in names:
+            status = os.stat(os.path.join(directory, name))
+            found.append((f"{directory[len(top) :]}/{name}", status.st_size, status.st_mtime_ns))
+    return sorted(found)

@@ -1,0 +1,266 @@
+"""What was read and judged before, kept between runs in one SQLite file of the user's own.
+
+Facts of a file are kept under its device, inode, size and times of change. Whoever changes a file changes its time of
+status change (``ctime``), which nobody can set back; see ``inode(7)``. Whatever is wrong with the cache, it is dropped
+and made anew: it never decides more than how long an answer takes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from runworthy import __version__
+from runworthy.formats.elf.record import RecordedElf, decode, encode_known, known_parts
+from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.errors import FormatError
+
+__all__ = ["Cache", "CacheInfo", "Signature", "default_directory", "is_settled", "signature_of"]
+
+_FILE = "facts.sqlite"
+_LIMIT = 512 << 20
+_KEPT_DAYS = 30
+_DAY = 86400
+_SETTLED = 2 * 10**9
+_HANDFUL = 24
+_WAIT = 5.0
+_KINDS = {"facts": ("facts", "go", "mentions", "relocations"), "symbols": ("imports", "exports", "copies")}
+_DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in ("records", "reports", "made"))
+_TABLES = """
+CREATE TABLE IF NOT EXISTS records (
+    kind TEXT, device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, day INTEGER, record BLOB,
+    PRIMARY KEY (kind, device, inode)
+);
+CREATE TABLE IF NOT EXISTS reports (key BLOB PRIMARY KEY, day INTEGER, checksum INTEGER, report BLOB);
+CREATE TABLE IF NOT EXISTS made (by TEXT);
+"""
+
+Signature = tuple[int, int, int, int, int]
+"""Device, inode, size (bytes), and the times of the last change of contents and of status (ns)."""
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """Return what stays equal as long as a file is not changed."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def is_settled(signature: Signature, now: int) -> bool:
+    """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain."""
+    return signature[4] < now - _SETTLED
+
+
+def default_directory() -> str:
+    """Return where the cache lies: RUNWORTHY_CACHE_DIR, else the platform's place (XDG base directories)."""
+    stated = os.environ.get("RUNWORTHY_CACHE_DIR")
+    if stated:
+        return stated
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Caches/runworthy")
+    if sys.platform == "win32":
+        return os.path.join(os.environ.get("LOCALAPPDATA") or os.path.expanduser("~"), "runworthy", "cache")
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "runworthy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheInfo:
+    """What the cache holds: bytes on disk, files whose facts and whose symbols are kept, and reports."""
+
+    path: str
+    size: int
+    facts: int
+    symbols: int
+    reports: int
+
+
+@dataclass(slots=True)
+class _Read:
+    """A file that was read in this process, and which parts of it are kept already."""
+
+    signature: Signature
+    elf: ElfFile
+    kept: frozenset[str]
+
+
+class Cache:
+    """The cache in ``directory``, opened when it is worth it. A process that was forked opens it for itself."""
+
+    def __init__(self, directory: str) -> None:
+        self.path = os.path.join(directory, _FILE)
+        self._connection: sqlite3.Connection | None = None
+        self._process = -1
+        self._asked = 0
+        self._read: list[_Read] = []
+
+    # -- facts ------------------------------------------------------------------------------
+
+    @staticmethod
+    def signature(path: str) -> Signature:
+        """Return the signature of what lies at a path of this machine. Raises OSError."""
+        return signature_of(os.lstat(path))
+
+    def recall(self, signature: Signature, path: str) -> RecordedElf | None:
+        """Return what is kept of the file with this signature. A handful of files is not worth opening the cache."""
+        self._asked += 1
+        return self._recorded("facts", signature, path) if self._asked > _HANDFUL else None
+
+    def symbols(self, signature: Signature, path: str, facts: ElfFacts) -> RecordedElf | None:
+        """Return what is kept of the symbols of the file with these facts."""
+        return self._recorded("symbols", signature, path, facts)
+
+    def _recorded(
+        self, kind: str, signature: Signature, path: str, facts: ElfFacts | None = None
+    ) -> RecordedElf | None:
+        with self._open() as connection:
+            row = connection.execute(
+                "SELECT size, mtime, ctime, record FROM records WHERE kind = ? AND device = ? AND inode = ?",
+                (kind, *signature[:2]),
+            ).fetchone()
+            if row is not None and row[:3] == signature[2:]:
+                with suppress(FormatError):
+                    return decode(row[3], path, facts)
+        return None
+
+    def learn(self, signature: Signature, elf: ElfFile) -> None:
+        """Take note of a file that was read: what it will have answered at the end is kept."""
+        kept = elf.parts if isinstance(elf, RecordedElf) else frozenset[str]()
+        self._read.append(_Read(signature, elf, kept))
+
+    def settle(self) -> None:
+        """Keep what was learnt."""
+        if self._asked <= _HANDFUL:
+            return
+        now, today = time.time_ns(), int(time.time()) // _DAY
+        rows = [row for read in self._read if is_settled(read.signature, now) for row in _rows(read, today)]
+        self._read = []
+        if rows:
+            with self._open() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                connection.execute("COMMIT")
+                self._trim(connection, today)
+
+    # -- reports ----------------------------------------------------------------------------
+
+    def report(self, key: bytes) -> bytes | None:
+        """Return what was kept under ``key``."""
+        with self._open() as connection:
+            row = connection.execute("SELECT report, checksum FROM reports WHERE key = ?", (key,)).fetchone()
+            if row is not None and zlib.crc32(row[0]) == row[1]:
+                return bytes(row[0])
+        return None
+
+    def keep_report(self, key: bytes, report: bytes) -> None:
+        """Keep bytes under ``key``, in the place of what was there."""
+        with self._open() as connection:
+            row = (key, int(time.time()) // _DAY, zlib.crc32(report), report)
+            connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", row)
+
+    # -- the file ---------------------------------------------------------------------------
+
+    def info(self) -> CacheInfo:
+        """Return what the cache holds. A cache that is not there holds nothing."""
+        facts = symbols = reports = size = 0
+        if os.path.exists(self.path):
+            with self._open() as connection:
+                counts = dict(connection.execute("SELECT kind, count(*) FROM records GROUP BY kind"))
+                facts, symbols = counts.get("facts", 0), counts.get("symbols", 0)
+                reports = connection.execute("SELECT count(*) FROM reports").fetchone()[0]
+            size = sum(os.path.getsize(path) for path in self._files() if os.path.exists(path))
+        return CacheInfo(path=self.path, size=size, facts=facts, symbols=symbols, reports=reports)
+
+    def clear(self) -> None:
+        """Remove the cache. Raises OSError."""
+        self._close()
+        for path in self._files():
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _files(self) -> tuple[str, ...]:
+        return self.path, f"{self.path}-wal", f"{self.path}-shm"
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for one question; where SQLite finds a fault, the question stays without an answer."""
+        try:
+            yield self._connected()
+        except (sqlite3.OperationalError, OSError):  # locked, read-only, full or not ours: the next run may do better
+            self._rollback()
+        except sqlite3.DatabaseError:
+            self._rollback()
+            with suppress(OSError):
+                self.clear()
+
+    def _rollback(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None or self._process != os.getpid():
+            self._process = os.getpid()
+            self._connection = None  # a connection that came with a fork is its parent's
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        _prepare(os.path.dirname(self.path), self.path)
+        connection = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")  # what a power cut takes is read anew
+        maker = _maker()
+        with suppress(sqlite3.OperationalError):
+            if connection.execute("SELECT by FROM made").fetchone() == (maker,):
+                return connection
+        connection.executescript(f"BEGIN IMMEDIATE; {_DROP} {_TABLES} COMMIT;")
+        connection.execute("INSERT INTO made VALUES (?)", (maker,))
+        return connection
+
+    def _close(self) -> None:
+        if self._connection is not None and self._process == os.getpid():
+            self._connection.close()
+        self._connection = None
+
+    def _trim(self, connection: sqlite3.Connection, today: int) -> None:
+        """Drop what is old when the cache has grown large, and all of it where that does not help."""
+        for oldest in (today - _KEPT_DAYS, today + 1):
+            if os.path.getsize(self.path) > _LIMIT:
+                connection.execute("DELETE FROM records WHERE day < ?", (oldest,))
+                connection.execute("DELETE FROM reports WHERE day < ?", (oldest,))
+                connection.execute("VACUUM")
+
+
+def _rows(read: _Read, today: int) -> Iterator[tuple[str, int, int, int, int, int, int, bytes]]:
+    """Yield what is to be written of a file: each kind of record of which more is known than is kept."""
+    known = known_parts(read.elf)
+    for kind, parts in _KINDS.items():
+        answered = known.intersection(parts)
+        if not answered <= read.kept:
+            with suppress(OSError):
+                yield kind, *read.signature, today, encode_known(read.elf, answered)
+
+
+def _maker() -> str:
+    """Return what made the records: the release, and the sources that read files, which a checkout may change."""
+    from runworthy.formats import elf
+
+    directory = os.path.dirname(elf.__file__)
+    with os.scandir(directory) as entries:
+        sources = sorted((one.name, *signature_of(one.stat())[2:4]) for one in entries if one.name.endswith(".py"))
+    return f"{__version__} {zlib.crc32(repr(sources).encode()):08x}"
+
+
+def _prepare(directory: str, path: str) -> None:
+    """Make the directory and an empty file that nobody else can write. Raises OSError for what belongs to another."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    owner = getattr(os, "geteuid", lambda: 0)()
+    for status in (os.stat(directory), os.lstat(path)):
+        if os.name == "posix" and (status.st_uid != owner or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            raise PermissionError(f"{path} can be written by others")
