@@ -37,7 +37,7 @@ HEAVY = frozenset(
 # What Windows lacks.
 UNIX_ONLY = frozenset({"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios"})
 
-OURS = ("src", "tests", "scripts", "bench", ".ci")
+OURS = ("src", "tests", "scripts", "bench", "docs", "man", ".ci")
 # Addresses that hold on one network only, and paths that exist on one machine only.
 LOCAL = re.compile(r"https?://[^ ]*(?:mirror|proxy|registry|artifactory)|(?<![\w.])/[w]ork/|/[r]oot/\.", re.IGNORECASE)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
@@ -172,3 +172,4 @@ def test_wheel_is_complete(tmp_path: Path) -> None:
     assert {name for name in names if name.startswith("runworthy/")} == written
     assert "runworthy/py.typed" in names
     assert {f"{information}/entry_points.txt", f"{information}/licenses/LICENSE"} <= names
+    assert f"runworthy-{runworthy.__version__}.data/data/share/man/man1/runworthy.1" in names

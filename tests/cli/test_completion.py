@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runworthy.cli import main
-from runworthy.cli.commands import COMMANDS, Command
+from runworthy.cli.commands import COMMANDS, walk
 from runworthy.cli.completion import SHELLS
 from runworthy.library import list_rules, list_targets
 from tests.cli.shells import ask
@@ -95,12 +94,6 @@ def script(shell: str, place: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return path
 
 
-def commands(held: tuple[Command, ...] = COMMANDS) -> Iterator[Command]:
-    for command in held:
-        yield command
-        yield from commands(command.commands())
-
-
 @pytest.mark.judge
 @pytest.mark.parametrize(
     ("shell", "before"),
@@ -125,7 +118,7 @@ def test_every_option_in_the_shell(shell: str, place: Path, capsys: pytest.Captu
         f"runworthy {command.name} --": {
             flag for action in command.parser().declared() for flag in action.option_strings if flag[:2] == "--"
         }
-        for command in commands()
+        for command in walk(COMMANDS)
     }
     found = ask(shell, script(shell, place, capsys), list(wanted))
     assert found == list(wanted.values())
@@ -134,7 +127,9 @@ def test_every_option_in_the_shell(shell: str, place: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_script_has_every_name(shell: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = script(shell, place, capsys).read_text(encoding="utf-8")
-    missing = {name for name in (*names(), *RULES, *FAMILIES, *(row.name for row in commands())) if name not in text}
+    missing = {
+        name for name in (*names(), *RULES, *FAMILIES, *(row.name for row in walk(COMMANDS))) if name not in text
+    }
     assert not missing
     assert not re.findall("@[A-Z]+@", text)
     assert os.fspath(place) not in text

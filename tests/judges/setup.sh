@@ -28,7 +28,7 @@ TOOLS=(
     debootstrap debian-archive-keyring
     patchelf pax-utils libtree
     zstd xz-utils ca-certificates
-    bash zsh fish mandoc
+    bash zsh fish man-db mandoc
 )
 
 # Root name -> recipe, suite, Debian architecture.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from runworthy.cli.commands import EXIT_CODES_TOLD
 from runworthy.cli.options import add_where, where
 from runworthy.library import ENVIRONMENT
 from runworthy.model.errors import SubjectError, UsageError
@@ -15,12 +16,11 @@ __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
 USAGE = "FILE... [--on TARGET]... [options]"
 DESCRIPTION = "Say whether ELF files will run on targets, and if not, why. Nothing is executed."
-EPILOG = """\
+EPILOG = f"""\
 targets: host (this machine, the default), ./dir or rootfs:DIR (a root in a directory), or a name out of
 `runworthy targets`: alpine:3.20, debian:12/arm64, glibc:2.28, manylinux_2_28_x86_64, ...
 
-exit codes: 0 everything runs, 1 something fails, 2 usage or internal error, 3 no subject found, 4 cannot tell
-"""
+{EXIT_CODES_TOLD}"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -7,7 +7,7 @@ manual page and defaults by the environment follow from these declarations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, cast
 
 from runworthy.model.errors import UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runworthy.cli.parser import Parser
 
-__all__ = ["COMMANDS", "Command", "find", "overview"]
+__all__ = ["COMMANDS", "EXIT_CODES", "EXIT_CODES_TOLD", "Command", "find", "overview", "walk"]
 
 
 if TYPE_CHECKING:
@@ -91,7 +91,27 @@ COMMANDS = (
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
     Command("targets", "targets", "the targets that have a name; `targets show NAME` tells one"),
     Command("completion", "completion", "a script that completes all this in bash, zsh or fish"),
+    Command("man", "manual", "the manual page"),
 )
+
+
+EXIT_CODES = (
+    (0, "everything runs"),
+    (1, "something fails"),
+    (2, "usage or internal error"),
+    (3, "no subject found"),
+    (4, "cannot tell"),
+)
+"""What commands that judge end with (DESIGN section 5)."""
+
+EXIT_CODES_TOLD = f"exit codes: {', '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES)}\n"
+
+
+def walk(commands: Iterable[Command]) -> Iterator[Command]:
+    """Yield commands, the sub-commands of each after it."""
+    for command in commands:
+        yield command
+        yield from walk(command.commands())
 
 
 def find(name: str) -> Command:
@@ -126,5 +146,4 @@ Will this software run there, and if not, why?
   -h, --help     this text
   -V, --version  the version
 
-exit codes: 0 everything runs, 1 something fails, 2 usage or internal error, 3 no subject found, 4 cannot tell
-"""
+{EXIT_CODES_TOLD}"""

@@ -1,6 +1,7 @@
 """Variables of the environment that stand for options, and the others that are looked at: one table.
 
-The command line decides over the environment, and the environment over the defaults. ``-v`` says what came from here.
+The command line decides over the environment, and the environment over the defaults. An empty variable says nothing.
+``-v`` says what came from the environment.
 """
 
 from __future__ import annotations

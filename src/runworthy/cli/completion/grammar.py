@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from runworthy import __version__
-from runworthy.cli.commands import COMMANDS, Command
+from runworthy.cli.commands import COMMANDS, Command, walk
 from runworthy.cli.words import Takes, help_of, metavar_of, takes, target_names
 from runworthy.model.arch import architecture
 
@@ -58,7 +58,7 @@ def grammar() -> Grammar:
     return Grammar(
         version=__version__,
         commands=_words(COMMANDS),
-        specs=tuple(_specs(COMMANDS)),
+        specs=tuple(map(_spec, walk(COMMANDS))),
         names=("host", *names),
         architectures={architectures: tuple(held) for architectures, held in by_architectures.items()},
     )
@@ -68,26 +68,24 @@ def _words(commands: Iterable[Command]) -> tuple[tuple[str, str], ...]:
     return tuple((command.word, command.summary) for command in commands)
 
 
-def _specs(commands: Iterable[Command]) -> Iterator[Spec]:
-    for command in commands:
-        declared = [
-            Argument(
-                flags=tuple(action.option_strings),
-                metavar=metavar_of(action),
-                help=help_of(action),
-                takes=None if action.nargs == 0 else takes(action),
-                many=action.nargs in ("*", "+") or type(action).__name__ in ("_AppendAction", "_CountAction"),
-            )
-            for action in command.parser().declared()
-        ]
-        yield Spec(
-            name=command.name,
-            summary=command.summary,
-            options=tuple(one for one in declared if one.flags),
-            positionals=tuple(one for one in declared if not one.flags),
-            commands=_words(command.commands()),
+def _spec(command: Command) -> Spec:
+    declared = [
+        Argument(
+            flags=tuple(action.option_strings),
+            metavar=metavar_of(action),
+            help=help_of(action),
+            takes=None if action.nargs == 0 else takes(action),
+            many=action.nargs in ("*", "+") or type(action).__name__ in ("_AppendAction", "_CountAction"),
         )
-        yield from _specs(command.commands())
+        for action in command.parser().declared()
+    ]
+    return Spec(
+        name=command.name,
+        summary=command.summary,
+        options=tuple(one for one in declared if one.flags),
+        positionals=tuple(one for one in declared if not one.flags),
+        commands=_words(command.commands()),
+    )
 
 
 def _spellings(names: tuple[str, ...]) -> tuple[str, ...]:
