@@ -10,10 +10,11 @@ from runworthy.engine.check import Engine, Wishes
 from runworthy.engine.compare import changes_between
 from runworthy.engine.pairing import Build, Match, open_build, paired, touched
 from runworthy.engine.verdict import known_host_in, weight_of
-from runworthy.model.arch import Architecture
-from runworthy.model.difference import Cell, Difference, Outcome, Pair, Shift
+from runworthy.model.arch import X86_64_LEVELS, Architecture
+from runworthy.model.difference import Cell, Difference, FloorChange, Outcome, Pair, Shift
 from runworthy.model.errors import ArchitectureError, FormatError, UsageError
 from runworthy.model.finding import Result, Verdict
+from runworthy.model.floor import Floor, ShippedFloor
 from runworthy.model.trace import Answer, Need
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.names import TargetName
@@ -26,6 +27,7 @@ __all__ = ["compare_builds"]
 _CELLS = 4000
 """How many cells are judged where the user names no target: more of them take too long to wait for."""
 
+_FLOOR_FILES = 100
 _AT_ONCE = 400
 _DECIDING = 8
 _KNOWN_BY_ALL = ("alpine", "debian", "rhel", "ubuntu")
@@ -60,7 +62,14 @@ def compare_builds(
     court = _Court(builds, targets, wishes or Wishes(), watch)
     cells = court.judge({at: matches[at] for at in judged})
     pairs = [replace(pair, judged=at in cells, cells=cells.get(at, ())) for at, pair in enumerate(pairs)]
-    return Difference(old=old, new=new, pairs=tuple(pairs), targets=tuple(name.text for name in targets), chosen=chosen)
+    return Difference(
+        old=old,
+        new=new,
+        pairs=tuple(pairs),
+        targets=tuple(name.text for name in targets),
+        chosen=chosen,
+        floors=_floors(old, new) if len(judged) <= _FLOOR_FILES else None,
+    )
 
 
 def _renamed(matches: Iterable[Match]) -> dict[str, str]:
@@ -91,6 +100,51 @@ def _compared(match: Match, renamed: Mapping[str, str]) -> Pair:
         return replace(pair, changes=changes_between(old.elf, new.elf, renamed))
     except (FormatError, OSError) as error:
         return replace(pair, problem=str(error))
+
+
+def _floors(old: str, new: str) -> tuple[FloorChange, ...]:
+    """Return the floors that differ, those that a build has of its own for each architecture and C library."""
+    from runworthy.engine.floor import floors
+
+    sides = [_by_place(floors([name]).shipped) for name in (old, new)]
+    return tuple(
+        _floor_change(place[0], before, after)
+        for place in sides[0]
+        if place in sides[1]
+        for before, after in zip(sides[0][place].floors, sides[1][place].floors, strict=True)
+        if _floor_text(before) != _floor_text(after)
+    )
+
+
+def _by_place(shipped: Iterable[ShippedFloor]) -> dict[tuple[str, int], ShippedFloor]:
+    found: dict[tuple[str, int], ShippedFloor] = {}
+    for one in shipped:
+        found[one.arch, sum(arch == one.arch for arch, _ in found)] = one
+    return found
+
+
+def _floor_text(floor: Floor) -> str | None:
+    if floor.state == "at":
+        return None if floor.release == X86_64_LEVELS[0] else floor.release  # every machine has the first level
+    return None if floor.state in ("any", "unmarked") else floor.state
+
+
+def _floor_change(arch: str, old: Floor, new: Floor) -> FloorChange:
+    ranks = [(floor.state == "nowhere", floor.order if floor.state == "at" else ()) for floor in (old, new)]
+    more = ranks[1] > ranks[0]
+    higher = new if more else old
+    reasons = (higher.rungs[0].reasons if higher.rungs else ()) or higher.reasons
+    reason = reasons[0] if reasons else None
+    return FloorChange(
+        kind=old.kind,
+        architecture=arch,
+        effect="needs-more" if more else "needs-less",
+        old=_floor_text(old),
+        new=_floor_text(new),
+        because=reason.need if reason else "",
+        file=reason.file if reason else "",
+        symbols=tuple(dict.fromkeys(symbol for one in reasons for symbol in one.symbols)),
+    )
 
 
 # -- targets ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runworthy.model.finding import Verdict
+from runworthy.model.floor import Kind
 from runworthy.model.trace import Need, Stage
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ChangeKind",
     "Difference",
     "Effect",
+    "FloorChange",
     "Outcome",
     "Pair",
     "PairedBy",
@@ -136,11 +138,28 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FloorChange:
+    """The oldest release of one thing that each build runs on, in words; None where a build asks for nothing of it.
+
+    ``because`` is what holds up the higher of the two: a version, a mark, a fact in words; ``symbols`` carry it.
+    """
+
+    kind: Kind
+    architecture: str
+    effect: Effect
+    old: str | None
+    new: str | None
+    because: str = ""
+    file: str = ""
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """The document of ``runworthy diff``.
 
     ``targets`` are the names of those that were judged; ``chosen`` says how they were, empty where the user named
-    them.
+    them. ``floors`` are those that differ, None where they were not worked out: for many files it takes long.
     """
 
     old: str
@@ -148,6 +167,7 @@ class Difference:
     pairs: tuple[Pair, ...]
     targets: tuple[str, ...] = ()
     chosen: str = ""
+    floors: tuple[FloorChange, ...] | None = None
 
     def exit_code(self, *, fail_on: str = "fails", strict: bool = False) -> int:
         """Return 0, 1 or 4. ``fail_on`` is ``fails``, ``risky`` or ``any-change``; ``strict`` turns 4 into 1."""

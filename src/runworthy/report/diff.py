@@ -53,6 +53,9 @@ _NAMES = {
 }
 
 
+_FLOORS = {"libgcc": "libgcc_s", "cpu": "CPU"}
+
+
 def diff_text(difference: Difference, style: Style = PLAIN, *, level: int = 0) -> str:
     """Return the whole report. ``level`` is -1 for the first lines alone, 0 usual, 1 everything that is known."""
     changed = [pair for pair in difference.pairs if pair.differs]
@@ -61,6 +64,7 @@ def diff_text(difference: Difference, style: Style = PLAIN, *, level: int = 0) -
     blocks = [list(_costs(difference, changed, style))]
     if level >= 0:
         everything = level > 0
+        blocks.append(list(_floors(difference)))
         blocks.append(list(_files(difference, changed, everything=everything)))
         blocks += _changes(difference, changed, style, everything=everything)
         blocks += _targets(difference, style, everything=everything)
@@ -185,6 +189,19 @@ def _causes(cells: Iterable[Cell]) -> list[str]:
         found.update({need.version if need.version in own else need.name for need in cell.because})
     best = set(highest_versions(sorted(versions)))
     return [clean(name) for name, _ in found.most_common() if name not in versions or name in best]
+
+
+def _floors(difference: Difference) -> Iterator[str]:
+    """Yield the floors that went up or down, and what holds up the higher one."""
+    archs = {floor.architecture for floor in difference.floors or ()}
+    for floor in difference.floors or ():
+        of = f" on {floor.architecture}" if len(archs) > 1 else ""
+        symbols = listed([clean(name) for name in floor.symbols], _SYMBOLS_SHOWN)
+        why = symbols or clean(floor.because)
+        because = f" because of {why}" if why else ""
+        if difference.pairs[0].paired_by != "given" and floor.file and why:
+            because += f" in {clean(floor.file.rpartition('/')[2])}"
+        yield f"{_FLOORS.get(floor.kind, floor.kind)} floor{of} {floor.old or 'none'} -> {floor.new or 'none'}{because}"
 
 
 # -- what differs ----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from runworthy import __version__
-from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
+from runworthy.model.difference import Cell, Change, Difference, FloorChange, Outcome, Pair, SymbolChange
 from runworthy.model.trace import Need
 from runworthy.report.words import encodable
 
@@ -30,6 +30,7 @@ def _document(difference: Difference) -> Data:
         "new": encodable(difference.new),
         "targets": [encodable(name) for name in difference.targets],
         "chosen": difference.chosen or None,
+        "floors": None if difference.floors is None else [_floor(floor) for floor in difference.floors],
         "pairs": [_pair(pair) for pair in difference.pairs],
         "summary": {
             "pairs": len(difference.pairs),
@@ -54,6 +55,19 @@ def _pair(pair: Pair) -> Data:
         "problem": encodable(pair.problem) or None,
         "changes": [_change(change) for change in pair.changes],
         "targets": [_cell(cell) for cell in pair.cells],
+    }
+
+
+def _floor(floor: FloorChange) -> Data:
+    return {
+        "kind": floor.kind,
+        "architecture": floor.architecture,
+        "effect": floor.effect,
+        "old": floor.old,
+        "new": floor.new,
+        "because": encodable(floor.because) or None,
+        "file": encodable(floor.file) or None,
+        "symbols": [encodable(name) for name in floor.symbols],
     }
 
 
