@@ -154,7 +154,7 @@ every() {
         set -- "$@" -type f -size +0 '(' -path './etc/ld.so.*' -o -name 'ld-musl-*.path' -o -name os-release ')'
         ;;
     binaries)
-        set -- "$@" -type f -size +51c '(' \
+        set -- "$@" -type f -size +3c '(' \
             -name '*.so' -o -name '*.so.*' -o -perm -100 -o -perm -010 -o -perm -001 ')'
         ;;
     esac
@@ -313,8 +313,8 @@ main() {
     every all | batches entries
     every directories | batches closed
     every links | batches links
-    every texts | batches texts
     every binaries | batches inodes | one_each | batches binaries
+    every texts | batches texts
     printf '+end\n'
     complain 'done'
 }

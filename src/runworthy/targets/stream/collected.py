@@ -111,7 +111,8 @@ class _Collected:
         path = self._path(name)
         if number is not None and kind == "file":
             self._shared.add(number)
-        unseen = "unseen" if kind == "file" and entry.size >= _SMALLEST_ELF else None
+        least = 1 if entry.mode & _EXECUTE else _SMALLEST_ELF
+        unseen = "unseen" if kind == "file" and entry.size >= least else None
         self._root.put(path, entry, kept=unseen, number=number)
         if self._progress is not None:
             self._progress(len(self._root), f"/{path}")

@@ -49,13 +49,13 @@ def kept_of(content: Content, path: str, mode: int) -> Kept | str | None:
     if content.size <= _TEXT_LIMIT and any(fnmatchcase(path, pattern) for pattern in _TEXTS):
         return Kept("N", pack_runs([(0, _whole(content, path))]))
     runs = other_runs(_Spooled(content, head, path), head, executable=bool(mode & 0o111))
-    return Kept("N", pack_runs(merged([*runs, (content.size - 1, b"\0")]))) if runs else None
+    return Kept("N", pack_runs(runs)) if runs else None
 
 
 def kept_script(line: bytes, size: int) -> Kept:
     """Return what is kept of a script of which the first line alone is known."""
     head = (line[: EXEC_HEAD - 1] + b"\n").ljust(EXEC_HEAD, b"\0")[: min(size, EXEC_HEAD)]
-    return Kept("N", pack_runs(merged([(0, head), (size - 1, b"\0")])))
+    return Kept("N", pack_runs([(0, head)]))
 
 
 def _elf(content: Content, head: bytes, path: str) -> Kept | str:
