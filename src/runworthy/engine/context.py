@@ -7,7 +7,7 @@ from collections.abc import Callable
 from runworthy.model.arch import Architecture, architecture
 from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile, ImportGroup
 from runworthy.model.errors import FormatError
-from runworthy.targets.view import FileView
+from runworthy.targets.view import FileView, UnseenError
 
 __all__ = ["Index", "Objects", "runtime_names"]
 
@@ -55,7 +55,7 @@ class Objects:
     def _elf(self, path: str) -> ElfFile | None:
         try:
             return self._view.elf(path) if self._view else None
-        except (FormatError, OSError):
+        except (FormatError, OSError, UnseenError):
             return None
 
 

@@ -16,6 +16,7 @@ from runworthy.simulate.glibc.accept import Refused, Skipped, opens_only_at_star
 from runworthy.simulate.glibc.search import LD_SO_PRELOAD, Found, Search, StopError
 from runworthy.simulate.library import library_need, missing_step, refused_step, unjudged_step
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
+from runworthy.targets.view import UnseenError
 
 __all__ = ["Loader"]
 
@@ -102,6 +103,9 @@ class Loader:
             found = self._search.find(name, by)
         except StopError as stop:
             self._refused(name, by, stop, optional)
+            return
+        except UnseenError as error:  # it may lie there, so that the search is not to go on
+            self._map.miss(unjudged_step(library_need(name, by.path), (), str(error)))
             return
         if found is None:
             self._missing(name, by, optional)

@@ -21,7 +21,7 @@ from runworthy.simulate.launch import Launch
 from runworthy.simulate.library import library_need, missing_step, refused_step, unjudged_step
 from runworthy.simulate.linkmap import LinkMap, Loaded, Request, start_origin
 from runworthy.targets.target import Target
-from runworthy.targets.view import Resolved, reason
+from runworthy.targets.view import Resolved, UnseenError, reason
 
 __all__ = ["Itself", "Loader"]
 
@@ -120,7 +120,13 @@ class Loader:
 
     def _load(self, name: str, needed_by: Loaded | None, asker: Loaded, *, preload: bool = False) -> Loaded | None:
         before = len(self._map.steps)
-        loaded = self._load_library(name, needed_by, asker)
+        try:
+            loaded = self._load_library(name, needed_by, asker)
+        except UnseenError as error:  # it may lie there, so that the search is not to go on
+            if preload:
+                raise
+            self._map.miss(unjudged_step(library_need(name, asker.path), (), str(error)))
+            return None
         if loaded is None and preload:  # a preload that fails is passed over without a word
             del self._map.steps[before:]
             self._map.missing.pop(name, None)
