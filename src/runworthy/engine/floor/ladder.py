@@ -185,7 +185,7 @@ def _rungs(standings: Standings, bottom: int, names: Names) -> tuple[Rung, ...]:
 def _below(floor: Floor, holdings: Sequence[Holding]) -> Floor:
     """Return the floor of files that run on the oldest release there is: by the names of the versions they need."""
     asks = any(holding.elf.facts.needed or holding.elf.facts.interpreter for holding in holdings)
-    if not asks:
+    if not (asks or floor.ceiling or floor.starts):
         return Floor(kind=floor.kind, state="any", oldest=floor.oldest)
     if floor.kind == "musl":
         return floor
