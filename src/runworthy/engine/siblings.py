@@ -3,6 +3,9 @@
 By itself a bundled library may not find what it needs: it has no RUNPATH, since the module that loads it has an RPATH,
 which the loader searches for the needs of its needs too (glibc ``elf/dl-load.c``, ``_dl_map_object``: the chain of
 ``l_loader``), or has loaded the other library before it. What such a process finds for it, it finds.
+
+Where no file needs such a library, some program opens it, and may have opened the others before: then glibc takes them,
+by their DT_SONAME, wherever they lie (``_dl_map_object``: ``_dl_name_match_p``). That rests on the program.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from runworthy.model.elf import ElfFacts
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Tree, Verdict
 from runworthy.model.trace import Answer, Event, Stage, Step, Stretch, Trace
+from runworthy.simulate.hosts import host_api
 from runworthy.simulate.process import Machinery, simulate
 
 __all__ = ["Siblings", "siblings"]
@@ -28,22 +32,29 @@ _RANK: dict[Verdict, int] = {"runs": 0, "risky": 1, "unknown": 2, "fails": 3}
 
 def siblings(machinery: Machinery, paths: Mapping[str, str | OSError], trees: Iterable[Tree]) -> Siblings:
     """Return the subjects of directories, given by name with their paths in the root of ``machinery``."""
-    aliases = (alias for tree in trees for name, names in tree.aliases.items() if name in paths for alias in names)
-    return Siblings(machinery, [path for path in paths.values() if isinstance(path, str)], [*paths, *aliases])
+    placed = {name: path for name, path in paths.items() if isinstance(path, str)}
+    aliases = {alias: placed[name] for tree in trees for name in placed for alias in tree.aliases.get(name, ())}
+    return Siblings(machinery, placed.values(), {**aliases, **placed})
 
 
 class Siblings:
-    """Files of directories on one target, by where they lie in its root. ``names`` are all that they are called by."""
+    """Files of directories on one target, by where they lie in its root. ``names`` are all that lead to one of them."""
 
-    def __init__(self, machinery: Machinery, paths: Iterable[str], names: Iterable[str]) -> None:
+    def __init__(self, machinery: Machinery, paths: Iterable[str], names: Mapping[str, str]) -> None:
         self._machinery = machinery
         self._paths = tuple(paths)
-        self._names = frozenset(map(posixpath.basename, names))
+        self._names: dict[str, list[str]] = {}
+        for name, at in names.items():
+            self._names.setdefault(posixpath.basename(name), []).append(at)
+        self._after: dict[str, Machinery] = {}
         self._traces: dict[str, Trace] = {}
         self._needers: dict[str, list[str]] | None = None
 
     def settle(self, path: str, facts: ElfFacts, trace: Trace) -> Trace:
-        """Return the trace of the library at ``path`` in a process of a sibling, where it fares better than alone."""
+        """Return the trace of the library at ``path`` in a process of a sibling, where it fares better than alone.
+
+        Where none loads it: in one that has opened what it misses before.
+        """
         if facts.is_program or not self._may_be_brought(trace):
             return trace
         alone = _RANK[verdict_of(trace)[0]]
@@ -52,7 +63,55 @@ class Siblings:
             brought = _within(trace, stretch, path, self._needs_of(path, stretch))
             if _RANK[verdict_of(brought)[0]] < alone:
                 return _told(brought, path, process, trace)
-        return trace
+        return self._opened_later(path, trace) if alone else trace
+
+    def _opened_later(self, path: str, trace: Trace) -> Trace:
+        """Return the trace in a process that has loaded the siblings which are not found: a risk, told as one.
+
+        A plug-in of a program that is known is opened by that program, which loads nothing for it.
+        """
+        missing = [step for step in trace.needs if step.need.kind == "library" and step.answer is Answer.UNMET]
+        first = [self._nearest(step.need.name, path) for step in missing if not step.detail]
+        hosts = (step.need.name for step in trace.needs if step.answer is Answer.HOST)
+        if not missing or len(first) < len(missing) or not all(map(self._loads, first)) or any(map(host_api, hosts)):
+            return trace
+        process = simulate(self._after_loading(first), path, self._machinery.target.view.elf(path)).stretches[0]
+        brought = _within(trace, process, path, self._needs_of(path, process))
+        if _RANK[verdict_of(brought)[0]] >= _RANK[verdict_of(trace)[0]]:
+            return trace
+        stretch = brought.stretches[0]
+        wants = [
+            Event(stage="load", kind="wants-sibling-first", text=f"{sibling} is {step.need.name}", by=path)
+            for sibling, step in zip(first, missing, strict=True)
+        ]
+        steps = (*stretch.steps, *(replace(step, fatal=False) for step in missing), *wants)
+        return replace(brought, stretches=(replace(stretch, steps=steps),))
+
+    def _nearest(self, name: str, path: str) -> str:
+        """Return the sibling of this name that shares the most directories with ``path``, empty when there is none."""
+        own = path.split("/")
+
+        def shared(sibling: str) -> int:
+            pairs = zip(own, sibling.split("/"), strict=False)
+            return next((at for at, (one, other) in enumerate(pairs) if one != other), len(own))
+
+        return max(self._names.get(name, ()), key=shared, default="")
+
+    def _loads(self, path: str) -> bool:
+        trace = self._trace(path) if path else None
+        return trace is not None and verdict_of(trace)[0] in ("runs", "risky")
+
+    def _after_loading(self, paths: list[str]) -> Machinery:
+        """Return the machinery of processes that have loaded these libraries."""
+        listed = ":".join(dict.fromkeys(paths))
+        held = self._after.get(listed)
+        if held is None:
+            ours = self._machinery
+            before = ours.launch.env.get("LD_PRELOAD", "")
+            env = {**ours.launch.env, "LD_PRELOAD": f"{before}:{listed}" if before else listed}
+            held = Machinery(ours.target, replace(ours.launch, env=env), ours.is_runtime_name)
+            self._after[listed] = held
+        return held
 
     def _may_be_brought(self, trace: Trace) -> bool:
         """Whether the library misses one that a sibling is called by, or leaves symbols to whoever loads it."""

@@ -13,7 +13,9 @@ from runworthy.report.words import MANY, Style, clean, count, listed, table
 
 __all__ = ["summary"]
 
-_CAUSES_SHOWN = 24
+_BLOCKS_SHOWN = 24
+_BRIEF_SHOWN = 12
+_TOLD_IN_FULL = 6
 _FILES_SHOWN = 5
 _ITEMS_SHOWN = 6
 _NEEDERS_SHOWN = 3
@@ -25,15 +27,17 @@ def summary(report: Report, style: Style, *, everything: bool) -> Iterator[list[
     yield [*_trees(report, style, everything=everything), *_verdicts(report.results, style)]
     found = ranked(causes(report.results))
     serious = [cause for cause in found if cause.severity != "note" or everything]
-    shown = serious if everything else serious[:_CAUSES_SHOWN]
     aliases = {name: names for tree in report.trees for name, names in tree.aliases.items()} if everything else {}
     targets = list(dict.fromkeys(result.target for result in report.results))
-    for cause in shown:
+    # Of many causes those in one file are told in a line each.
+    brief = [cause for cause in serious if len(cause.subjects) == 1] if len(serious) > _TOLD_IN_FULL else []
+    blocks = serious if everything else [cause for cause in serious if cause not in brief]
+    for cause in blocks if everything else blocks[:_BLOCKS_SHOWN]:
         yield _block(cause, style, targets=targets, aliases=aliases, everything=everything)
-    if len(shown) < len(serious):
-        largest = len(serious[len(shown)].subjects)
-        yield [f"and {count(len(serious) - len(shown), 'more cause')}, none in more than {count(largest, 'file')}"]
     if not everything:
+        left = len(blocks[_BLOCKS_SHOWN:]) + len(brief[_BRIEF_SHOWN:])
+        more = [f"and {count(left, 'more cause')}, which -v tells"] if left else []
+        yield [*(_head(cause, style) for cause in brief[:_BRIEF_SHOWN]), *more]
         yield [_head(cause, style) for cause in found if cause.severity == "note"]
 
 

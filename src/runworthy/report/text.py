@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.machine import format_kernel
-from runworthy.report.causes import causes
+from runworthy.report.causes import causes, ranked
 from runworthy.report.finding import finding_lines
 from runworthy.report.steps import step_lines, trace_lines
 from runworthy.report.words import MANY, PLAIN, Style, clean, count, listed, size, table, visible
@@ -42,7 +42,7 @@ def report_text(report: Report, style: Style = PLAIN, *, level: int = 0, trace: 
         blocks = [_table(results, style)] if len(results) > 1 else []
         blocks += [*traces, *_findings(results, style, everything=everything)]
     blocks += [_unexplained(result, style) for result in told]
-    blocks.append(_conclusion(results, style, everything=everything))
+    blocks.append(_conclusion(report, style, everything=everything))
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
 
 
@@ -137,15 +137,17 @@ def _unexplained(result: Result, style: Style) -> list[str]:
 # -- the end ---------------------------------------------------------------------------------
 
 
-def _conclusion(results: Sequence[Result], style: Style, *, everything: bool) -> list[str]:
+def _conclusion(report: Report, style: Style, *, everything: bool) -> list[str]:
     """Return the verdict of a single cell, or the numbers of many, and what to run next."""
+    results = report.results
     lines = (
         [_sentence(results[0], style), *_against(results[0], everything=everything)]
         if len(results) == 1
         else [_numbers(results)]
     )
     lines += _architectures(results)
-    codes = list(dict.fromkeys(finding.code for result in results for finding in result.findings))
+    found = causes(results)
+    codes = list(dict.fromkeys(cause.code for cause in (ranked(found) if report.trees else found)))
     if codes:
         lines.append(f"explain with `runworthy explain {' '.join(codes[:_CODES_SHOWN])}`")
     return lines

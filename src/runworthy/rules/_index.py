@@ -18,6 +18,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("load.dropped_search_path", "path-dropped"),
     ("symbols.musl_too_old", "symbol:unmet"),
     ("load.foreign_library", "library:unmet"),
+    ("load.sibling_first", "wants-sibling-first"),
     ("symbols.packed_relocations", "relocation:unmet symbol-version:unmet"),
     ("symbols.version_information", "symbol-version:unmet no-version-information"),
     ("symbols.stray_version", "symbol-version:unmet"),

@@ -58,6 +58,12 @@ def _companion(case: Case, library: str, steps: list[Step]) -> Finding:
     )
 
 
+def _cause(case: Case, who: str) -> str:
+    """Return one cause for all plug-ins, and one for each library that many files may load."""
+    own = "" if who == case.subject else f" by `{who}`"
+    return f"symbols are left to the program that loads it{own}"
+
+
 def _finding(case: Case, steps: list[Step]) -> Finding:
     names = unique(sorted(step.need.name for step in steps))
     missing = libraries_not_loaded(case)
@@ -79,7 +85,7 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
         case,
         (CODE, NAME, severity),
         message,
-        cause=f"`{who}` leaves symbols to the program that loads it",
+        cause=_cause(case, who),
         items=names,
         steps=steps,
         lines=shown,

@@ -60,13 +60,19 @@ def _finding(case: Case, provider: str, steps: list[Step]) -> Finding:
         case,
         (CODE, NAME, SEVERITY),
         message,
-        cause=f"`{provider}` lacks symbols" if provider and asks else f"`{who}` needs symbols that nothing defines",
+        cause=f"`{provider}` lacks symbols"
+        if provider and asks
+        else f"symbols are needed that nothing defines{_by(case, who)}",
         items=names,
         steps=steps,
         lines=_lines(names, steps),
         notes=(_seen(case, who, names),),
         remedies=(*_remedies(provider, who, listed=asks or loaded), *_by_host(case, asks=asks)),
     )
+
+
+def _by(case: Case, who: str) -> str:
+    return "" if who == case.subject else f", by `{who}`"
 
 
 def _lacks(case: Case, provider: str, what: str) -> str:
