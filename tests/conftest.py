@@ -7,9 +7,14 @@ from typing import TypeVar
 import hypothesis
 import pytest
 
+from runworthy.cli.environment import VARIABLES
+
 JUDGES_REQUIRED = os.environ.get("RUNWORTHY_REQUIRE_JUDGES") == "1"
 # What changes the words or the verdicts of the product, or of a loader that is asked.
-FOREIGN = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LD_LIBRARY_PATH", "LD_PRELOAD", "LD_BIND_NOW", "GLIBC_TUNABLES")
+FOREIGN = (
+    *(variable.name for variable in VARIABLES),
+    *("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_BIND_NOW", "GLIBC_TUNABLES"),
+)
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
