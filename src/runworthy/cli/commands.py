@@ -89,6 +89,7 @@ COMMANDS = (
     Command("floor", "floor", "the oldest C library, kernel, CPU and targets they can run on, and why"),
     Command("inspect", "inspect_files", "what the bytes of an ELF file say, without opinion"),
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
+    Command("snapshot", "snapshot", "capture a machine or a root into one file, to check against it elsewhere"),
     Command("targets", "targets", "the targets that have a name; `targets show NAME` tells one"),
     Command("completion", "completion", "a script that completes all this in bash, zsh or fish"),
     Command("man", "manual", "the manual page"),

@@ -1,4 +1,4 @@
-"""How far a check is, on one line of a terminal that is gone at the end."""
+"""How far the work is, on one line of a terminal that is gone at the end."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ __all__ = ["progress"]
 _FIRST_AFTER = 0.4
 _EVERY = 0.1
 _ERASE = "\r\x1b[K"
+_WORDS = {
+    "find": "looked at {:,} files, {:,} to judge",
+    "judge": "judged {:,} of {:,}",
+    "capture": "captured {:,} entries",
+}
 
 
 @contextmanager
@@ -49,8 +54,7 @@ class _Line:
         if now < self._due:
             return
         self._due = now + _EVERY
-        words = f"judged {done:,} of {total:,}" if what == "judge" else f"looked at {done:,} files, {total:,} to judge"
-        self._write(_ERASE + words)
+        self._write(_ERASE + _WORDS[what].format(done, total))
         self._shown = True
 
     def erase(self) -> None:

@@ -100,6 +100,7 @@ _WORDS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
 }
 _KINDS: Mapping[str, Kind] = {
     "DIR": "directories",
+    "host|DIR": "directories",
     "FILE": "files",
     "NAME": "targets",
     "PATH": "files",

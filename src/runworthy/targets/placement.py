@@ -125,10 +125,18 @@ def _inside(source: Source, view: FileView) -> str | None:
     while isinstance(view, Overlay):
         view = view.base
     if not isinstance(view, DirectoryView):
-        return None
+        return _captured(source, view)
     root = _posix(view.host_path("/")).rstrip("/")
     host = _posix(source.view.host_path(source.real))
     return host[len(root) :] if host.startswith(f"{root}/") else None
+
+
+def _captured(source: Source, view: FileView) -> str | None:
+    """Return the path of the source where a captured root holds it, with all of the tree that travels with it."""
+    for real in filter(None, (source.real, source.top)):
+        if not view.holds(_below(source.root, real), source.view, real):
+            return None
+    return _below(source.root, source.real)
 
 
 def _real(path: str, view: DirectoryView) -> tuple[str, str]:

@@ -106,6 +106,11 @@ class FileView(ABC):
         """Return the permission bits of the entry at a real path. Raises OSError."""
         return self.lstat(real).entry.mode
 
+    def holds(self, real: str, other: FileView, source: str) -> bool:
+        """Whether the file, or everything in the directory, at a real path is known to be that of another view."""
+        del real, other, source
+        return False
+
     # -- what every root offers -------------------------------------------------------------
 
     def find(self, path: str) -> Resolved | int:

@@ -22,7 +22,7 @@ from runworthy.targets.view import Entry, FileView
 __all__ = ["EXEC_HEAD", "elf_runs", "loader_bytes", "may_be_loader", "other_runs", "texts_alone"]
 
 EXEC_HEAD: Final = 256
-"""What the kernel reads of a file that it is to execute (bytes): BINPRM_BUF_SIZE of ``include/uapi/linux/binfmts.h``."""
+"""What the kernel reads of a file that it is to execute (bytes; BINPRM_BUF_SIZE, ``include/uapi/linux/binfmts.h``)."""
 
 _ODD_LIMIT: Final = 8 << 20
 # musl maps a library of any class and byte order as one of its own (ldso/dynlink.c, map_library): every reading counts.

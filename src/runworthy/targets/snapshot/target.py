@@ -26,7 +26,5 @@ def snapshot_target(path: str, name: str, stated: Architecture | None, wanted: A
             f"{path} was captured on the architecture {facts.arch}, which is not known", hint="state it with --platform"
         )
     if stated and stated.name != machine.arch.name:
-        raise TargetError(
-            f"{path} was captured on {machine.arch.name}, not {stated.name}", hint="leave --platform out"
-        )
+        raise TargetError(f"{path} was captured on {machine.arch.name}, not {stated.name}", hint="leave --platform out")
     return Target(name=name, view=view, machine=machine, arch_stated=True)

@@ -23,6 +23,7 @@ class TreeView(DirectoryView):
 
     def names(self, directory: str) -> Iterable[str]:
         """Return the names in a real directory. Raises OSError."""
+        self.trail.take()
         return os.listdir(self.host_path(directory))
 
     def content(self, real: str) -> Content:

@@ -15,7 +15,7 @@ from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.host import MachineFacts
 from runworthy.targets.snapshot.blocks import BlockReader
-from runworthy.targets.snapshot.listing import COMPLETE, LEFT_OUT, REFUSED, UNKNOWN, UNSEARCHABLE, Listing
+from runworthy.targets.snapshot.listing import COMPLETE, LEFT_OUT, REFUSED, UNKNOWN, Listing
 from runworthy.targets.snapshot.machine import machine_of_json
 from runworthy.targets.snapshot.sparse import HEAD, Run, Sparse, merged, unpack_runs
 from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failure
@@ -23,6 +23,7 @@ from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failu
 __all__ = ["Meta", "SnapshotView", "open_snapshot"]
 
 _LISTINGS_HELD: Final = 64 << 20
+_TREE_LIMIT: Final = 20_000
 _HINT: Final = "capture the target again"
 
 T = TypeVar("T")
@@ -53,7 +54,8 @@ def open_snapshot(path: str) -> SnapshotView:
         size = os.stat(path).st_size
         return SnapshotView(FileContent(path, size), path)
     except OSError as error:
-        raise TargetError(f"{path}: {error.strerror or error}", hint="`runworthy snapshot` writes such a file") from error
+        message = error.strerror or str(error)
+        raise TargetError(f"{path}: {message}", hint="`runworthy snapshot` writes such a file") from error
 
 
 class SnapshotView(FileView):
@@ -67,6 +69,7 @@ class SnapshotView(FileView):
         self.meta = self._sound(lambda: _meta(self._blocks.chunk(self._blocks.first)))
         self._listings: dict[str, Listing] = {}
         self._size = 0
+        self._same: dict[tuple[str, str], bool] = {}
 
     # -- what a backing provides ------------------------------------------------------------
 
@@ -130,13 +133,46 @@ class SnapshotView(FileView):
         at = self._at(listing, name)
         return found.path if at is None or listing.letter(at) != "f" else listing.number(at)
 
-    def holds(self, real: str, elf: ElfFile) -> bool:
-        """Whether the file at a real path is this one: of the same size and with the same facts."""
-        found = self.find(real)
-        if isinstance(found, int) or found.path != real or found.entry.size != elf.facts.size:
+    def holds(self, real: str, other: FileView, source: str) -> bool:
+        """Whether what is at a real path is that of another view: ELF files by their facts, others by their sizes."""
+        key = (real, source)
+        held = self._same.get(key)
+        if held is None:
+            try:
+                held = self._is_same(real, other, source)
+            except (OSError, FormatError, UnseenError):
+                held = False
+            self._same[key] = held
+        return held
+
+    def _is_same(self, real: str, other: FileView, source: str) -> bool:
+        found, given = self.lstat(real), other.lstat(source)
+        if found.path != real or found.entry.kind != given.entry.kind:
             return False
-        size, place = self._file(real)
-        return bool(place) and self._facts(place, real)[0] == b"E" and self._facts(place, real)[2] == encode(elf)
+        if given.entry.kind == "dir":
+            return self._is_same_tree(real, other, source)
+        _, place = self._file(real)
+        if found.entry.size != given.entry.size or not place:
+            return False
+        kind, _, record = self._facts(place, real)
+        return kind == b"E" and record == encode(other.elf(source))
+
+    def _is_same_tree(self, real: str, other: FileView, source: str) -> bool:
+        """Compare two trees entry by entry, up to a number that is looked at sooner than it is worth the question."""
+        pending, left = [""], _TREE_LIMIT
+        while pending:
+            below = pending.pop()
+            names = sorted(self.names(real + below))
+            left -= len(names)
+            if left < 0 or names != sorted(other.names(source + below)):
+                return False
+            for name in names:
+                mine, given = self.entry(real + below, name), other.entry(source + below, name)
+                if mine is None or given is None or _look(mine) != _look(given):
+                    return False
+                if mine.kind == "dir":
+                    pending.append(f"{below}/{name}")
+        return True
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -284,6 +320,11 @@ def _error(data: bytes) -> tuple[str, int | None]:
     if not isinstance(message, str) or not isinstance(offset, int | None):
         raise FormatError("is a snapshot that is damaged")
     return message, offset
+
+
+def _look(entry: Entry) -> tuple[str, int, str]:
+    """Return what is compared of an entry; the size of a directory is its file system's own affair."""
+    return entry.kind, 0 if entry.kind == "dir" else entry.size, entry.target
 
 
 def _join(directory: str, name: str) -> str:

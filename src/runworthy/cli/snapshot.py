@@ -1,0 +1,83 @@
+"""`runworthy snapshot`: capture a target into one file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from runworthy.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from runworthy.targets.snapshot.capture import Captured
+    from runworthy.targets.snapshot.make import Maker, Progress
+
+__all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
+
+USAGE = "host|DIR -o FILE [--exclude DIR]..."
+DESCRIPTION = """\
+Capture this machine, or the root in a directory, into one file. A check against the file gives the answers that a
+check against the target itself would give."""
+EPILOG = """\
+What is kept: the names, kinds, modes, sizes and link texts of all entries; what ELF files export, import and say of
+themselves; the configuration of the loaders; the first 256 bytes of programs that are no ELF files; of `host` also
+kernel, processor, binfmt_misc, mounts and GPUs. Nothing else of any file.
+
+example: runworthy snapshot host -o prod.runworthy
+         runworthy check ./app --on prod.runworthy
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add = parser.add_argument
+    add("source", metavar="host|DIR", help="this machine, or the directory of a root")
+    add("-o", "--output-file", required=True, metavar="FILE", help="the file to write, as NAME.runworthy")
+    add("--exclude", action="append", default=[], metavar="DIR",
+        help="a directory of the root to leave out: what lies there is unknown; may be repeated")  # fmt: skip
+    add("-q", "--quiet", action="count", default=0, help="say nothing of what was captured")
+
+
+def run(options: Namespace) -> int:
+    """Write the file and say what is in it. Raises UsageError."""
+    from runworthy.cli.progress import progress
+    from runworthy.targets.snapshot.make import write_file
+
+    if options.output_file == "-" and sys.stdout.isatty():
+        raise UsageError("a snapshot is not for a terminal", hint="write it to a file, as in -o NAME.runworthy")
+    with progress(quiet=bool(options.quiet)) as watch:
+        tell = None if watch is None else lambda entries, _: watch("capture", entries, 0)
+        make = _maker(options, tell)
+        if options.output_file == "-":
+            made = make(sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        else:
+            made = write_file(options.output_file, make)
+    if not options.quiet:
+        _say(made, options.output_file)
+    return 0
+
+
+def _maker(options: Namespace, tell: Progress | None) -> Maker:
+    from runworthy.targets.snapshot.make import snapshot_directory, snapshot_host
+
+    if options.source == "host":
+        return snapshot_host(options.exclude, tell)
+    directory = os.path.expanduser(options.source.removeprefix("rootfs:"))
+    return snapshot_directory(directory, options.exclude, tell)
+
+
+def _say(made: Captured, path: str) -> None:
+    """Tell what was captured: on stdout, unless the snapshot itself goes there."""
+    from runworthy.cli.terminal import emit
+    from runworthy.report.words import clean, count
+
+    told = [f"{count(made.entries, 'entry', 'entries')}, {count(made.elf_files, 'ELF file')}"]
+    told += [f"{count(made.unreadable, 'entry', 'entries')} could not be read"] if made.unreadable else []
+    told += [f"nothing is known of {', '.join(map(clean, made.left_out))}"] if made.left_out else []
+    text = f"{clean(path)}: {made.size / 1e6:.1f} MB, {'; '.join(told)}\n"
+    if path == "-":
+        print(text, end="", file=sys.stderr)
+    else:
+        emit(text)
