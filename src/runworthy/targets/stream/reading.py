@@ -40,22 +40,28 @@ class Streamed(NamedTuple):
 def read_stream(read: Read, progress: Progress | None = None) -> Streamed:
     """Return the root in a stream: a tar archive, packed or not, or what the collector writes.
 
-    ``read`` returns as many bytes as it is asked for, fewer only at the end. Raises StreamError, OSError.
+    ``read`` returns as many bytes as it is asked for, fewer only at the end. Raises TargetError for a stream that is
+    damaged, cut off, hostile or no root, OSError.
     """
-    root = StreamRoot()
     try:
-        stream = Stream(read)
-        head = stream.pread(0, _BLOCK)
-        if head.startswith(HEAD):
-            return Streamed(root, machine_of(read_collected(stream, root, progress)))
-        if not head:
-            raise StreamError("is empty", hint="did the command on the other side fail?")
-        if not is_tar(head) and any(head):
-            raise StreamError(f"is no tar archive; it begins with {_first_line(head)}", hint=_TAR_HINT)
-        _read_tar(stream, root, progress)
-        stream.drain(_AFTER)
+        return _read(Stream(read), progress)
+    except StreamError as error:
+        raise TargetError(f"the stream {error}", hint=error.hint) from error
     except FormatError as error:
-        raise StreamError(str(error)) from error
+        raise TargetError(f"the stream {error.message}", hint="it is damaged, or was made to do damage") from error
+
+
+def _read(stream: Stream, progress: Progress | None) -> Streamed:
+    root = StreamRoot()
+    head = stream.pread(0, _BLOCK)
+    if head.startswith(HEAD):
+        return Streamed(root, machine_of(read_collected(stream, root, progress)))
+    if not head:
+        raise StreamError("is empty", hint="did the command on the other side fail?")
+    if not is_tar(head) and any(head):
+        raise StreamError(f"is no tar archive; it begins with {_first_line(head)}", hint=_TAR_HINT)
+    _read_tar(stream, root, progress)
+    stream.drain(_AFTER)
     _judge(root)
     return Streamed(root, None)
 
