@@ -81,6 +81,7 @@ def show_lines(name: str, platform: str, style: Style) -> Iterator[str]:
         ("known", _known(target)),
         ("as of", target.as_of),
         *_catalogue_rows(name, target),
+        *_captured_rows(target),
         ("searched", ":".join(search_directories(target, libc))),
     ]
     yield from (f"  {line}" for line in table((label, clean(text)) for label, text in rows if text))
@@ -94,6 +95,26 @@ def _known(target: Target) -> str:
     if target.view.authority is None:
         return "closed: every file"
     return "core: libc, the compiler runtime and zlib"
+
+
+def _captured_rows(target: Target) -> Iterator[tuple[str, str]]:
+    """Yield what a snapshot tells of itself and of its machine."""
+    from runworthy.targets.snapshot.view import SnapshotView
+
+    if not isinstance(target.view, SnapshotView):
+        return
+    meta, facts = target.view.meta, target.machine_facts
+    yield "captured", f"{meta.created}, {count(meta.entries, 'entry', 'entries')}"
+    yield "left out", " ".join(meta.left_out)
+    if facts is None:
+        return
+    yield "kernel", facts.kernel
+    yield "machine", f"{target.machine.cpu}, pages of {target.machine.page_size >> 10} KiB"
+    handlers = [entry.name for entry in facts.binfmt.entries]
+    yield "binfmt_misc", f"{facts.binfmt.status}: {', '.join(handlers)}" if handlers else facts.binfmt.status
+    yield "mounts", count(len(facts.mounts), "mount") if facts.mounts is not None else "could not be read"
+    yield "GPUs", ", ".join(gpu.name or f"{gpu.vendor}:{gpu.device}" for gpu in facts.gpus)
+    yield "NVIDIA", f"driver {facts.nvidia_driver}" if facts.nvidia_driver else ""
 
 
 def _catalogue_rows(name: str, target: Target) -> Iterator[tuple[str, str]]:

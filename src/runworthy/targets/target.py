@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runworthy.model.arch import Architecture
+from runworthy.model.host import MachineFacts
 from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
 from runworthy.targets.view import FileView
@@ -22,6 +23,7 @@ class Target:
     the root's glibc, empty when they are to be read from the loader. ``cache_from_configuration``: the
     root was never configured, its ld.so.cache is what ldconfig would write. ``present`` are libraries
     that the user has stated to be there, ``assume_all`` states it of all that is outside the root's facts.
+    ``machine_facts`` is what a captured machine said of itself beyond ``machine``.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Target:
     present: frozenset[str] = frozenset()
     assume_all: bool = False
     live: bool = False
+    machine_facts: MachineFacts | None = None
     arch_stated: bool = False
     notes: tuple[str, ...] = ()
 

@@ -27,4 +27,4 @@ def snapshot_target(path: str, name: str, stated: Architecture | None, wanted: A
         )
     if stated and stated.name != machine.arch.name:
         raise TargetError(f"{path} was captured on {machine.arch.name}, not {stated.name}", hint="leave --platform out")
-    return Target(name=name, view=view, machine=machine, arch_stated=True)
+    return Target(name=name, view=view, machine=machine, machine_facts=facts, arch_stated=True)
