@@ -22,18 +22,27 @@ def make(directory: Path) -> Path:
     """Write the files into ``directory`` and return it."""
     for name, data in _files().items():
         path = directory / name
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_bytes(data)
         path.chmod(0o755)
     return directory
 
 
 def _files() -> dict[str, bytes]:
+    view = elf(soname="libview.so.2", needed=["libGL.so.1", "libc.so.6"], imports=["glFlush"], exports=["show"])
     return {
         # as gcc on Ubuntu 22.04 links it
         "app": _program(
             ["libc.so.6"],
             START,
             Symbol("dlopen", "GLIBC_2.34", "libc.so.6", use="data"),
+            Symbol("puts", "GLIBC_2.2.5", "libc.so.6", use="plt"),
+        ),
+        # the same, linked on Ubuntu 20.04: before glibc 2.34 took libdl in
+        "app-1.0": _program(
+            ["libdl.so.2", "libc.so.6"],
+            Symbol("__libc_start_main", "GLIBC_2.2.5", "libc.so.6", use="data"),
+            Symbol("dlopen", "GLIBC_2.2.5", "libdl.so.2", use="data"),
             Symbol("puts", "GLIBC_2.2.5", "libc.so.6", use="plt"),
         ),
         # needs a library that lies beside it, where no loader looks
@@ -55,6 +64,23 @@ def _files() -> dict[str, bytes]:
             tags=[DT_DEBUG],
             imports=[Symbol("__libc_start_main", use="data"), Symbol("puts", use="plt")],
         ),
+        # an application in a directory of its own: what it bundles, it finds by $ORIGIN; libGL.so.1 it does not bundle
+        "viewer/bin/viewer": elf(
+            interpreter=LOADER,
+            needed=["libview.so.2", "libc.so.6"],
+            runpath="$ORIGIN/../lib",
+            tags=[DT_DEBUG],
+            imports=[START, Symbol("show", use="plt")],
+        ),
+        "viewer/lib/libview.so.2": view,
+        "viewer/lib/libview.so": view,
+        **{
+            f"viewer/plugins/{name}.so": elf(
+                needed=["libview.so.2"], runpath="$ORIGIN/../lib", imports=["show"], exports=[name]
+            )
+            for name in ("gif", "jpeg", "png")
+        },
+        "viewer/LICENSE": b"as you like\n",
         "notes.txt": b"no program\n",
         "empty": b"",
     }

@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     """Take a public name from the library."""
-    if not name.startswith("_") or name == "__all__":
+    if name != "library" and (not name.startswith("_") or name == "__all__"):  # importing that asks for it here
         from runworthy import library
 
         if name == "__all__" or name in library.__all__:

@@ -69,6 +69,7 @@ def compare_targets(old: TargetName, new: TargetName) -> TargetDifference:
         facts=tuple(_facts(before, after)),
         libraries=told,
         same=len(rows) - len(told),
+        complete=old.text == new.text or all(side.target.view.authority is None for side in (before, after)),
     )
 
 

@@ -77,6 +77,7 @@ class TargetDifference:
     """The document of ``runworthy targets diff``.
 
     ``libraries`` are those in which the targets differ or may differ, ``same`` how many are the same in both.
+    ``complete``: nothing may lie outside what is known of either, so that they are equal where nothing differs.
     """
 
     old: str
@@ -84,9 +85,10 @@ class TargetDifference:
     facts: tuple[Fact, ...]
     libraries: tuple[LibraryDifference, ...]
     same: int = 0
+    complete: bool = True
 
     def exit_code(self) -> int:
         """Return 0 when they are equal, 1 when they differ, 4 when that cannot be told."""
         if any(fact.counts and not fact.same for fact in self.facts) or any(row.differs for row in self.libraries):
             return 1
-        return 4 if self.libraries else 0
+        return 0 if self.complete and not self.libraries else 4

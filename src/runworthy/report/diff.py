@@ -23,6 +23,7 @@ _TARGETS_NAMED = 3
 _LINES = 12
 _ROWS = 16
 _WIDTH = 100
+_WHEN: Mapping[Effect, str] = {"needs-less": "now", "offers-more": "now"}
 _UNBROKEN = "\xa0"
 _WELL_KNOWN = ("debian", "ubuntu", "rhel", "alpine", "glibc")
 
@@ -242,7 +243,7 @@ def _changes(difference: Difference, changed: Sequence[Pair], style: Style, *, e
     single = len(difference.pairs) == 1
     for effect, heading in _HEADINGS.items():
         block = [
-            (row.label, _carriers(held, single=single, everything=everything))
+            (row.label, _carriers(held, _WHEN.get(effect, "was"), single=single, everything=everything))
             for row, held in rows.items()
             if row.effect == effect
         ]
@@ -281,13 +282,13 @@ def _label(change: Change) -> str:
     return clean(f"{name} {change.old} -> {change.new}")
 
 
-def _carriers(held: Sequence[tuple[Pair, Sequence[SymbolChange]]], *, single: bool, everything: bool) -> str:
-    """Return the symbols of a change, of several files each with its own."""
+def _carriers(held: Sequence[tuple[Pair, Sequence[SymbolChange]]], when: str, *, single: bool, everything: bool) -> str:
+    """Return the symbols of a change, of several files each with its own; ``when`` is was or now."""
     if single:
-        return _symbols(held[0][1], everything=everything)
+        return _symbols(held[0][1], when, everything=everything)
     told = []
     for pair, symbols in held:
-        names = _symbols([replace(symbol, was=()) for symbol in symbols], everything=everything)
+        names = _symbols([replace(symbol, was=()) for symbol in symbols], when, everything=everything)
         told.append(_short(pair) + (f" ({names})" if names else ""))
     number = f"{len(told)} files: " if len(told) > _FILES_SHOWN and not everything else ""
     return number + listed(told, 0 if everything else _FILES_SHOWN)
@@ -297,19 +298,19 @@ def _short(pair: Pair) -> str:
     return clean(pair.name.rpartition("/")[2])
 
 
-def _symbols(symbols: Sequence[SymbolChange], *, everything: bool) -> str:
-    names = [_symbol(symbol, 0 if everything else _NAME_SHOWN) for symbol in symbols]
+def _symbols(symbols: Sequence[SymbolChange], when: str, *, everything: bool) -> str:
+    names = [_symbol(symbol, when, 0 if everything else _NAME_SHOWN) for symbol in symbols]
     if everything or len(names) <= _SYMBOLS_SHOWN:
         return listed(names)
     return f"{len(names)}: {listed(names, _SYMBOLS_SHOWN)}"
 
 
-def _symbol(symbol: SymbolChange, limit: int) -> str:
+def _symbol(symbol: SymbolChange, when: str, limit: int) -> str:
     name = symbol_name(replace(symbol, version=None), limit)
     was = [clean(version) for version in symbol.was if version and version != symbol.version]
     if was:
-        return f"{name} (was {listed(was)})"
-    return f"{name} (was without version)" if "" in symbol.was else name
+        return f"{name} ({when} {listed(was)})"
+    return f"{name} ({when} without version)" if "" in symbol.was else name
 
 
 def symbol_name(symbol: SymbolChange, limit: int = _NAME_SHOWN) -> str:

@@ -67,6 +67,9 @@ def _numbers(difference: TargetDifference) -> Iterator[str]:
         if open_:
             parts.append(f"of {len(open_)} it is not known whether {clean(name)} has them")
     yield "; ".join(parts)
+    code = difference.exit_code()
+    if code != 1:
+        yield "they are equal" if code == 0 else "nothing that is known of both differs"
 
 
 def _lacking(difference: TargetDifference, *, everything: bool) -> Iterator[str]:
@@ -166,6 +169,7 @@ def target_diff_json(difference: TargetDifference) -> str:
         ],
         "libraries": [_library_data(row) for row in difference.libraries],
         "same_libraries": difference.same,
+        "complete": difference.complete,
     }
     return json.dumps(data, indent=2, ensure_ascii=True) + "\n"
 
