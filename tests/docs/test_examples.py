@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.examples import CHECKOUT, Shell, examples, matches, pages
+from tests.docs.examples import CHECKOUT, examples, matches, pages, runners
 
 WITH_EXAMPLES = [page for page in pages() if examples(page)]
 README, CHINESE = CHECKOUT / "README.md", CHECKOUT / "README.zh-CN.md"
 
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.name)
-def test_examples(page: Path, tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
+def test_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = runners(tmp_path)
     for block in examples(page):
-        for example in block:
-            output = shell.run(example.command)
+        for example in block.examples:
+            output = run[block.kind](example.command)
             assert matches(example.output, output), "\n".join([f"$ {example.command}", *output])
 
 
@@ -30,7 +31,8 @@ def test_both_languages_show_the_same() -> None:
 
 
 def test_pages_have_examples() -> None:
-    assert {README, CHINESE} <= set(WITH_EXAMPLES)
+    assert {README, CHINESE, CHECKOUT / "docs" / "library.md"} <= set(WITH_EXAMPLES)
+    assert all(block.examples for page in WITH_EXAMPLES for block in examples(page))
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,7 @@ class FileContent:
             return b""
         if self._fd < 0:
             self._fd = _open_regular(self._path)
-        if hasattr(os, "pread"):
-            return os.pread(self._fd, count, offset)
-        os.lseek(self._fd, offset, os.SEEK_SET)
-        return os.read(self._fd, count)
+        return _pread(self._fd, count, offset)
 
     def close(self) -> None:
         """Give the descriptor back; a later read opens the file again."""
@@ -88,6 +85,20 @@ class FileContent:
 
     def __del__(self) -> None:
         self.close()
+
+
+if hasattr(os, "pread"):
+    _pread = os.pread
+else:
+    from threading import Lock
+
+    _SEEK = Lock()
+
+    def _pread(fd: int, count: int, offset: int, /) -> bytes:
+        """Read at an offset where one has to go there first, and no thread may come between."""
+        with _SEEK:
+            os.lseek(fd, offset, os.SEEK_SET)
+            return os.read(fd, count)
 
 
 def _open_regular(path: str) -> int:

@@ -106,8 +106,9 @@ class Pack:
                 held = zlib.decompressobj(-15).decompress(raw, BLOCK_LIMIT)
             except zlib.error as error:
                 raise FormatError(f"is damaged: {error}", path=self._path, offset=offset) from None
-            if len(self._held) >= _BLOCKS_HELD:
-                self._held.pop(next(iter(self._held)))
+            # Threads share the catalogue: what was listed may be gone already.
+            for oldest in list(self._held)[: len(self._held) + 1 - _BLOCKS_HELD]:
+                self._held.pop(oldest, None)
             self._held[number] = held
         return held
 

@@ -1,0 +1,235 @@
+"""`import runworthy`: the commands as functions, the same answers, and errors for people."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+import runworthy
+from runworthy import library
+from runworthy.cli import main
+from runworthy.cli.commands import find
+from runworthy.targets.catalogue import pack
+from tests.test_project import modules_loaded_by
+from tests.world import make
+
+# What the command line adds to the call: how the report looks, where it goes, what it ends with.
+OF_THE_COMMAND_LINE = {
+    *("--help", "--format", "--output-file", "--fail-on", "--strict", "--color", "--quiet", "--verbose"),
+}
+# What a caller of the function can say and a person cannot: what to keep in memory, whom to tell.
+OF_THE_FUNCTION = {"steps", "watch"}
+
+
+@pytest.fixture(autouse=True)
+def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(make(tmp_path))
+
+
+def verdicts(report: runworthy.Report) -> list[str]:
+    return [result.verdict for result in report.results]
+
+
+# -- the package -----------------------------------------------------------------------------
+
+
+def test_import_loads_nothing_else() -> None:
+    assert modules_loaded_by("import runworthy") == {"runworthy"}
+    assert modules_loaded_by("import runworthy; runworthy.__version__, hasattr(runworthy, '__wrapped__')") == {
+        "runworthy"
+    }
+
+
+def test_every_public_name_is_there() -> None:
+    held: dict[str, object] = {}
+    exec("from runworthy import *", held)  # noqa: S102 - the statement is what is tested
+    assert set(runworthy.__all__) == set(held) - {"__builtins__"}
+    assert set(runworthy.__all__) <= set(dir(runworthy))
+    assert all(getattr(runworthy, name) is getattr(library, name) for name in runworthy.__all__)
+    assert list(runworthy.__all__) == sorted(
+        runworthy.__all__, key=lambda name: (not name.isupper(), name.islower(), name)
+    )
+
+
+def test_what_is_not_public() -> None:
+    for name in ("target_names", "_split", "nonsense"):
+        with pytest.raises(AttributeError, match=f"module 'runworthy' has no attribute '{name}'"):
+            getattr(runworthy, name)
+
+
+@pytest.mark.parametrize("module", [runworthy, library], ids=lambda module: module.__name__)
+def test_examples_of_the_docstrings(module: object) -> None:
+    tests = doctest.DocTestFinder().find(module, globs={})
+    assert sum(len(test.examples) for test in tests) > 2
+    for test in tests:
+        assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_functions_have_an_example_each() -> None:
+    functions = [name for name in library.__all__ if inspect.isfunction(getattr(library, name))]
+    assert "check" in functions
+    lacking = [name for name in functions if f"runworthy.{name}(" not in (getattr(library, name).__doc__ or "")]
+    assert not lacking
+
+
+# -- the same as the command line ------------------------------------------------------------
+
+
+def test_check_takes_what_the_command_takes() -> None:
+    flags = {
+        flag
+        for action in find("check").parser().declared()
+        for flag in action.option_strings
+        if flag.startswith("--")
+    }  # fmt: skip
+    named = {flag[2:].replace("-", "_") for flag in flags - OF_THE_COMMAND_LINE}
+    wanted = {"with_" if name == "with" else "cache" if name == "no_cache" else name for name in named}
+    assert wanted | {"subjects"} == set(inspect.signature(runworthy.check).parameters) - OF_THE_FUNCTION
+
+
+@pytest.mark.parametrize(
+    ("arguments", "report"),
+    [
+        (["app", "--on", "ubuntu:20.04,alpine:3.20"], lambda: runworthy.check("app", ["ubuntu:20.04", "alpine:3.20"])),
+        (
+            ["server", "--on", "debian:12/amd64", "--env", "LD_LIBRARY_PATH=/x", "--cwd", "/tmp", "--trace"],  # noqa: S108 - a path of the target
+            lambda: runworthy.check(
+                "server", "debian:12/amd64", env={"LD_LIBRARY_PATH": "/x"}, cwd="/tmp", trace=True  # noqa: S108 - likewise
+            ),
+        ),
+        (
+            ["server", "--on", "ubuntu:22.04", "--with", "libgreeting.so.1", "--cpu", "v3", "--page-size", "4k"],
+            lambda: runworthy.check("server", "ubuntu:22.04", with_=Path("libgreeting.so.1"), cpu="v3", page_size=4096),
+        ),
+        (
+            ["server", "--on", "ubuntu:22.04", "--assume-present", "all", "--kernel", "5.10", "--platform", "amd64"],
+            lambda: runworthy.check(
+                "server", "ubuntu:22.04", assume_present="all", kernel="5.10", platform="linux/amd64"
+            ),
+        ),
+        (
+            ["libgreeting.so.1", "--on", "debian:12", "--loaded-by", "/bin/ls", "--secure", "--until", "load"],
+            lambda: runworthy.check("libgreeting.so.1", "debian:12", loaded_by="/bin/ls", secure=True, until="load"),
+        ),
+        (["app", "--on", "debian:12", "--at", "/opt/app"], lambda: runworthy.check("app", "debian:12", at="/opt/app")),
+        (["."], lambda: runworthy.check(".")),
+    ],
+)  # fmt: skip
+def test_the_answers_are_the_same(
+    arguments: list[str], report: Callable[[], runworthy.Report], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["check", *arguments, "--format", "json", "--no-cache"])
+    told = runworthy.render(report(), "json", trace="--trace" in arguments)
+    assert json.loads(capsys.readouterr().out) == json.loads(told)
+
+
+def test_no_variable_stands_for_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = runworthy.check("app", on="debian:12")
+    for name, value in (("RUNWORTHY_ON", "alpine:3.20"), ("RUNWORTHY_CPU", "i9"), ("RUNWORTHY_PLATFORM", "arm64")):
+        monkeypatch.setenv(name, value)
+    assert runworthy.check("app", on="debian:12") == usual
+
+
+def test_text_is_rendered_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", "app", "--on", "alpine:3.20", "--color", "never"])
+    assert runworthy.render(runworthy.check("app", on="alpine:3.20")) == capsys.readouterr().out
+
+
+# -- what is given ---------------------------------------------------------------------------
+
+
+def test_paths_of_every_kind(tmp_path: Path) -> None:
+    def generated() -> Iterator[str]:
+        yield "app"
+        yield "app"
+
+    for subjects in ("app", Path("app"), ["app"], (Path("app"), "app"), generated()):
+        assert verdicts(runworthy.check(subjects, on="debian:12")) == ["runs"]
+    (tmp_path / "root" / "etc").mkdir(parents=True)
+    (tmp_path / "root" / "etc" / "os-release").touch()
+    for root in (tmp_path / "root", "./root", "rootfs:root"):
+        assert verdicts(runworthy.check("app", on=root)) == ["fails"]
+
+
+def test_results_are_frozen() -> None:
+    result = runworthy.check("app", on="debian:12").results[0]
+    with pytest.raises(FrozenInstanceError):
+        result.verdict = "fails"  # type: ignore[misc]  # the types say so too
+
+
+def test_inspect_reads_symbols_at_once() -> None:
+    data = Path("app").read_bytes()
+    Path("cut").write_bytes(data[: len(data) // 2])
+    with pytest.raises(runworthy.FormatError) as caught:
+        runworthy.inspect("cut")
+    assert caught.value.path == "cut"
+    with pytest.raises(FileNotFoundError):
+        runworthy.inspect("nowhere")
+
+
+# -- errors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "option"),
+    [
+        ({"on": "ubunto:22.04"}, runworthy.TargetError, ""),
+        ({"cpu": "i9"}, runworthy.UsageError, "--cpu"),
+        ({"kernel": "new"}, runworthy.UsageError, "--kernel"),
+        ({"page_size": 5000}, runworthy.UsageError, "--page-size"),
+        ({"platform": "vax"}, runworthy.UsageError, "--platform"),
+        ({"env": {"HOME": "/"}}, runworthy.UsageError, "--env"),
+        ({"at": "app"}, runworthy.UsageError, "--at"),
+        ({"cwd": "a/.."}, runworthy.UsageError, "--cwd"),
+        ({"until": "never"}, runworthy.UsageError, "--until"),
+        ({"assume_present": ""}, runworthy.UsageError, "--assume-present"),
+        ({"with_": "notes.txt"}, runworthy.UsageError, ""),
+    ],
+)
+def test_usage_errors(arguments: dict[str, str], error: type[runworthy.UsageError], option: str) -> None:
+    with pytest.raises(error) as caught:
+        runworthy.check("app", **{"on": "debian:12", **arguments})  # type: ignore[arg-type]  # wrong values are the point
+    assert caught.value.hint
+    assert caught.value.option == option
+    assert isinstance(caught.value, runworthy.RunworthyError)
+
+
+def test_nothing_there() -> None:
+    with pytest.raises(runworthy.SubjectError, match="nowhere: no such file; nor/here: no such file") as caught:
+        runworthy.check(["nowhere", Path("nor/here")], on="debian:12")
+    assert caught.value.names == ("nowhere", "nor/here")
+    assert verdicts(runworthy.check(["nowhere", "app"], on="debian:12")) == ["unknown", "runs"]
+
+
+def test_unknown_words() -> None:
+    with pytest.raises(runworthy.UsageError, match="RW999"):
+        runworthy.explain("RW999")
+    with pytest.raises(runworthy.UsageError, match="xml"):
+        runworthy.render(runworthy.check("app", on="debian:12"), "xml")  # type: ignore[arg-type]  # likewise
+    assert runworthy.list_targets("debian", "musl") == ()
+
+
+# -- threads ---------------------------------------------------------------------------------
+
+
+def test_threads_get_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue is what threads share: its blocks come and go while others read them."""
+    monkeypatch.setattr(pack, "_BLOCKS_HELD", 2)
+    names = sorted({target.name for target in runworthy.list_targets("x86_64")})[::6]
+    alone = [runworthy.check("app", on=name) for name in names]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            together = list(threads.map(lambda name: runworthy.check("app", on=name), names * 3))
+    finally:
+        sys.setswitchinterval(interval)
+    assert together == alone * 3
