@@ -75,9 +75,10 @@ def complain_of_empty(report: Report) -> bool:
 
     empty = [tree for tree in report.trees if not tree.subjects]
     for tree in empty:
-        others = ", ".join(count(number, kind) for kind, number in tree.passed_over.items())
-        looked = f"{count(tree.files, 'file')} looked at" + (f", {others} passed over" if others else "")
-        print(f"error: {clean(tree.name)}: no ELF program or library in it, {looked}", file=sys.stderr)
+        told = [f"{count(tree.files, 'file')} looked at"]
+        told += [f"{count(number, kind)} passed over" for kind, number in tree.passed_over.items()]
+        told += [f"{count(tree.links, 'symbolic link')} not followed"] if tree.links else []
+        print(f"error: {clean(tree.name)}: no ELF program or library in it, {', '.join(told)}", file=sys.stderr)
     return bool(empty)
 
 

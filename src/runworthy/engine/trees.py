@@ -35,6 +35,7 @@ def open_tree(
     tree = Tree(
         name=name,
         files=found.files,
+        links=found.links,
         subjects=len(found.members),
         passed_over=found.passed_over,
         aliases=dict(_aliases(name, found.members)),

@@ -80,6 +80,7 @@ class Result:
 class Tree:
     """A directory that was given as subject. ``files`` is how many were looked at, ``subjects`` how many are judged.
 
+    ``links`` is the number of symbolic links, of which none was followed out of it;
     ``passed_over`` counts the ELF files that are no subjects by what they are; ``aliases`` are the other names of a
     subject in this tree, links and copies in one directory, which are not judged again.
     """
@@ -87,6 +88,7 @@ class Tree:
     name: str
     files: int
     subjects: int
+    links: int = 0
     passed_over: Mapping[str, int] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from runworthy.model.finding import Finding, Remedy, Report, Result, Tree
 from runworthy.report.causes import Cause, causes, ranked
@@ -22,23 +23,39 @@ _NEEDERS_SHOWN = 3
 _REMEDIES_SHOWN = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """What all blocks share: how they are drawn, on which targets, and the other names of files."""
+
+    style: Style
+    targets: Sequence[str]
+    aliases: Mapping[str, Sequence[str]]
+    everything: bool
+
+
 def summary(report: Report, style: Style, *, everything: bool) -> Iterator[list[str]]:
     """Yield blocks of lines: the directories and their numbers, then each cause, the worst and the largest first."""
     yield [*_trees(report, style, everything=everything), *_verdicts(report.results, style)]
+    page = _Page(
+        style=style,
+        targets=list(dict.fromkeys(result.target for result in report.results)),
+        aliases={name: names for tree in report.trees for name, names in tree.aliases.items()},
+        everything=everything,
+    )
     found = ranked(causes(report.results))
-    serious = [cause for cause in found if cause.severity != "note" or everything]
-    aliases = {name: names for tree in report.trees for name, names in tree.aliases.items()} if everything else {}
-    targets = list(dict.fromkeys(result.target for result in report.results))
+    if everything:
+        yield from (_block(cause, page) for cause in found)
+        return
+    serious = [cause for cause in found if cause.severity != "note"]
     # Of many causes those in one file are told in a line each.
-    brief = [cause for cause in serious if len(cause.subjects) == 1] if len(serious) > _TOLD_IN_FULL else []
-    blocks = serious if everything else [cause for cause in serious if cause not in brief]
-    for cause in blocks if everything else blocks[:_BLOCKS_SHOWN]:
-        yield _block(cause, style, targets=targets, aliases=aliases, everything=everything)
-    if not everything:
-        left = len(blocks[_BLOCKS_SHOWN:]) + len(brief[_BRIEF_SHOWN:])
-        more = [f"and {count(left, 'more cause')}, which -v tells"] if left else []
-        yield [*(_head(cause, style) for cause in brief[:_BRIEF_SHOWN]), *more]
-        yield [_head(cause, style) for cause in found if cause.severity == "note"]
+    short = len(serious) > _TOLD_IN_FULL
+    blocks = [cause for cause in serious if not short or len(cause.subjects) > 1]
+    brief = [cause for cause in serious if short and len(cause.subjects) == 1]
+    yield from (_block(cause, page) for cause in blocks[:_BLOCKS_SHOWN])
+    left = len(blocks[_BLOCKS_SHOWN:]) + len(brief[_BRIEF_SHOWN:])
+    more = [f"and {count(left, 'more cause')}, which -v tells"] if left else []
+    yield [*(_head(cause, style) for cause in brief[:_BRIEF_SHOWN]), *more]
+    yield [_head(cause, style) for cause in found if cause.severity == "note"]
 
 
 def _trees(report: Report, style: Style, *, everything: bool) -> Iterator[str]:
@@ -91,21 +108,20 @@ def _head(cause: Cause, style: Style) -> str:
     return f"{head}: {style.paint(f'{clean(cause.text)}: {where}', 'bold')}"
 
 
-def _block(
-    cause: Cause, style: Style, *, targets: Sequence[str], aliases: Mapping[str, Sequence[str]], everything: bool
-) -> list[str]:
+def _block(cause: Cause, page: _Page) -> list[str]:
     """Return a cause with the files under it; that of one file is told in full."""
+    style, everything = page.style, page.everything
     subjects = cause.subjects
     held = [finding for finding, _ in cause.held]
-    where = _on(cause, targets)
-    if len(subjects) == 1 and len({finding.fingerprint for finding in held}) == len(cause.held) == 1:
+    where = _on(cause, page.targets)
+    if len(cause.held) == 1:
         return finding_lines(held[0], style, also=where, everything=everything)
     limit = len(subjects) if everything or len(subjects) <= _FILES_SHOWN + 1 else _FILES_SHOWN
-    files = [_named(name, aliases.get(name, ())) for name in subjects[:limit]]
+    files = [_named(name, page.aliases.get(name, ()) if everything else ()) for name in subjects[:limit]]
     if limit < len(subjects):
         files.append(f"and {count(len(subjects) - limit, 'more file')}")
     bar, equals = style.paint("   |", "blue"), style.paint("   =", "blue")
-    lines = [_head(cause, style), *_needers(held, subjects, style), *(f"{bar} {line}" for line in files)]
+    lines = [_head(cause, style), *_needers(held, subjects, page), *(f"{bar} {line}" for line in files)]
     lines += [f"{equals} {note}" for note in (*_items(cause, limit=0 if everything else _ITEMS_SHOWN), *where)]
     lines += [remedy_line(remedy, style) for remedy in _remedies(held)]
     return lines
@@ -118,14 +134,13 @@ def _named(name: str, others: Sequence[str]) -> str:
     return clean(f"{name}  (also {listed(shown)})" if shown else name)
 
 
-def _needers(held: Sequence[Finding], subjects: Sequence[str], style: Style) -> Iterator[str]:
+def _needers(held: Sequence[Finding], subjects: Sequence[str], page: _Page) -> Iterator[str]:
     """Yield the few objects in which the cause lies, where it is not in every file by itself."""
-    places = list(dict.fromkeys(place.file for finding in held for place in finding.evidence))
-    if set(places) <= set(subjects) and len(places) >= len(subjects):
-        return
-    arrow = style.paint("  -->", "blue")
-    if len(places) <= _NEEDERS_SHOWN:
-        yield from (f"{arrow} {clean(place)}" for place in places)
+    owners = {alias: name for name, names in page.aliases.items() for alias in names}
+    files = (place.file for finding in held for place in finding.evidence)
+    places = list(dict.fromkeys(owners.get(file, file) for file in files))
+    if len(places) <= _NEEDERS_SHOWN and not (set(places) <= set(subjects) and len(places) >= len(subjects)):
+        yield from (f"{page.style.paint('  -->', 'blue')} {clean(place)}" for place in places)
 
 
 def _items(cause: Cause, *, limit: int) -> Iterator[str]:

@@ -57,6 +57,7 @@ class Tree:
 
     members: tuple[Member, ...]
     files: int
+    links: int
     passed_over: Mapping[str, int]
 
 
@@ -125,7 +126,12 @@ def walk(directory: str, watch: Watch | None = None, trail: Trail | None = None)
     members = [Member(path=_relative(one.path, start), aliases=_names(one.aliases, start)) for one in found]
     members += [Member(path=_relative(path, start), problem=text) for path, text in walked.problems.items()]
     members.sort(key=lambda member: member.path.split("/"))
-    return Tree(members=tuple(members), files=walked.files, passed_over=dict(sorted(walked.passed_over.items())))
+    return Tree(
+        members=tuple(members),
+        files=walked.files,
+        links=len(walked.links),
+        passed_over=dict(sorted(walked.passed_over.items())),
+    )
 
 
 # -- looking ---------------------------------------------------------------------------------
