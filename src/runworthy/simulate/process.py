@@ -22,7 +22,7 @@ from runworthy.simulate.launch import Launch
 from runworthy.simulate.library import library_need, refused_step
 from runworthy.simulate.linkmap import LinkMap, Loaded
 from runworthy.simulate.segments import segment_steps
-from runworthy.targets.libc import identify_loader
+from runworthy.targets.libc import default_directories, identify_loader
 from runworthy.targets.target import Target
 
 if TYPE_CHECKING:
@@ -81,13 +81,20 @@ class Machinery:
             return ()
         held = self.libc_names.get(libc.loader)
         if held is None:
-            directory = posixpath.dirname(libc.loader)
-            companions = _GLIBC_COMPANIONS if libc.family == "glibc" else ()
-            found = [self.target.view.find(path) for path in (libc.loader, *(f"{directory}/{n}" for n in companions))]
-            paths = [one.path for one in found if not isinstance(one, int)]
+            paths = self._libc_files(libc, libc.loader)
             held = tuple((path, self.target.view.elf(path).exports().unversioned) for path in paths)
             self.libc_names[libc.loader] = held
         return held
+
+    def _libc_files(self, libc: Libc, loader: str) -> Iterator[str]:
+        """Yield the paths of the C library. A glibc need not lie beside its loader: /lib and /lib64 on aarch64."""
+        target = self.target
+        system = target.system_directories or default_directories(target.view, loader, target.arch)
+        places = (posixpath.dirname(loader), *system)
+        companions = _GLIBC_COMPANIONS if libc.family == "glibc" else ()
+        for tried in ((loader,), *([f"{place}/{name}" for place in places] for name in companions)):
+            found = (target.view.find(path) for path in tried)
+            yield from [one.path for one in found if not isinstance(one, int)][:1]
 
     def loaders_for(self, arch: Architecture) -> tuple[str, ...]:
         """Return the dynamic loaders for an architecture that the root has."""
