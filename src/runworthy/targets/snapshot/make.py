@@ -14,8 +14,9 @@ from runworthy.targets.machine_facts import read_machine
 from runworthy.targets.mounts import pseudo_mounts
 from runworthy.targets.snapshot.capture import Captured, capture
 from runworthy.targets.snapshot.tree import TreeView
+from runworthy.targets.view import FileView
 
-__all__ = ["Progress", "snapshot_directory", "snapshot_host", "write_file"]
+__all__ = ["Maker", "Progress", "inside", "snapshot_directory", "snapshot_host", "write_file"]
 
 Progress = Callable[[int, str], None]
 Maker = Callable[[BinaryIO], Captured]
@@ -29,7 +30,7 @@ def snapshot_host(exclude: Collection[str], progress: Progress | None) -> Maker:
     if platform.system() != "Linux":
         raise TargetError("a snapshot of `host` needs Linux", hint="name the directory of a root")
     view = TreeView("/")
-    left_out = {*_LIVE, *pseudo_mounts("/"), *_inside(view, exclude)}
+    left_out = {*_LIVE, *pseudo_mounts("/"), *inside(view, exclude)}
     return lambda out: capture(view, read_machine(), out, source="host", exclude=left_out, progress=progress)
 
 
@@ -41,11 +42,11 @@ def snapshot_directory(directory: str, exclude: Collection[str], progress: Progr
     root_target(view, directory, directory, None, None)
     top = os.path.realpath(directory).rstrip("/")
     mounted = {point[len(top) :] for point in pseudo_mounts(top)}
-    left_out = {*mounted, *_inside(view, exclude)}
+    left_out = {*mounted, *inside(view, exclude)}
     return lambda out: capture(view, None, out, source="directory", exclude=left_out, progress=progress)
 
 
-def _inside(view: TreeView, exclude: Collection[str]) -> set[str]:
+def inside(view: FileView, exclude: Collection[str]) -> set[str]:
     """Return the real directories of a root that are to be left out."""
     found = set()
     for path in exclude:

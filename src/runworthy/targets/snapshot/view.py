@@ -229,6 +229,8 @@ class SnapshotView(FileView):
     def _file(self, real: str) -> tuple[int, int]:
         """Return the size of a regular file and the place of what is known of it. Raises OSError."""
         directory, _, name = real.rpartition("/")
+        if not name:
+            raise failure(errno.EISDIR, real)
         listing = self._listing(directory or "/")
         at = self._at(listing, name)
         if at is None:
