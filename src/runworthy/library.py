@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from runworthy.model.arch import Architecture
-from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError, RunworthyError, SubjectError, TargetError, UsageError
 from runworthy.model.finding import Finding, Remedy, Report, Result, Severity, Tree, Verdict
@@ -33,15 +32,22 @@ from runworthy.model.trace import (
 )
 
 if TYPE_CHECKING:
+    from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
+    from runworthy.model.floor import Breach, Floor, FloorReport, Reason, Rung, ShippedFloor
+    from runworthy.model.target_difference import TargetDifference
     from runworthy.report.page import Explanation
     from runworthy.targets.additions import Addition
+    from runworthy.targets.cache import Cache
     from runworthy.targets.catalogue import Summary
     from runworthy.targets.names import TargetName
+    from runworthy.targets.snapshot.capture import Captured
 
 __all__ = [
     "STAGES",
     "Answer",
     "Architecture",
+    "Breach",
+    "Captured",
     "Cell",
     "Change",
     "Difference",
@@ -51,6 +57,8 @@ __all__ = [
     "Evidence",
     "Explanation",
     "Finding",
+    "Floor",
+    "FloorReport",
     "FormatError",
     "Machine",
     "Need",
@@ -58,17 +66,21 @@ __all__ = [
     "Pair",
     "Path",
     "Probe",
+    "Reason",
     "Remedy",
     "Report",
     "Result",
+    "Rung",
     "RunworthyError",
     "Severity",
+    "ShippedFloor",
     "Stage",
     "Step",
     "Stretch",
     "SubjectError",
     "Summary",
     "SymbolChange",
+    "TargetDifference",
     "TargetError",
     "Trace",
     "Tree",
@@ -76,11 +88,14 @@ __all__ = [
     "Verdict",
     "check",
     "diff",
+    "diff_targets",
     "explain",
+    "floor",
     "inspect",
     "list_rules",
     "list_targets",
     "render",
+    "snapshot",
 ]
 
 Path = str | os.PathLike[str]
@@ -92,7 +107,15 @@ Watch = Callable[[str, int, int], None]
 ENVIRONMENT = ("LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD")
 """The variables that ``env`` may state."""
 
-_LATE = {"Explanation": "runworthy.report.page", "Summary": "runworthy.targets.catalogue"}
+_LATE = {
+    "Explanation": "report.page",
+    "Summary": "targets.catalogue",
+    "Captured": "targets.snapshot.capture",
+    "TargetDifference": "model.target_difference",
+    **dict.fromkeys(("Cell", "Change", "Difference", "Outcome", "Pair", "SymbolChange"), "model.difference"),
+    **dict.fromkeys(("Breach", "Floor", "FloorReport", "Reason", "Rung", "ShippedFloor"), "model.floor"),
+}
+"""Classes that a check has no use for, by the modules that define them: a start is not to wait for them."""
 
 
 def check(
@@ -112,7 +135,9 @@ def check(
     loaded_by: str | None = None,
     until: Stage = "environment",
     trace: bool = False,
+    steps: bool = True,
     jobs: int = 1,
+    cache: Path | bool = False,
     watch: Watch | None = None,
 ) -> Report:
     """Judge files, or all programs and libraries of directories, on targets, as ``runworthy check`` does.
@@ -122,9 +147,11 @@ def check(
     >>> [(result.target, result.verdict, result.stage) for result in report.results]
     [('ubuntu:22.04', 'runs', None), ('alpine:3.20', 'fails', 'exec')]
 
-    ``on`` names targets, this machine where it is empty; a directory is a root. ``trace`` keeps the needs that are met.
-    ``jobs`` is the number of processes to use, 0 for as many as are worth it; ``watch`` is told how far it is. Results
-    are in the order of the subjects, and for each in the order of the targets. Nothing is executed.
+    ``on`` names targets, this machine where it is empty; a directory is a root. ``trace`` keeps the needs that are met;
+    without ``steps``, results keep none of the steps that their findings were made from, which takes less time and
+    memory. ``jobs`` is the number of processes to use, 0 for as many as are worth it; ``watch`` is told how far it is.
+    ``cache`` keeps what is read between calls, in the user's own place or in the directory that it names. Results are
+    in the order of the subjects, and for each in the order of the targets. Nothing is executed.
 
     Raises SubjectError where nothing lies at any of the subjects' names, TargetError for a target that cannot be
     found, and UsageError for everything else that cannot be understood. A subject that cannot be read is no exception:
@@ -156,8 +183,16 @@ def check(
     if until not in STAGES:
         raise UsageError(f"--until {until} is no stage", hint=f"{', '.join(STAGES)} are", option="--until")
     launch = Launch(env=dict(env or {}), secure=secure, cwd=cwd, loaded_by=loaded_by, until=until, trace=trace)
-    wishes = Wishes(launch=launch, at=at, additions=additions(_texts(with_)), jobs=jobs)
-    return Engine(wishes).check(names, targets, watch)
+    wishes = Wishes(launch=launch, at=at, additions=additions(_texts(with_)), steps=steps or trace, jobs=jobs)
+    return Engine(wishes, _cache(cache)).check(names, targets, watch)
+
+
+def _cache(wish: Path | bool) -> Cache | None:  # noqa: FBT001 - as callers of check write it
+    if wish is False:
+        return None
+    from runworthy.targets.cache import Cache, default_directory
+
+    return Cache(default_directory() if wish is True else os.fspath(wish))
 
 
 def diff(
@@ -202,6 +237,80 @@ def diff(
     )
 
 
+def floor(
+    subjects: Path | Iterable[Path],
+    *,
+    max_glibc: str = "",
+    max_musl: str = "",
+    max_libstdcxx: str = "",
+    max_kernel: str = "",
+    max_cpu: str = "",
+    page_size: str | int = "",
+) -> FloorReport:
+    """Find the oldest of everything that files can run on, as ``runworthy floor`` does.
+
+    >>> import runworthy
+    >>> shipped = runworthy.floor("app", max_glibc="2.28").shipped[0]
+    >>> shipped.floor("glibc").release
+    '2.34'
+
+    The arguments are gates; the report's ``breaches`` are those that are not kept. Raises SubjectError, TargetError and
+    UsageError as :func:`check` does.
+    """
+    from runworthy.engine import missing_subjects
+    from runworthy.engine.floor import floors, parse_gates
+
+    gates = parse_gates(
+        glibc=max_glibc,
+        musl=max_musl,
+        libstdcxx=max_libstdcxx,
+        kernel=max_kernel,
+        cpu=max_cpu,
+        page_size=str(page_size),
+    )
+    names = list(dict.fromkeys(_texts(subjects)))
+    if (missing := missing_subjects(names)) == names:
+        raise SubjectError(missing)
+    return floors(names, gates)
+
+
+def diff_targets(old: Path, new: Path, *, platform: str = "") -> TargetDifference:
+    """Compare what two targets have for a loader, as ``runworthy targets diff`` does.
+
+    >>> import runworthy
+    >>> runworthy.diff_targets("debian:11", "debian:12", platform="amd64").exit_code()
+    1
+
+    Raises TargetError and UsageError.
+    """
+    from runworthy.engine.target_diff import compare_targets
+    from runworthy.targets.names import MachineWish, TargetName
+
+    wish = MachineWish(platform=platform)
+    return compare_targets(TargetName(os.fspath(old), wish), TargetName(os.fspath(new), wish))
+
+
+def snapshot(source: Path, output: Path | BinaryIO, *, exclude: Iterable[str] = ()) -> Captured:
+    """Capture this machine (``host``) or the root in a directory into one file, as ``runworthy snapshot`` does.
+
+    >>> import runworthy
+    >>> captured = runworthy.snapshot("rootfs", "rootfs.runworthy")
+    >>> runworthy.check("app", on="rootfs.runworthy").results[0].verdict
+    'fails'
+
+    ``output`` is a path, at which there is a file only when all of it was written, or an open binary file. ``exclude``
+    are directories of the root. Raises TargetError when the source is no root, and UsageError.
+    """
+    from runworthy.targets.snapshot.make import snapshot_directory, snapshot_host, write_file
+
+    name = os.fspath(source)
+    if name == "host":
+        make = snapshot_host(tuple(exclude), None)
+    else:
+        make = snapshot_directory(os.path.expanduser(name.removeprefix("rootfs:")), tuple(exclude), None)
+    return write_file(os.fspath(output), make) if isinstance(output, (str, os.PathLike)) else make(output)
+
+
 def target_names(
     on: Iterable[str],
     *,
@@ -242,7 +351,7 @@ def inspect(path: Path) -> ElfFile:
     >>> runworthy.inspect("app").facts.needed
     ('libc.so.6',)
 
-    All of it is read here, so that the methods of what comes back raise nothing. Raises FormatError for a file that is
+    Its symbols and relocations are read here already, so that a damaged file is known at once. Raises FormatError for a file that is
     damaged or no ELF file, with the offset of what is wrong, and OSError for one that cannot be read.
     """
     from runworthy.targets.directory import DirectoryView
@@ -320,7 +429,7 @@ def __getattr__(name: str) -> object:
     if name in _LATE:
         from importlib import import_module
 
-        return getattr(import_module(_LATE[name]), name)
+        return getattr(import_module(f"runworthy.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -35,6 +35,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--cwd", default="/", metavar="DIR", help="the directory in which it is started (default: /)")
     add("--secure", action="store_true", help="as set-user-ID or with file capabilities (AT_SECURE)")
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
+    group = parser.add_argument_group("how it is judged")
+    add = group.add_argument
+    add("--jobs", type=int, default=0, metavar="N", help="processes to use (default: as many as are worth it)")
+    add("--no-cache", action="store_true", help="read everything anew, and keep nothing; see `runworthy cache`")
     group = parser.add_argument_group("the report")
     add = group.add_argument
     add("--until", choices=STAGES, default="environment", metavar="STAGE", help=f"the last stage: {', '.join(STAGES)}")
@@ -54,6 +58,8 @@ def run(options: Namespace) -> int:
     from runworthy.cli.terminal import NOTHING_FOUND, complain_of_empty, complain_of_missing
     from runworthy.library import check
 
+    if options.jobs < 0:
+        raise UsageError(f"--jobs {options.jobs} is no number of processes", option="--jobs")
     try:
         with progress(quiet=bool(options.quiet)) as watch:
             report = check(
@@ -65,6 +71,9 @@ def run(options: Namespace) -> int:
                 loaded_by=options.loaded_by,
                 until=options.until,
                 trace=options.trace,
+                steps=options.format == "json",
+                jobs=options.jobs,
+                cache=not options.no_cache,
                 watch=watch,
                 **where(options),
             )

@@ -91,6 +91,7 @@ COMMANDS = (
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
     Command("snapshot", "snapshot", "capture a machine or a root into one file, to check against it elsewhere"),
     Command("targets", "targets", "the targets that have a name; `targets show NAME` tells one"),
+    Command("cache", "cache", "what is kept between runs; `cache clear` removes it"),
     Command("completion", "completion", "a script that completes all this in bash, zsh or fish"),
     Command("man", "manual", "the manual page"),
 )
@@ -147,4 +148,5 @@ Will this software run there, and if not, why?
   -h, --help     this text
   -V, --version  the version
 
-{EXIT_CODES_TOLD}"""
+{EXIT_CODES_TOLD}environment: RUNWORTHY_ON, RUNWORTHY_FORMAT and others stand for options; `runworthy man` tells of all
+"""

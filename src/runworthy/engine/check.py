@@ -125,6 +125,8 @@ class Engine:
         trees = self._trees = []
         given = [one for name in subjects for one in self._given(name, trees, watch)]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
+        if self._cache is not None:
+            self._cache.expect(len(self._subjects))
         self._roots = {}
         self._alone = len(self._subjects) == len(targets) == 1
         results: list[Result] = []

@@ -13,9 +13,10 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from runworthy import __version__
 from runworthy.formats.elf.record import RecordedElf, decode, encode_known, known_parts
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS reports (key BLOB PRIMARY KEY, day INTEGER, checksum 
 CREATE TABLE IF NOT EXISTS made (by TEXT);
 """
 
+T = TypeVar("T")
 Signature = tuple[int, int, int, int, int]
 """Device, inode, size (bytes), and the times of the last change of contents and of status (ns)."""
 
@@ -105,6 +107,10 @@ class Cache:
         """Return the signature of what lies at a path of this machine. Raises OSError."""
         return signature_of(os.lstat(path))
 
+    def expect(self, files: int) -> None:
+        """Hear that so many files will be asked for."""
+        self._asked += files
+
     def recall(self, signature: Signature, path: str) -> RecordedElf | None:
         """Return what is kept of the file with this signature. A handful of files is not worth opening the cache."""
         self._asked += 1
@@ -117,14 +123,13 @@ class Cache:
     def _recorded(
         self, kind: str, signature: Signature, path: str, facts: ElfFacts | None = None
     ) -> RecordedElf | None:
-        with self._open() as connection:
-            row = connection.execute(
-                "SELECT size, mtime, ctime, record FROM records WHERE kind = ? AND device = ? AND inode = ?",
-                (kind, *signature[:2]),
-            ).fetchone()
-            if row is not None and row[:3] == signature[2:]:
-                with suppress(FormatError):
-                    return decode(row[3], path, facts)
+        row = self._one(
+            "SELECT size, mtime, ctime, record FROM records WHERE kind = ? AND device = ? AND inode = ?",
+            (kind, *signature[:2]),
+        )
+        if row is not None and row[:3] == signature[2:]:
+            with suppress(FormatError):
+                return decode(row[3], path, facts)
         return None
 
     def learn(self, signature: Signature, elf: ElfFile) -> None:
@@ -140,40 +145,35 @@ class Cache:
         rows = [row for read in self._read if is_settled(read.signature, now) for row in _rows(read, today)]
         self._read = []
         if rows:
-            with self._open() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-                connection.execute("COMMIT")
-                self._trim(connection, today)
+            self._ask(lambda connection: _write(connection, self.path, rows, today))
 
     # -- reports ----------------------------------------------------------------------------
 
     def report(self, key: bytes) -> bytes | None:
         """Return what was kept under ``key``."""
-        with self._open() as connection:
-            row = connection.execute("SELECT report, checksum FROM reports WHERE key = ?", (key,)).fetchone()
-            if row is not None and zlib.crc32(row[0]) == row[1]:
-                return bytes(row[0])
-        return None
+        row = self._one("SELECT report, checksum FROM reports WHERE key = ?", (key,))
+        return row[0] if row is not None and zlib.crc32(row[0]) == row[1] else None
 
     def keep_report(self, key: bytes, report: bytes) -> None:
         """Keep bytes under ``key``, in the place of what was there."""
-        with self._open() as connection:
-            row = (key, int(time.time()) // _DAY, zlib.crc32(report), report)
-            connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", row)
+        row = (key, int(time.time()) // _DAY, zlib.crc32(report), report)
+        self._ask(lambda connection: connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", row))
 
     # -- the file ---------------------------------------------------------------------------
 
     def info(self) -> CacheInfo:
         """Return what the cache holds. A cache that is not there holds nothing."""
-        facts = symbols = reports = size = 0
-        if os.path.exists(self.path):
-            with self._open() as connection:
-                counts = dict(connection.execute("SELECT kind, count(*) FROM records GROUP BY kind"))
-                facts, symbols = counts.get("facts", 0), counts.get("symbols", 0)
-                reports = connection.execute("SELECT count(*) FROM reports").fetchone()[0]
-            size = sum(os.path.getsize(path) for path in self._files() if os.path.exists(path))
-        return CacheInfo(path=self.path, size=size, facts=facts, symbols=symbols, reports=reports)
+        if not os.path.exists(self.path):
+            return CacheInfo(path=self.path, size=0, facts=0, symbols=0, reports=0)
+        counts = {kind: self._one("SELECT count(*) FROM records WHERE kind = ?", (kind,)) for kind in _KINDS}
+        reports = self._one("SELECT count(*) FROM reports")
+        return CacheInfo(
+            path=self.path,
+            size=sum(os.path.getsize(path) for path in self._files() if os.path.exists(path)),
+            facts=(counts["facts"] or (0,))[0],
+            symbols=(counts["symbols"] or (0,))[0],
+            reports=(reports or (0,))[0],
+        )
 
     def clear(self) -> None:
         """Remove the cache. Raises OSError."""
@@ -185,17 +185,20 @@ class Cache:
     def _files(self) -> tuple[str, ...]:
         return self.path, f"{self.path}-wal", f"{self.path}-shm"
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection for one question; where SQLite finds a fault, the question stays without an answer."""
+    def _one(self, question: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
+        """Return the first row of an answer, None where there is none."""
+        return self._ask(lambda connection: connection.execute(question, values).fetchone())
+
+    def _ask(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Return what ``work`` makes of the cache, None where SQLite finds a fault."""
         try:
-            yield self._connected()
+            return work(self._connected())
         except (sqlite3.OperationalError, OSError):  # locked, read-only, full or not ours: the next run may do better
             self._rollback()
         except sqlite3.DatabaseError:
-            self._rollback()
             with suppress(OSError):
                 self.clear()
+        return None
 
     def _rollback(self) -> None:
         if self._connection is not None and self._connection.in_transaction:
@@ -227,13 +230,17 @@ class Cache:
             self._connection.close()
         self._connection = None
 
-    def _trim(self, connection: sqlite3.Connection, today: int) -> None:
-        """Drop what is old when the cache has grown large, and all of it where that does not help."""
-        for oldest in (today - _KEPT_DAYS, today + 1):
-            if os.path.getsize(self.path) > _LIMIT:
-                connection.execute("DELETE FROM records WHERE day < ?", (oldest,))
-                connection.execute("DELETE FROM reports WHERE day < ?", (oldest,))
-                connection.execute("VACUUM")
+
+def _write(connection: sqlite3.Connection, path: str, rows: Sequence[tuple[object, ...]], today: int) -> None:
+    """Write records; drop what is old when the cache has grown large, and all of it where that does not help."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.execute("COMMIT")
+    for oldest in (today - _KEPT_DAYS, today + 1):
+        if os.path.getsize(path) > _LIMIT:
+            connection.execute("DELETE FROM records WHERE day < ?", (oldest,))
+            connection.execute("DELETE FROM reports WHERE day < ?", (oldest,))
+            connection.execute("VACUUM")
 
 
 def _rows(read: _Read, today: int) -> Iterator[tuple[str, int, int, int, int, int, int, bytes]]:

@@ -22,6 +22,8 @@ __all__ = ["DirectoryView", "Trail"]
 _LOOKS_BEFORE_LISTING = 4
 _OPEN_FILES = 64
 _ABSENT: Final = Entry("other")
+_UNASKED: Final = Entry("other")
+_ABSENCES = 16
 _FOREIGN_SEPARATORS: Final = "" if os.sep == "/" else f"{os.sep}:"
 
 
@@ -64,6 +66,7 @@ class DirectoryView(FileView):
         self._listings: dict[str, dict[str, Entry | None] | None] = {}
         self._identities: dict[str, Hashable] = {}
         self._open: OrderedDict[str, FileContent] = OrderedDict()
+        self._absences: dict[str, int] = {}
         self.trail = Trail()
         """Where is written down what was looked at."""
 
@@ -78,15 +81,24 @@ class DirectoryView(FileView):
             listing = self._listing(directory)
             if listing is None:
                 return self._look(directory, name)
-        found = listing.get(name, _ABSENT)
+        found = listing.get(name, _UNASKED)
+        if found is _ABSENT:
+            return None
         if found is None:
             found = listing[name] = self._look(directory, name)
-        return None if found is _ABSENT else found
+        elif found is _UNASKED:
+            listing[name] = _ABSENT
+            self._note_absence(directory, name)
+            return None
+        return found
 
     def names(self, directory: str) -> Iterable[str]:
         """Return the names in a real directory. Raises OSError."""
         self.trail.listed.append(self.host_path(directory))
-        return self._listings.get(directory) or os.listdir(self.host_path(directory))
+        listing = self._listings.get(directory)
+        if listing is None:
+            return os.listdir(self.host_path(directory))
+        return [name for name, entry in listing.items() if entry is not _ABSENT]
 
     def content(self, real: str) -> Content:
         """Return the bytes of the regular file at a real path. Raises OSError."""
@@ -151,6 +163,14 @@ class DirectoryView(FileView):
             return None
         return Entry(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_size, target)
 
+    def _note_absence(self, directory: str, name: str) -> None:
+        """Write down that a name is not there; of a directory that is asked for many, that all of it counts."""
+        absences = self._absences[directory] = self._absences.get(directory, 0) + 1
+        if absences <= _ABSENCES:
+            self.trail.looked.append(f"{self.host_path(directory)}/{name}")
+        elif absences == _ABSENCES + 1:
+            self.trail.listed.append(self.host_path(directory))
+
     def _listing(self, directory: str) -> dict[str, Entry | None] | None:
         """List the directory if it has been asked for some names already and lets itself be listed and searched."""
         if directory in self._listings:
@@ -160,7 +180,6 @@ class DirectoryView(FileView):
         if looks < _LOOKS_BEFORE_LISTING:
             return None
         path = self.host_path(directory)
-        self.trail.listed.append(path)
         listing: dict[str, Entry | None] | None = None
         if os.access(path, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             try:

@@ -1,0 +1,294 @@
+"""What is kept between runs changes nothing but the time that an answer takes."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runworthy.engine import Engine, Wishes
+from runworthy.model.errors import UsageError
+from runworthy.model.finding import Report
+from runworthy.simulate.launch import Launch
+from runworthy.targets import cache as cache_module
+from runworthy.targets.cache import Cache, signature_of
+from runworthy.targets.names import TargetName
+from tests.elfwriter import Symbol, elf
+
+PROGRAMS = 40
+LIBRARIES = 5
+GRAIN = 30_000_000
+"""Taken for the grain of the file system's clock here (ns), so that a test need not wait for seconds."""
+
+
+@pytest.fixture(autouse=True)
+def _fine_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_SETTLED", GRAIN)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Programs that find their libraries beside them."""
+    made = tmp_path / "tree"
+    (made / "lib").mkdir(parents=True)
+    for number in range(LIBRARIES):
+        (made / "lib" / f"lib{number}.so").write_bytes(library(number))
+    for number in range(PROGRAMS):
+        program = made / f"app{number}"
+        program.write_bytes(
+            elf(
+                interpreter="/lib64/ld-linux-x86-64.so.2",
+                needed=[f"lib{number % LIBRARIES}.so", "libc.so.6"],
+                runpath="$ORIGIN/lib",
+                imports=[Symbol(f"made{number % LIBRARIES}", use="data"), Symbol("puts", "GLIBC_2.2.5", "libc.so.6")],
+                tags=[(21, 0)],
+                build_id=bytes([number]),
+            )
+        )
+        program.chmod(0o755)
+    return made
+
+
+def library(number: int, *names: str) -> bytes:
+    return elf(soname=f"lib{number}.so", exports=names or [f"made{number}"])
+
+
+def judge(tree: Path, cache: Cache | None, *, on: str = "debian:12", jobs: int = 1, recall: bool = True) -> Report:
+    engine = Engine(Wishes(jobs=jobs), cache)
+    # A check that names the files is not worth remembering: facts alone are kept.
+    return engine.check([str(tree)], [TargetName(on)], only=None if recall else Everything())
+
+
+class Everything:
+    """A container that holds whatever it is asked for."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+def settle() -> None:
+    time.sleep(1.5 * GRAIN / 1e9)
+
+
+def test_the_same_report_from_facts_and_from_reports_that_were_kept(tree: Path, tmp_path: Path) -> None:
+    settle()
+    plain = judge(tree, None)
+    assert {result.verdict for result in plain.results} == {"runs"}
+    kept = tmp_path / "cache"
+    for recall in (False, False, True, True):
+        assert judge(tree, Cache(str(kept)), recall=recall) == plain
+    info = Cache(str(kept)).info()
+    assert info.reports == 1
+    assert info.facts > PROGRAMS
+    assert info.symbols > LIBRARIES
+    assert info.size > 0
+
+
+def test_a_recalled_report_reads_no_file(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    kept = Cache(str(tmp_path / "cache"))
+    plain = judge(tree, kept)
+    monkeypatch.setattr(Engine, "_judge", None)
+    assert judge(tree, Cache(str(tmp_path / "cache"))) == plain
+
+
+def replaced(tree: Path, pick: random.Random) -> None:
+    """Give a library other symbols: the same length, and the time of change set back."""
+    path = tree / "lib" / f"lib{pick.randrange(LIBRARIES)}.so"
+    if not path.is_file():
+        return
+    before = path.stat()
+    number = int(path.stem[3:])
+    other = f"made{number}" if b"wade" in path.read_bytes() else f"wade{number}"
+    path.write_bytes(library(number, other))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+
+
+def removed(tree: Path, pick: random.Random) -> None:
+    if pick.random() < 0.2:
+        emptied(tree / "lib")
+    else:
+        (tree / "lib" / f"lib{pick.randrange(LIBRARIES)}.so").unlink(missing_ok=True)
+
+
+def emptied(path: Path) -> None:
+    """Take away a directory, or the link in its place."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def added(tree: Path, pick: random.Random) -> None:
+    (tree / "lib").mkdir(exist_ok=True)
+    number = pick.randrange(LIBRARIES)
+    (tree / "lib" / f"lib{number}.so").write_bytes(library(number))
+
+
+def forbidden(tree: Path, pick: random.Random) -> None:
+    """Take the permission to execute away, or give it back."""
+    path = tree / f"app{pick.randrange(PROGRAMS)}"
+    path.chmod(0o644 if path.stat().st_mode & 0o111 else 0o755)
+
+
+def linked(tree: Path, pick: random.Random) -> None:
+    """Put a link in the place of the directory of libraries, or lead it elsewhere."""
+    away = tree.parent / f"away{pick.randrange(2)}"
+    away.mkdir(exist_ok=True)
+    (away / "lib0.so").write_bytes(library(0))
+    emptied(tree / "lib")
+    (tree / "lib").symlink_to(away)
+
+
+def grown(tree: Path, pick: random.Random) -> None:
+    """Turn a text into a program in its place."""
+    path = tree / "notes"
+    path.write_bytes(b"text" if pick.random() < 0.5 else (tree / "app0").read_bytes())
+    path.chmod(0o755)
+
+
+EDITS: tuple[Callable[[Path, random.Random], None], ...] = (replaced, removed, added, forbidden, linked, grown)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_changes_the_answer_is_that_of_a_fresh_look(tree: Path, tmp_path: Path, seed: int) -> None:
+    pick = random.Random(seed)  # noqa: S311 - a choice of edits
+    verdicts = set()
+    for _ in range(10):
+        for _ in range(pick.randrange(4)):
+            pick.choice(EDITS)(tree, pick)
+        if pick.random() < 0.7:
+            settle()
+        fresh = judge(tree, None)
+        assert judge(tree, Cache(str(tmp_path / "cache"))) == fresh
+        verdicts |= {result.verdict for result in fresh.results}
+    assert len(verdicts) > 1
+
+
+def test_what_was_changed_just_now_is_not_kept(tree: Path, tmp_path: Path) -> None:
+    kept = Cache(str(tmp_path / "cache"))
+    (tree / "lib" / "lib0.so").write_bytes(library(0, "wade0"))
+    judge(tree, kept)
+    assert kept.info().reports == 0
+    settle()
+    judge(tree, kept)
+    assert kept.info().reports == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all", b"SQLite format 3\0" + bytes(4080)])
+def test_a_damaged_cache_is_made_anew(tree: Path, tmp_path: Path, damage: bytes) -> None:
+    settle()
+    plain = judge(tree, Cache(str(tmp_path / "cache")))
+    kept = Cache(str(tmp_path / "cache"))
+    kept.clear()
+    Path(kept.path).write_bytes(damage)
+    for _ in range(3):
+        assert judge(tree, Cache(str(tmp_path / "cache"))) == plain
+    assert Cache(str(tmp_path / "cache")).info().reports == 1
+
+
+def test_damaged_records_and_reports_are_passed_over(tree: Path, tmp_path: Path) -> None:
+    settle()
+    plain = judge(tree, Cache(str(tmp_path / "cache")))
+    with sqlite3.connect(Cache(str(tmp_path / "cache")).path) as connection:
+        connection.execute("UPDATE records SET record = zeroblob(100)")
+        connection.execute("UPDATE reports SET report = zeroblob(100)")
+    connection.close()
+    assert judge(tree, Cache(str(tmp_path / "cache"))) == plain
+
+
+def test_records_of_other_sources_are_dropped(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    judge(tree, Cache(str(tmp_path / "cache")))
+    monkeypatch.setattr(cache_module, "__version__", "99.0")
+    info = Cache(str(tmp_path / "cache")).info()
+    assert (info.facts, info.symbols, info.reports) == (0, 0, 0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX owners and modes")
+@pytest.mark.parametrize("mode", [0o775, 0o777])
+def test_a_cache_that_others_can_write_is_left_alone(tree: Path, tmp_path: Path, mode: int) -> None:
+    settle()
+    directory = tmp_path / "cache"
+    plain = judge(tree, Cache(str(directory)))
+    directory.chmod(mode)
+    kept = Cache(str(directory))
+    assert judge(tree, kept) == plain
+    assert kept.info().facts == 0  # it is there, and nobody asks it
+
+
+def test_a_locked_cache_is_no_hindrance(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    plain = judge(tree, Cache(str(tmp_path / "cache")))
+    monkeypatch.setattr(cache_module, "_WAIT", 0.05)
+    connection = sqlite3.connect(Cache(str(tmp_path / "cache")).path, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        (tree / "lib" / "lib1.so").unlink()
+        judged = judge(tree, Cache(str(tmp_path / "cache")))
+    finally:
+        connection.close()
+    assert judged == judge(tree, None)
+    assert judged != plain
+
+
+def test_a_handful_of_files_does_not_open_the_cache(tree: Path, tmp_path: Path) -> None:
+    settle()
+    engine = Engine(Wishes(), Cache(str(tmp_path / "cache")))
+    engine.check([str(tree / f"app{number}") for number in range(5)], [TargetName("debian:12")])
+    assert not (tmp_path / "cache").exists()
+
+
+def test_processes_give_the_report_of_one(tree: Path, tmp_path: Path) -> None:
+    settle()
+    (tree / "lib" / "lib3.so").unlink()
+    (tree / "broken").write_bytes((tree / "app0").read_bytes()[:100])
+    plain = judge(tree, None)
+    for cache in (None, Cache(str(tmp_path / "cache")), Cache(str(tmp_path / "cache"))):
+        assert judge(tree, cache, jobs=3, recall=False) == plain
+    assert Cache(str(tmp_path / "cache")).info().facts > PROGRAMS
+
+
+def test_a_report_that_processes_made_is_recalled(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    plain = judge(tree, Cache(str(tmp_path / "cache")), jobs=2)
+    (tree / "lib" / "lib4.so").unlink()  # only the processes have looked at it
+    settle()
+    changed = judge(tree, Cache(str(tmp_path / "cache")), jobs=2)
+    assert changed != plain
+    monkeypatch.setattr(Engine, "_judge", None)
+    assert judge(tree, Cache(str(tmp_path / "cache")), jobs=2) == changed
+
+
+def test_what_a_process_raises_is_raised_here(tree: Path) -> None:
+    engine = Engine(Wishes(launch=Launch(loaded_by="/usr/bin/nothing"), jobs=2))
+    with pytest.raises(UsageError, match="/usr/bin/nothing"):
+        engine.check([str(tree)], [TargetName("debian:12")])
+
+
+def test_results_without_steps_tell_the_same(tree: Path) -> None:
+    (tree / "lib" / "lib3.so").unlink()
+    full = judge(tree, None).results
+    bare = Engine(Wishes(steps=False)).check([str(tree)], [TargetName("debian:12")]).results
+    assert [(one.verdict, one.stage, one.findings) for one in bare] == [
+        (one.verdict, one.stage, one.findings) for one in full
+    ]
+    assert not any(step for one in bare for step in one.trace.needs)
+
+
+def test_a_signature_tells_a_file_that_was_changed_and_set_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    before = path.stat()
+    settle()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert signature_of(path.stat()) != signature_of(before)
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
