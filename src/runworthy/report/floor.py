@@ -56,10 +56,17 @@ def _line(floor: Floor) -> tuple[str, str]:
     if floor.state == "unmarked":
         return "not marked", "no file says what it needs, and nothing is promised"
     if floor.state in ("nowhere", "unknown"):
-        why = floor.reasons[0] if floor.reasons else None
-        said = f"{clean(why.file)} needs {_need(why)}" if why and why.file else clean(why.need) if why else ""
+        words = f"{floor.words}: " if floor.words else ""
+        said = words + _why(floor.reasons[0]) if floor.reasons else ""
         return {"nowhere": "none", "unknown": "unknown"}[floor.state], said
     return _release(floor), _remarks(floor)
+
+
+def _why(reason: Reason) -> str:
+    if not reason.file:
+        return clean(reason.need)
+    what = _need(reason) if reason.need else listed(_marked(reason), 3)
+    return f"{clean(reason.file)} needs {what}"
 
 
 def _release(floor: Floor) -> str:

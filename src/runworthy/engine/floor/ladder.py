@@ -67,12 +67,14 @@ def releases_of(kind: Kind, arch: Architecture) -> list[Release]:
 def libc_floor(kind: Kind, jury: Jury, holdings: Sequence[Holding], names: Names) -> tuple[Floor, frozenset[str]]:
     """Return the floor of a C library, and the names of the files that ask for more than its oldest release has."""
     releases = releases_of(kind, jury.arch)
+    names = names._replace(versioned=kind == "glibc")
     if not releases:
         said = Reason(file="", need=f"no release of {kind} is known for {jury.arch.name}")
         return Floor(kind=kind, state="unknown", reasons=(said,)), frozenset(file.name for file in jury.files)
     foreign = _built_for_other(kind, jury, releases[-1])
     if foreign:
-        return Floor(kind=kind, state="nowhere", oldest=releases[0].text, reasons=reasons(foreign, names)), frozenset()
+        nowhere = Floor(kind=kind, state="nowhere", words=f"built for {_OTHER[kind]}", oldest=releases[0].text)
+        return replace(nowhere, reasons=reasons(foreign, names)), frozenset()
     standings = _standings(jury, releases)
     floor = _floor(kind, standings, names)
     if floor.state == "at" and not floor.rungs:

@@ -13,10 +13,11 @@ __all__ = ["Names", "carriers", "reasons"]
 
 
 class Names(NamedTuple):
-    """How objects of a root are read and called."""
+    """How objects of a root are read and called. ``versioned``: the loader looks at versions (musl's does not)."""
 
     elf: Callable[[str], ElfFile]
     shown: Callable[[str], str]
+    versioned: bool = True
 
 
 def reasons(hindrances: Iterable[Hindrance], names: Names) -> tuple[Reason, ...]:
@@ -30,6 +31,8 @@ def reasons(hindrances: Iterable[Hindrance], names: Names) -> tuple[Reason, ...]
             found.append(_of_version(one, names))
         elif one.kind != "symbol":
             found.append(Reason(file=names.shown(one.by), need=_words(one)))
+        elif not names.versioned:
+            missing.setdefault((one.by, "", ""), []).append(one)
         elif (one.by, one.file, one.version) not in versions:
             missing.setdefault((one.by, one.file, one.version), []).append(one)
     for (by, file, version), symbols in missing.items():
