@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from runworthy.model.target_difference import TargetDifference
     from runworthy.report.page import Explanation
     from runworthy.targets.additions import Addition
-    from runworthy.targets.cache import Cache
     from runworthy.targets.catalogue import Summary
     from runworthy.targets.names import TargetName
     from runworthy.targets.snapshot.capture import Captured
@@ -183,16 +182,24 @@ def check(
     if until not in STAGES:
         raise UsageError(f"--until {until} is no stage", hint=f"{', '.join(STAGES)} are", option="--until")
     launch = Launch(env=dict(env or {}), secure=secure, cwd=cwd, loaded_by=loaded_by, until=until, trace=trace)
-    wishes = Wishes(launch=launch, at=at, additions=additions(_texts(with_)), steps=steps or trace, jobs=jobs)
-    return Engine(wishes, _cache(cache)).check(names, targets, watch)
+    wishes = Wishes(
+        launch=launch,
+        at=at,
+        additions=additions(_texts(with_)),
+        steps=steps or trace,
+        jobs=jobs,
+        cache=_cache(cache),
+    )
+    return Engine(wishes).check(names, targets, watch)
 
 
-def _cache(wish: Path | bool) -> Cache | None:  # noqa: FBT001 - as callers of check write it
-    if wish is False:
-        return None
-    from runworthy.targets.cache import Cache, default_directory
+def _cache(wish: Path | bool) -> str:  # noqa: FBT001 - as callers of check write it
+    """Return the directory of the cache, empty for none."""
+    if wish is True:
+        from runworthy.targets.directory import cache_directory
 
-    return Cache(default_directory() if wish is True else os.fspath(wish))
+        return cache_directory()
+    return os.fspath(wish) if wish else ""
 
 
 def diff(
@@ -351,8 +358,8 @@ def inspect(path: Path) -> ElfFile:
     >>> runworthy.inspect("app").facts.needed
     ('libc.so.6',)
 
-    Its symbols and relocations are read here already, so that a damaged file is known at once. Raises FormatError for a file that is
-    damaged or no ELF file, with the offset of what is wrong, and OSError for one that cannot be read.
+    Its symbols and relocations are read here already, so that a damaged file is known at once. Raises FormatError for
+    a file that is damaged or no ELF file, with the offset of what is wrong, and OSError for one that cannot be read.
     """
     from runworthy.targets.directory import DirectoryView
     from runworthy.targets.placement import locate

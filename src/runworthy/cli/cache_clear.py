@@ -20,10 +20,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Remove the cache. Raises UsageError where that is not allowed."""
-    from runworthy.targets.cache import Cache, default_directory
+    from runworthy.targets.cache import Cache
+    from runworthy.targets.directory import cache_directory
 
     del options
-    cache = Cache(default_directory())
+    cache = Cache(cache_directory())
     try:
         cache.clear()
     except OSError as error:

@@ -20,10 +20,11 @@ def run(options: Namespace) -> int:
     """Print it."""
     from runworthy.cli.terminal import emit
     from runworthy.report.words import clean, table
-    from runworthy.targets.cache import Cache, default_directory
+    from runworthy.targets.cache import Cache
+    from runworthy.targets.directory import cache_directory
 
     del options
-    info = Cache(default_directory()).info()
+    info = Cache(cache_directory()).info()
     rows = [
         ("path", clean(info.path)),
         ("size", f"{info.size / (1 << 20):.1f} MiB"),

@@ -46,6 +46,7 @@ class Wishes:
 
     ``additions`` change every target's root before anything is judged (``--with``). ``steps``: results keep the steps
     from which their findings were made. ``jobs`` is the number of processes to use, 0 for as many as are worth it.
+    ``cache`` is the directory in which facts and reports are kept between checks, empty for none.
     """
 
     launch: Launch = field(default_factory=Launch)
@@ -53,6 +54,7 @@ class Wishes:
     additions: Sequence[Addition] = ()
     steps: bool = True
     jobs: int = 1
+    cache: str = ""
 
 
 @dataclass(slots=True)
@@ -92,10 +94,10 @@ class _Cell:
 class Engine:
     """Judges subjects on targets. Facts, searches and proofs are shared by everything one engine is asked."""
 
-    def __init__(self, wishes: Wishes | None = None, cache: Cache | None = None) -> None:
-        """Judge as ``wishes`` say. With a ``cache``, what it holds is not read again, and what is read is kept."""
+    def __init__(self, wishes: Wishes | None = None) -> None:
+        """Judge as ``wishes`` say."""
         self._wishes = wishes or Wishes()
-        self._cache = cache
+        self._cache: Cache | None = None
         self._trail = Trail()
         self._machine = self._followed(DirectoryView("/"))
         self._roots: dict[tuple[int, str], _Root] = {}
@@ -118,6 +120,7 @@ class Engine:
         """
         if self._wishes.at is not None and len(subjects) > 1:
             raise UsageError("--at places one subject", hint="check one file at a time with --at")
+        self._open_cache(subjects, targets)
         recall = None if only is not None else self._recall(subjects, targets)
         held = recall.report() if recall else None
         if held is not None:
@@ -125,8 +128,6 @@ class Engine:
         trees = self._trees = []
         given = [one for name in subjects for one in self._given(name, trees, watch)]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
-        if self._cache is not None:
-            self._cache.expect(len(self._subjects))
         self._roots = {}
         self._alone = len(self._subjects) == len(targets) == 1
         results: list[Result] = []
@@ -173,10 +174,16 @@ class Engine:
 
     # -- what was done before ---------------------------------------------------------------
 
+    def _open_cache(self, subjects: Sequence[str], targets: Sequence[TargetName]) -> None:
+        """Use the cache, unless a handful of files is read sooner than it is opened."""
+        if self._wishes.cache and (len(subjects) * len(targets) > _HANDFUL or any(map(os.path.isdir, subjects))):
+            from runworthy.targets.cache import Cache
+
+            self._cache = self._machine.cache = Cache(self._wishes.cache)
+
     def _recall(self, subjects: Sequence[str], targets: Sequence[TargetName]) -> Recall | None:
-        """Return what this request has to do with earlier ones, None where that is not worth the question."""
-        many = len(subjects) * len(targets) > _HANDFUL or any(map(os.path.isdir, subjects))
-        if self._cache is None or not many or self._wishes.additions or any(name.is_captured for name in targets):
+        """Return what this request has to do with earlier ones, None where they cannot tell."""
+        if self._cache is None or self._wishes.additions or any(name.is_captured for name in targets):
             return None
         from runworthy.engine.recall import Recall
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +22,13 @@ from runworthy.formats.elf.record import RecordedElf, decode, encode_known, know
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 
-__all__ = ["Cache", "CacheInfo", "Signature", "default_directory", "is_settled", "signature_of"]
+__all__ = ["Cache", "CacheInfo", "Signature", "is_settled", "signature_of"]
 
 _FILE = "facts.sqlite"
 _LIMIT = 512 << 20
 _KEPT_DAYS = 30
 _DAY = 86400
 _SETTLED = 2 * 10**9
-_HANDFUL = 24
 _WAIT = 5.0
 _KINDS = {"facts": ("facts", "go", "mentions", "relocations"), "symbols": ("imports", "exports", "copies")}
 _DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in ("records", "reports", "made"))
@@ -58,18 +56,6 @@ def is_settled(signature: Signature, now: int) -> bool:
     return signature[4] < now - _SETTLED
 
 
-def default_directory() -> str:
-    """Return where the cache lies: RUNWORTHY_CACHE_DIR, else the platform's place (XDG base directories)."""
-    stated = os.environ.get("RUNWORTHY_CACHE_DIR")
-    if stated:
-        return stated
-    if sys.platform == "darwin":
-        return os.path.expanduser("~/Library/Caches/runworthy")
-    if sys.platform == "win32":
-        return os.path.join(os.environ.get("LOCALAPPDATA") or os.path.expanduser("~"), "runworthy", "cache")
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "runworthy")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInfo:
     """What the cache holds: bytes on disk, files whose facts and whose symbols are kept, and reports."""
@@ -91,13 +77,12 @@ class _Read:
 
 
 class Cache:
-    """The cache in ``directory``, opened when it is worth it. A process that was forked opens it for itself."""
+    """The cache in ``directory``, opened at the first question. A process that was forked opens it for itself."""
 
     def __init__(self, directory: str) -> None:
         self.path = os.path.join(directory, _FILE)
         self._connection: sqlite3.Connection | None = None
         self._process = -1
-        self._asked = 0
         self._read: list[_Read] = []
 
     # -- facts ------------------------------------------------------------------------------
@@ -107,14 +92,9 @@ class Cache:
         """Return the signature of what lies at a path of this machine. Raises OSError."""
         return signature_of(os.lstat(path))
 
-    def expect(self, files: int) -> None:
-        """Hear that so many files will be asked for."""
-        self._asked += files
-
     def recall(self, signature: Signature, path: str) -> RecordedElf | None:
-        """Return what is kept of the file with this signature. A handful of files is not worth opening the cache."""
-        self._asked += 1
-        return self._recorded("facts", signature, path) if self._asked > _HANDFUL else None
+        """Return what is kept of the file with this signature."""
+        return self._recorded("facts", signature, path)
 
     def symbols(self, signature: Signature, path: str, facts: ElfFacts) -> RecordedElf | None:
         """Return what is kept of the symbols of the file with these facts."""
@@ -139,8 +119,6 @@ class Cache:
 
     def settle(self) -> None:
         """Keep what was learnt."""
-        if self._asked <= _HANDFUL:
-            return
         now, today = time.time_ns(), int(time.time()) // _DAY
         rows = [row for read in self._read if is_settled(read.signature, now) for row in _rows(read, today)]
         self._read = []
