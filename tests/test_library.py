@@ -32,6 +32,8 @@ OF_THE_FUNCTION = {"steps", "watch"}
 @pytest.fixture(autouse=True)
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(make(tmp_path))
+    (tmp_path / "rootfs" / "etc").mkdir(parents=True)
+    (tmp_path / "rootfs" / "etc" / "os-release").touch()
 
 
 def verdicts(report: runworthy.Report) -> list[str]:
@@ -83,16 +85,22 @@ def test_functions_have_an_example_each() -> None:
 # -- the same as the command line ------------------------------------------------------------
 
 
-def test_check_takes_what_the_command_takes() -> None:
-    flags = {
-        flag
-        for action in find("check").parser().declared()
-        for flag in action.option_strings
-        if flag.startswith("--")
-    }  # fmt: skip
+@pytest.mark.parametrize(
+    ("command", "function", "given"),
+    [
+        ("check", runworthy.check, {"subjects"}),
+        ("floor", runworthy.floor, {"subjects"}),
+        ("diff", runworthy.diff, {"old", "new"}),
+    ],
+)
+def test_a_function_takes_what_its_command_takes(
+    command: str, function: Callable[..., object], given: set[str]
+) -> None:
+    actions = find(command).parser().declared()
+    flags = {flag for action in actions for flag in action.option_strings if flag.startswith("--")}
     named = {flag[2:].replace("-", "_") for flag in flags - OF_THE_COMMAND_LINE}
     wanted = {"with_" if name == "with" else "cache" if name == "no_cache" else name for name in named}
-    assert wanted | {"subjects"} == set(inspect.signature(runworthy.check).parameters) - OF_THE_FUNCTION
+    assert wanted | given == set(inspect.signature(function).parameters) - OF_THE_FUNCTION
 
 
 @pytest.mark.parametrize(
@@ -153,9 +161,7 @@ def test_paths_of_every_kind(tmp_path: Path) -> None:
 
     for subjects in ("app", Path("app"), ["app"], (Path("app"), "app"), generated()):
         assert verdicts(runworthy.check(subjects, on="debian:12")) == ["runs"]
-    (tmp_path / "root" / "etc").mkdir(parents=True)
-    (tmp_path / "root" / "etc" / "os-release").touch()
-    for root in (tmp_path / "root", "./root", "rootfs:root"):
+    for root in (tmp_path / "rootfs", "./rootfs", "rootfs:rootfs"):
         assert verdicts(runworthy.check("app", on=root)) == ["fails"]
 
 

@@ -23,18 +23,14 @@ def test_version(runworthy: Run, option: str) -> None:
 def test_help(runworthy: Run, option: str) -> None:
     ended = runworthy(option)
     assert (ended.code, ended.err) == (0, "")
-    assert (
-        ended.out
-        == """\
-usage: runworthy COMMAND ...
-
-Will this software run there, and if not, why?
-
-  check    will these ELF files run there, and if not, why
-  inspect  what the bytes of an ELF file say, without opinion
-  explain  what a finding means, why it happens, what helps
-  targets  the targets that have a name; `targets show NAME` tells one
-
+    head, commands, *rest = ended.out.split("\n\n")[1:]
+    assert ended.out.startswith("usage: runworthy COMMAND ...\n\n")
+    assert head == "Will this software run there, and if not, why?"
+    assert [tuple(line.split(None, 1)) for line in commands.splitlines()] == [
+        (command.name, command.summary) for command in COMMANDS
+    ]
+    assert "\n\n".join(rest) == (
+        """\
   runworthy check ./app                                on this machine
   runworthy check ./app --on alpine:3.20 --on debian:12/arm64
   runworthy COMMAND --help                             what a command takes
@@ -43,6 +39,7 @@ Will this software run there, and if not, why?
   -V, --version  the version
 
 exit codes: 0 everything runs, 1 something fails, 2 usage or internal error, 3 no subject found, 4 cannot tell
+environment: RUNWORTHY_ON, RUNWORTHY_FORMAT and others stand for options; `runworthy man` tells of all
 """
     )
 

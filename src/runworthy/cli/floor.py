@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from runworthy.model.errors import SubjectError
+
 if TYPE_CHECKING:
     from runworthy.model.floor import FloorReport
 
@@ -47,21 +49,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Judge, report, and return the exit code. Raises UsageError."""
     from runworthy.cli.terminal import complain_of_missing
-    from runworthy.engine import missing_subjects
-    from runworthy.engine.floor import floors, parse_gates
+    from runworthy.library import floor
 
-    gates = parse_gates(
-        glibc=options.max_glibc,
-        musl=options.max_musl,
-        libstdcxx=options.max_libstdcxx,
-        kernel=options.max_kernel,
-        cpu=options.max_cpu,
-        page_size=options.page_size,
-    )
-    names = list(dict.fromkeys(options.files))
-    if (missing := missing_subjects(names)) == names:
-        return complain_of_missing(missing)
-    report = floors(names, gates)
+    try:
+        report = floor(
+            options.files,
+            max_glibc=options.max_glibc,
+            max_musl=options.max_musl,
+            max_libstdcxx=options.max_libstdcxx,
+            max_kernel=options.max_kernel,
+            max_cpu=options.max_cpu,
+            page_size=options.page_size,
+        )
+    except SubjectError as error:
+        return complain_of_missing(error.names)
     _deliver(report, options)
     return report.exit_code()
 

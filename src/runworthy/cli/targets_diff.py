@@ -33,12 +33,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Compare, report, and return the exit code. Raises UsageError."""
     from runworthy.cli.terminal import deliver, style_for
-    from runworthy.engine.target_diff import compare_targets
+    from runworthy.library import diff_targets
     from runworthy.report.target_diff import target_diff_json, target_diff_text
-    from runworthy.targets.names import MachineWish, TargetName
 
-    wish = MachineWish(platform=options.platform)
-    difference = compare_targets(TargetName(options.old, wish), TargetName(options.new, wish))
+    difference = diff_targets(options.old, options.new, platform=options.platform)
     if options.format == "json":
         text = target_diff_json(difference)
     else:
