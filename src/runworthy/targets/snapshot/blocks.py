@@ -127,6 +127,11 @@ class BlockReader:
                 raise self._damage(table)
         return found, first
 
+    @property
+    def length(self) -> int:
+        """How long all blocks are together, decompressed (bytes)."""
+        return sum(length for _, _, length, _ in self._rows)
+
     def chunk(self, place: int) -> bytes:
         """Return the chunk at a place. Raises FormatError, OSError."""
         number, offset = place >> 32, place & 0xFFFFFFFF

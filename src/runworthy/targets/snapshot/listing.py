@@ -28,6 +28,7 @@ __all__ = [
     "LETTERS",
     "LISTING_LIMIT",
     "REFUSED",
+    "SMALLEST",
     "UNKNOWN",
     "UNSEARCHABLE",
     "Listing",
@@ -54,6 +55,8 @@ UNKNOWN: Final = "x"
 """The letter of an entry that could not be looked at: its size is the errno (ENOENT: it was gone by then)."""
 
 _HEAD: Final = struct.Struct("<IQHHI")
+SMALLEST: Final = _HEAD.size
+"""Length of the listing of an empty directory (bytes)."""
 _WIDTH: Final = 1 + 2 + 8 + 8 + 8
 _MODE: Final = struct.Struct("<H")
 _SIZE: Final = struct.Struct("<q")

@@ -15,7 +15,7 @@ from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.host import MachineFacts
 from runworthy.targets.snapshot.blocks import BlockReader
-from runworthy.targets.snapshot.listing import COMPLETE, LEFT_OUT, REFUSED, UNKNOWN, Listing
+from runworthy.targets.snapshot.listing import COMPLETE, LEFT_OUT, REFUSED, SMALLEST, UNKNOWN, Listing
 from runworthy.targets.snapshot.machine import machine_of_json
 from runworthy.targets.snapshot.sparse import HEAD, Run, Sparse, merged, unpack_runs
 from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failure
@@ -23,6 +23,8 @@ from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failu
 __all__ = ["Meta", "SnapshotView", "open_snapshot"]
 
 _LISTINGS_HELD: Final = 64 << 20
+_META_LIMIT: Final = 8 << 20
+_ERROR_LIMIT: Final = 64 << 10
 _TREE_LIMIT: Final = 20_000
 _HINT: Final = "capture the target again"
 
@@ -67,6 +69,8 @@ class SnapshotView(FileView):
         self._path = path
         self._blocks = self._sound(lambda: BlockReader(content, path))
         self.meta = self._sound(lambda: _meta(self._blocks.chunk(self._blocks.first)))
+        if self.meta.top[1] * SMALLEST > self._blocks.length:
+            self._damaged("more directories than it holds")
         self._listings: dict[str, Listing] = {}
         self._size = 0
         self._same: dict[tuple[str, str], bool] = {}
@@ -286,6 +290,8 @@ class _Unreadable:
 def _meta(data: bytes) -> Meta:
     """Return the head. Raises FormatError."""
     try:
+        if len(data) > _META_LIMIT:
+            raise ValueError  # noqa: TRY301 - damage like any other
         return _meta_of(json.loads(data))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
         raise FormatError("is a snapshot that is damaged") from None
@@ -316,7 +322,7 @@ def _meta_of(told: Any) -> Meta:  # noqa: ANN401 - JSON is of any type until it 
 
 def _error(data: bytes) -> tuple[str, int | None]:
     try:
-        message, offset = json.loads(data)
+        message, offset = json.loads(data[:_ERROR_LIMIT])
     except (ValueError, TypeError, RecursionError):
         raise FormatError("is a snapshot that is damaged") from None
     if not isinstance(message, str) or not isinstance(offset, int | None):
