@@ -19,12 +19,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from runworthy.cli.environment import VARIABLES
 from tests.world import make
 
-__all__ = ["CHECKOUT", "Block", "Example", "Interpreter", "Shell", "examples", "matches", "pages", "runners"]
+__all__ = [
+    "CHECKOUT",
+    "Block",
+    "Example",
+    "Interpreter",
+    "Shell",
+    "examples",
+    "matches",
+    "pages",
+    "runners",
+    "with_variables",
+]
 
 CHECKOUT = Path(__file__).parent.parent.parent
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_VARIABLES = re.compile(r"(<!-- variables:begin -->\n).*?(<!-- variables:end -->)", re.DOTALL)
 ANY = "..."
 
 
@@ -150,10 +163,17 @@ def _prompted(kind: str, command: str) -> str:
     return ">>> " + command.replace("\n", "\n... ").replace("\n... \n", "\n...\n")
 
 
+def with_variables(text: str) -> str:
+    """Return a page with the table of variables, where it has a place for it, as the command line knows them."""
+    rows = [f"| `{row.name}` | {f'`{row.option}`' if row.option else ''} | {row.meaning} |" for row in VARIABLES]
+    table = "\n".join(["| variable | option | meaning |", "|---|---|---|", *rows])
+    return _VARIABLES.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+
+
 def main() -> None:
     for page in pages():
         with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
-            text = page.read_text(encoding="utf-8")
+            text = with_variables(page.read_text(encoding="utf-8"))
             page.write_text(refreshed(text, runners(Path(directory))), encoding="utf-8")
 
 

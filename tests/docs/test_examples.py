@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.examples import CHECKOUT, examples, matches, pages, runners
+from runworthy.cli.environment import VARIABLES
+from tests.docs.examples import CHECKOUT, examples, matches, pages, runners, with_variables
 
 WITH_EXAMPLES = [page for page in pages() if examples(page)]
 README, CHINESE = CHECKOUT / "README.md", CHECKOUT / "README.zh-CN.md"
@@ -48,3 +49,9 @@ def test_pages_have_examples() -> None:
 )
 def test_dots_stand_for_any_lines(expected: list[str], output: list[str], *, same: bool) -> None:
     assert matches(expected, output) is same
+
+
+def test_every_variable_is_described() -> None:
+    text = (CHECKOUT / "docs" / "environment.md").read_text(encoding="utf-8")
+    assert all(f"| `{row.name}` | " in text for row in VARIABLES)
+    assert with_variables(text) == text, "`python -m tests.docs.examples` writes it anew"

@@ -42,6 +42,10 @@ _VERDICTS = (
 )
 _FILES = (
     ("*.runworthy", "a captured root: one portable file."),
+    (
+        "~/.cache/runworthy",
+        "what is kept between runs, where no variable names another place; `runworthy cache` tells.",
+    ),
     ("share/man/man1/runworthy.1", "this page, below the prefix of the installation."),
 )
 _EXAMPLES = (
