@@ -155,6 +155,28 @@ def test_a_static_program_asks_for_no_c_library(write: Write) -> None:
     }
 
 
+def test_what_is_not_known_is_no_floor(write: Write) -> None:
+    """Which release has a symbol of GLIBC_PRIVATE, and whether a later one still has it, nobody promises."""
+    private = libc("_dl_addr", "GLIBC_PRIVATE")
+    report = floors([write("private", imports=[START, private])], parse_gates(glibc="2.40"))
+    assert report.shipped[0].floor("glibc").state == "unknown"
+    assert [breach.unknown for breach in report.breaches] == [True]
+    assert report.exit_code() == 4
+
+
+def test_a_symbol_that_no_release_has(write: Write) -> None:
+    report = floors([write("app", imports=[START, Symbol("nowhere_at_all", use="data")])])
+    floor = report.shipped[0].floor("glibc")
+    assert (floor.state, floor.reasons[0].symbols) == ("nowhere", ("nowhere_at_all",))
+    assert report.exit_code() == 1
+
+
+def test_an_architecture_without_a_c_library_is_a_problem_and_no_end(write: Write) -> None:
+    mips = write("mips", machine="mips64el", interpreter="/lib64/ld.so.1")
+    report = floors([mips, write("app", imports=[START])])
+    assert (list(report.problems), len(report.shipped), report.exit_code()) == ([mips], 1, 4)
+
+
 # -- musl, and both --------------------------------------------------------------------------
 
 

@@ -171,7 +171,8 @@ def _targets(oldest: Sequence[Oldest], *, everything: bool) -> Iterator[str]:
     ranked = sorted(oldest, key=lambda one: (rank.get(one.family, len(rank)), one.family))
     runs = [one for one in ranked if one.target]
     if not runs:
-        yield "runs on no target of the catalogue"
+        fails = all(one.verdict == "fails" for one in ranked)
+        yield "runs on no target of the catalogue" if fails else "no target of the catalogue is known to run it"
         return
     known = [one for one in runs if everything or one.family in rank] or runs
     names = [clean(one.target) + (" (risky)" if one.verdict == "risky" else "") for one in known]
@@ -179,9 +180,11 @@ def _targets(oldest: Sequence[Oldest], *, everything: bool) -> Iterator[str]:
     yield f"oldest targets: {', '.join(names)}" + (
         f" and {count(more, 'more family', 'more families')}" if more else ""
     )
-    none = [clean(one.family) for one in ranked if not one.target and (everything or one.family in rank)]
-    if none:
-        yield f"on none of: {', '.join(none)}"
+    for words, verdicts in (("on none of", ("fails",)), ("not known of", ("unknown",))):
+        families = [one.family for one in ranked if not one.target and one.verdict in verdicts]
+        none = [clean(family) for family in families if everything or family in rank]
+        if none:
+            yield f"{words}: {', '.join(none)}"
 
 
 def _notes(shipped: ShippedFloor, style: Style, *, everything: bool) -> Iterator[str]:
@@ -208,6 +211,5 @@ def _breach(breach: Breach, style: Style, *, everything: bool, short: bool) -> I
     yield f"{head}: {style.paint(f'{who} {has}, the gate is at {clean(breach.limit)}', 'bold')}"
     if not short:
         bar = style.paint("   |", "blue")
-        yield from (
-            f"{bar} {line}" for line in table(r for rung in breach.rungs for r in _rows(rung, everything=everything))
-        )
+        rows = [row for rung in breach.rungs for row in _rows(rung, everything=everything)]
+        yield from (f"{bar} {line}" for line in table(rows if rows[:1] and rows[0][0] else [row[1:] for row in rows]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from runworthy.engine.floor.families import oldest_targets
@@ -15,7 +15,6 @@ from runworthy.engine.floor.runtime import runtime_floor
 from runworthy.engine.floor.shipped import holdings_of, outside
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts
-from runworthy.model.errors import TargetError
 from runworthy.model.floor import FloorReport, Kind, ShippedFloor
 from runworthy.rules.known import libc_of_library
 
@@ -32,9 +31,16 @@ def floors(subjects: Iterable[str], gates: Gates | None = None) -> FloorReport:
     """
     wanted = gates or Gates()
     gathered = gather(subjects)
-    shipped = tuple(_shipped(group, gathered.copies) for group in _groups(gathered.files))
+    problems = dict(gathered.problems)
+    shipped = []
+    for group in _groups(gathered.files):
+        targets = [rows[-1].target for kind in _LIBCS if (rows := releases_of(kind, group.arch))]
+        if targets:
+            shipped.append(_shipped(group, gathered.copies, targets))
+        else:
+            problems |= {file.name: f"no C library is known for {group.arch.name}" for file in group.files}
     broken = tuple(breach for one in shipped for breach in breaches(one, wanted))
-    return FloorReport(shipped=shipped, problems=gathered.problems, breaches=broken)
+    return FloorReport(shipped=tuple(shipped), problems=problems, breaches=broken)
 
 
 class _Group(NamedTuple):
@@ -66,12 +72,10 @@ def _built_for(facts: ElfFacts) -> str:
     return next(filter(None, (libc_of_library(name.rpartition("/")[2]) for name in asked)), "")
 
 
-def _shipped(group: _Group, copies: Mapping[str, str]) -> ShippedFloor:
+def _shipped(group: _Group, copies: Mapping[str, str], targets: Sequence[str]) -> ShippedFloor:
+    """Return the floors of one group; ``targets`` are the newest of each C library."""
     arch = group.arch
     jury = Jury(arch, group.files, copies=copies)
-    targets = [rows[-1].target for kind in _LIBCS if (rows := releases_of(kind, arch))]
-    if not targets:
-        raise TargetError(f"no C library is known for {arch.name}", hint="`runworthy targets` lists what is known")
     holdings, heads = holdings_of(jury, targets)
     present = outside(holdings)
     jury = Jury(arch, heads, present, copies)

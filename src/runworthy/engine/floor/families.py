@@ -20,7 +20,7 @@ def oldest_targets(jury: Jury, floors: Mapping[Kind, Floor], demanding: frozense
     """Return one answer for each family that has targets of the architecture, by name of the family.
 
     ``floors`` are those of the C libraries, ``demanding`` the files that ask for more than their oldest releases have:
-    they decide where the oldest releases have all that the others ask for.
+    they are asked first, since one that fails is enough.
     """
     files = sorted(jury.files, key=lambda file: file.name not in demanding)
     families: dict[str, list[Summary]] = {}

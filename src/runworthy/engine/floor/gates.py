@@ -113,7 +113,11 @@ def _breach(shipped: ShippedFloor, gate: Gate) -> Iterator[Breach]:
         )
     elif above:
         yield Breach(gate=gate.option, limit=gate.text, has=_needs(floor), arch=shipped.arch, rungs=above)
-    elif floor.state == "unknown" or (floor.open_below and floor.judged_to(gate.order) is False):
+    elif floor.state == "unknown":
+        rungs = (Rung(release="", order=(), reasons=floor.reasons),)
+        has = f"cannot be judged on {gate.kind}"
+        yield Breach(gate=gate.option, limit=gate.text, has=has, arch=shipped.arch, rungs=rungs, unknown=True)
+    elif floor.open_below and not floor.judged_to(gate.order):
         has = f"are judged down to {gate.kind} {floor.oldest}"
         yield Breach(gate=gate.option, limit=gate.text, has=has, arch=shipped.arch, unknown=True)
 
