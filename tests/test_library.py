@@ -50,6 +50,17 @@ def test_import_loads_nothing_else() -> None:
     }
 
 
+def test_a_check_loads_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completion, manual, variables, pages and comparisons cost a plain check nothing, nor does the library."""
+    monkeypatch.delenv("RUNWORTHY_CACHE_DIR")  # no variable, no table of variables
+    check = ["check", "app", "--on", "debian:12", "-q", "--no-cache"]
+    loaded = modules_loaded_by(f"from runworthy.cli import main; main({check})")
+    assert "runworthy.library" in loaded
+    assert not loaded & {f"runworthy.cli.{name}" for name in ("completion", "environment", "manual", "words")}
+    assert not loaded & {f"runworthy.model.{name}" for name in ("difference", "floor", "target_difference")}
+    assert not loaded & {"runworthy.report.page", "runworthy.report.target", "textwrap", "difflib"}
+
+
 def test_every_public_name_is_there() -> None:
     held: dict[str, object] = {}
     exec("from runworthy import *", held)  # noqa: S102 - the statement is what is tested

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
 from argparse import SUPPRESS, Action, ArgumentError, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -129,5 +128,7 @@ def named_in_help(actions: Sequence[Action]) -> str:
     names = [variable.name for action in actions if (variable := variable_of(action))]
     if not names:
         return ""
+    import textwrap
+
     text = f"environment: {', '.join(names)}: each stands for the option of its name where that is not given"
     return "\n" + textwrap.fill(text, 118, break_on_hyphens=False) + "\n"
