@@ -11,10 +11,11 @@ from runworthy.model.machine import Machine, baseline
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.machine_facts import known_machine
 from runworthy.targets.target import Target
-from runworthy.targets.view import FileView
+from runworthy.targets.view import FileView, UnseenError
 
 __all__ = ["architecture_of_root", "directory_target", "host_target", "root_target", "this_machine"]
 
+_SYSTEM_NAMES = ("/etc/os-release", "/usr/lib/os-release")
 _PROGRAMS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/usr/bin/bash", "/sbin/init", "/usr/bin/true")
 
 
@@ -56,7 +57,7 @@ def root_target(
     ``where`` is what errors call it.
     """
     own = architecture_of_root(view)
-    if own is None and not (view.exists("/etc/os-release") or view.exists("/usr/lib/os-release")):
+    if own is None and not any(_is_there(view, path) for path in _SYSTEM_NAMES):
         raise TargetError(
             f"{where} has neither a dynamic loader nor an os-release file, so it is no root",
             hint="name the directory that holds lib and usr; a file of a root is a subject, not a target",
@@ -72,11 +73,18 @@ def architecture_of_root(view: FileView) -> Architecture | None:
     for path in _PROGRAMS:
         try:
             arch = view.elf(view.resolve(path).path).facts.architecture
-        except (OSError, FormatError):
+        except (OSError, FormatError, UnseenError):
             continue
         if arch is not None:
             return arch
     for arch in ARCHITECTURES:
-        if view.exists(arch.glibc_loader) or view.exists(arch.musl_loader):
+        if _is_there(view, arch.glibc_loader) or _is_there(view, arch.musl_loader):
             return arch
     return None
+
+
+def _is_there(view: FileView, path: str) -> bool:
+    try:
+        return view.exists(path)
+    except UnseenError:
+        return False

@@ -301,8 +301,8 @@ class _Capture:
             raise
 
     def _refused(self, content: Content, head: bytes, error: FormatError, real: str) -> bytes:
-        if not content.pread(content.size - 1, 1):
-            raise failure(errno.EIO, real)  # it was cut off while it was read
+        if _is_cut(content):
+            raise failure(errno.EIO, real)
         told = json.dumps([error.message, error.offset]).encode("ascii")
         return b"F" + pack_runs(elf_runs(content, head, refused=True)) + told
 
@@ -310,7 +310,7 @@ class _Capture:
         self.elf_files += 1
         record = encode(elf)
         runs = elf_runs(content, head, refused=False) if content is not None else []
-        if content is not None and not content.pread(content.size - 1, 1):
+        if content is not None and _is_cut(content):
             raise failure(errno.EIO, real)
         data = b"E" + pack_runs(runs) + record
         if len(data) > CHUNK_LIMIT:
@@ -377,6 +377,16 @@ class _Capture:
                 for one in names:
                     if fnmatchcase(one, name):
                         yield from self._included(_join(directory, one), seen)
+
+
+def _is_cut(content: Content) -> bool:
+    """Whether the file has become shorter than it was when its size was looked up. Raises OSError."""
+    try:
+        return not content.pread(content.size - 1, 1)
+    except OSError as error:
+        if error.errno == errno.ENODATA:  # only some of its bytes are at hand, and they do not change
+            return False
+        raise
 
 
 def _digest(data: bytes) -> bytes:
