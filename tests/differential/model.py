@@ -71,20 +71,26 @@ class Model:
 
     def say(self, path: str) -> Said:
         """Return the model's answer about a file that the loader is started with."""
-        return self._said(self.trace(path))
+        return self.said(self.trace(path))
 
     def started(self, path: str) -> Said:
         """Return the model's answer about a program that the kernel starts."""
         real = self.view.resolve(path).path
-        return self._said(simulate(self.machinery, real, self.view.elf(real)))
+        return self.said(simulate(self.machinery, real, self.view.elf(real)))
 
-    def _said(self, trace: Trace) -> Said:
+    def said(self, trace: Trace) -> Said:
+        """Return a trace of a file of this root in the words of a judge's answer."""
         steps = list(trace.needs)
         unmet = [step for step in steps if step.answer not in (Met.MET, Met.IGNORED)]
         glibc = self.root.libc == "glibc"  # musl gives up on one library only, and tells no version of a symbol
         return Said(
-            # A trace lists an auxiliary library that is not there; a start passes it over (tests/judges/README.md).
-            missing=frozenset(event.text.split()[0] for event in trace.events if event.kind == "auxiliary-ignored")
+            # A trace lists an auxiliary library that is not there, unless the main object names it; a start passes it
+            # over (tests/judges/README.md).
+            missing=frozenset(
+                event.text.split()[0]
+                for event in trace.events
+                if event.kind == "auxiliary-ignored" and event.by != trace.stretches[0].object
+            )
             | frozenset(
                 step.need.name for step in unmet if step.need.kind == "library" and not (glibc and step.detail)
             ),

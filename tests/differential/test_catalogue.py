@@ -104,7 +104,7 @@ class CatalogueModel(Model):
 
     def said(self, trace: Trace) -> Said:
         """Return a trace in the judge's words."""
-        return self._said(trace)
+        return self.said(trace)
 
 
 class RealModel(Model):

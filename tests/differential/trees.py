@@ -18,7 +18,7 @@ from tests.judges import panel, roots
 from tests.judges.answer import Answer
 from tests.judges.roots import Root
 
-__all__ = ["PAIRS", "Comparison", "compare"]
+__all__ = ["PAIRS", "Comparison", "compare", "differences"]
 
 _AT = "/mnt/subject"
 _GLIBC = ("bullseye-amd64", "bookworm-amd64", "trixie-amd64")
@@ -60,7 +60,7 @@ def compare(name: str, tree: str) -> Comparison:
             wrong[path] = answer.unparsed
         elif answer.died:
             dead += 1
-        elif found := _differences(model, path, answer):
+        elif found := differences(model, model.say(path), answer):
             wrong[path] = found
     return Comparison(subjects=len(subjects), dead=dead, wrong=wrong)
 
@@ -87,8 +87,8 @@ def _subjects(tree: Path, root: Root) -> Iterator[str]:
                 yield path
 
 
-def _differences(model: Model, path: str, answer: Answer) -> dict[str, object]:
-    said = model.say(path)
+def differences(model: Model, said: Said, answer: Answer) -> dict[str, object]:
+    """Return what differs between what the model says and what a judge answered, empty when nothing does."""
     heard = judged(model, answer, said)
     if answer.fatal:
         return {} if said.fatal else {"fatal": (said.fatal, answer.fatal)}

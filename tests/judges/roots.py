@@ -98,6 +98,14 @@ def requires_corpus(name: str) -> Path:
     return found
 
 
+def requires_environment(name: str) -> Path:
+    """The installed environment `name` of setup.sh, or a skip that says how to get it."""
+    found = home() / "environments" / name
+    if not found.is_dir():
+        lacking(f"no environment {name}: `{_SETUP} environments/{name}` installs it")
+    return found
+
+
 def requires_tool(command: str, *, package: str) -> Path:
     """The path of `command`, or a skip that names the Debian package it is in."""
     found = shutil.which(command)

@@ -1,10 +1,11 @@
 #!/bin/bash
 # Install what the judges need and build the roots that they judge in.
 #
-#   tests/judges/setup.sh [all | tools | roots | corpus | NAME...]
+#   tests/judges/setup.sh [all | tools | roots | corpus | environments | NAME...]
 #
-# A NAME is a root (bullseye-amd64, musl-1.2.5-aarch64, ...) or a corpus entry
-# (corpus/numpy-manylinux-x86_64, ...).  Everything lies below
+# A NAME is a root (bullseye-amd64, musl-1.2.5-aarch64, ...), a corpus entry
+# (corpus/numpy-manylinux-x86_64, ...) or an installed environment
+# (environments/venv, environments/node_modules).  Everything lies below
 # $RUNWORTHY_JUDGES (default: $XDG_CACHE_HOME/runworthy/judges), is made in a
 # temporary directory and renamed into place when complete, so that a run that
 # was cut short leaves nothing half done and a second run does nothing.  Two
@@ -68,6 +69,12 @@ CORPUS=(
     "esbuild-linux-arm64            npm   @esbuild/linux-arm64@0.25.5"
     "rollup-linux-x64-gnu           npm   @rollup/rollup-linux-x64-gnu@4.43.0"
     "rollup-linux-x64-musl          npm   @rollup/rollup-linux-x64-musl@4.43.0"
+)
+
+# Installed environment -> how it is installed, and what into it.
+ENVIRONMENTS=(
+    "venv         pip numpy==2.2.6 scipy==1.15.3 pyarrow==20.0.0"
+    "node_modules npm esbuild@0.25.5 @swc/core@1.12.1 sharp@0.34.2 rollup@4.43.0"
 )
 
 say() { printf '%s\n' "judges: $*" >&2; }
@@ -253,6 +260,29 @@ make_corpus() {
     finish "$name" "$made"
 }
 
+# --- environments ----------------------------------------------------------
+
+# make_environment NAME HOW PACKAGE...
+make_environment() {
+    local name=environments/$1 how=$2 made
+    shift 2
+    is_done "$name" && return
+    made=$(scratch)
+    case $how in
+    pip)
+        python3 -m venv "$made"
+        "$made/bin/pip" install -q --disable-pip-version-check --only-binary=:all: "$@" 2>&1 |
+            grep -v '^WARNING' >&2 || true
+        [ -d "$made"/lib/python3*/site-packages/pyarrow ] || die "$name is not complete"
+        ;;
+    npm)
+        command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
+        (cd "$made" && npm install --silent --no-audit --no-fund --ignore-scripts "$@" >/dev/null)
+        ;;
+    esac
+    finish "$name" "$made"
+}
+
 # --- order of work ---------------------------------------------------------
 
 is_wanted() {
@@ -282,6 +312,15 @@ make_corpora() {
     return 0
 }
 
+# shellcheck disable=SC2086
+make_environments() {
+    local row
+    for row in "${ENVIRONMENTS[@]}"; do
+        is_wanted "environments/${row%% *}" environments && make_environment $row
+    done
+    return 0
+}
+
 main() {
     WANTED=("${@:-all}")
     mkdir -p "$JUDGES"/{.stamps,.tmp}
@@ -294,7 +333,7 @@ main() {
     fi
     MIRROR=$(mirror)
     [ -n "$MIRROR" ] || die "apt here has no Debian archive: set RUNWORTHY_DEBIAN_MIRROR"
-    make_corpora &
+    { make_corpora && make_environments; } &
     local corpora=$!
     make_roots
     wait "$corpora"
