@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,12 +140,29 @@ def test_plugins_load_up_to_their_ceiling(tmp_path: Path) -> None:
     assert _started("trixie-amd64", tmp_path, "opener", f"{_AT}/x.so").rc == 3
 
 
+@pytest.mark.judge
+def test_packed_relocations_of_a_published_wheel_crash_below_their_floor(tmp_path: Path) -> None:
+    """A musllinux_1_2 wheel of numpy brings a libgcc that musl 1.2.2 and 1.2.3 load, and then die of."""
+    wheel = roots.requires_corpus("numpy-musllinux-x86_64")
+    roots.requires_tool("musl-gcc", package="musl-tools")
+    opener = "#include <dlfcn.h>\nint main(int n, char **w) { return dlopen(w[1], RTLD_NOW) ? 0 : 3; }"
+    _gcc(tmp_path, "opener", opener, compiler="musl-gcc")
+    floor = _floor("musl", wheel)
+    assert floor.release == "1.2.4"
+    packed = [reason.file for reason in floor.rungs[0].reasons if reason.need == "DT_RELR"]
+    library = next(name for name in packed if os.path.basename(name).startswith("libgcc_s"))
+    for name, version in _MUSL.items():
+        with Judge(roots.requires(name), binds={_AT: tmp_path, "/mnt/lib.so": Path(library)}) as judge:
+            ended = judge.run([f"{_AT}/opener", "/mnt/lib.so"]).rc
+        assert ended == (0 if version >= floor.order else -signal.SIGSEGV), name
+
+
 # -- files that others have made -------------------------------------------------------------
 
 _CORPUS = [
     "cryptography-manylinux-x86_64",
     "psycopg2-manylinux-x86_64",
-    "pyarrow-manylinux-x86_64",
+    "scipy-manylinux-x86_64",
     "rollup-linux-x64-gnu",
     "sharp-libvips-linux-x64",
     "root:trixie-amd64",
