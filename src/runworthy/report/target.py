@@ -14,6 +14,7 @@ from runworthy.targets.catalogue import Summary, open_catalogue
 from runworthy.targets.libc import libc_of_root, search_directories
 from runworthy.targets.names import MachineWish, TargetName
 from runworthy.targets.target import Target
+from runworthy.targets.view import UnseenError
 
 __all__ = ["list_blocks", "matching", "show_lines"]
 
@@ -135,7 +136,7 @@ def _libraries(target: Target, libc: Libc | None) -> Iterator[tuple[str, str, st
         try:
             real = target.view.real_directory(directory)
             names = sorted(target.view.readdir(real)) if real else []
-        except OSError:
+        except (OSError, UnseenError):
             continue
         for name in names:
             if ".so" not in name:
@@ -143,7 +144,7 @@ def _libraries(target: Target, libc: Libc | None) -> Iterator[tuple[str, str, st
             try:
                 path = target.view.resolve(f"{real}/{name}").path
                 facts = target.view.elf(path).facts
-            except (OSError, FormatError):
+            except (OSError, FormatError, UnseenError):
                 continue
             if facts.soname and path not in seen and facts.architecture is not None:
                 seen.add(path)

@@ -14,7 +14,7 @@ from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
-from runworthy.targets.view import FileView
+from runworthy.targets.view import FileView, UnseenError
 
 if TYPE_CHECKING:
     from runworthy.targets.target import Target
@@ -55,18 +55,21 @@ def libc_of_root(target: Target) -> Libc | None:
     for path in (target.arch.glibc_loader, target.arch.musl_loader):
         try:
             return identify_loader(target.view, target.view.resolve(path).path)
-        except (OSError, FormatError):
+        except (OSError, FormatError, UnseenError):
             continue
     return None
 
 
 def search_directories(target: Target, libc: Libc | None) -> tuple[str, ...]:
-    """Return the directories that a root's loader searches without being told to, in order."""
-    if libc is not None and libc.family == "musl":
-        return musl_directories(target.view, target.arch)
-    if target.system_directories:
-        return target.system_directories
-    return default_directories(target.view, libc.loader, target.arch) if libc and libc.family == "glibc" else ()
+    """Return the directories that a root's loader searches without being told to, in order, none if nobody knows."""
+    try:
+        if libc is not None and libc.family == "musl":
+            return musl_directories(target.view, target.arch)
+        if target.system_directories:
+            return target.system_directories
+        return default_directories(target.view, libc.loader, target.arch) if libc and libc.family == "glibc" else ()
+    except UnseenError:
+        return ()
 
 
 def musl_directories(view: FileView, arch: Architecture) -> tuple[str, ...]:
