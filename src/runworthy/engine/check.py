@@ -383,7 +383,8 @@ def _explain(cell: _Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
         catalogue=Index(),
         objects=Objects(root.view if root else None),
     )
-    return apply_rules(case, load_rules(kinds_to_explain(cell.trace)))
+    kinds = kinds_to_explain(cell.trace)
+    return apply_rules(case, load_rules(kinds), kinds)
 
 
 def _assumptions(target: Target) -> tuple[str, ...]:

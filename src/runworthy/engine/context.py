@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from runworthy.model.arch import Architecture, architecture
 from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile, ImportGroup
@@ -12,15 +13,17 @@ from runworthy.targets.view import FileView, UnseenError
 __all__ = ["Index", "Objects", "runtime_names"]
 
 
+@cache
 def runtime_names(arch: Architecture) -> Callable[[bytes], bool]:
-    """Return whether any C library or compiler runtime of the catalogue exports a name; asked rarely, loaded late."""
-    asked: dict[bytes, bool] = {}
+    """Return whether any C library or compiler runtime of the catalogue exports a name; loaded when it is asked."""
+    sets: list[frozenset[bytes]] = []
 
     def is_runtime_name(name: bytes) -> bool:
-        held = asked.get(name)
-        if held is None:
-            held = asked[name] = bool(Index().providers(name, arch.name))
-        return held
+        if not sets:
+            from runworthy.targets.catalogue import open_catalogue
+
+            sets.extend(open_catalogue().index().runtime_names(arch) or [frozenset()])
+        return any(name in names for names in sets)
 
     return is_runtime_name
 

@@ -12,7 +12,7 @@ cause gives one finding. ``ORDER`` decides who comes first: broad causes (10) be
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -74,30 +74,26 @@ class Case:
     trace: Trace
     catalogue: Catalogue
     objects: Objects
-    covered: frozenset[int] = field(default_factory=frozenset)
-    unmet: tuple[Step, ...] = ()
-    """The needs of the trace that are not simply met: what rules look at again and again."""
+    covered: frozenset[int] = frozenset()
+    causes: Mapping[str, Sequence[Step]] = field(default_factory=dict)
+    """The needs of the trace that are so for no other's sake, by kind; weak ones are left out."""
+    consequences: Mapping[str, Sequence[Step]] = field(default_factory=dict)
+    """The others, by the key of what they are because of."""
 
-    def steps(self, *kinds: str, answers: Iterable[Answer] = (Answer.UNMET,)) -> list[Step]:
+    def steps(self, *kinds: str, answers: Container[Answer] = (Answer.UNMET,)) -> list[Step]:
         """Return the causes of these kinds with these answers that no earlier rule has explained."""
-        wanted = frozenset(answers)
         return [
             step
-            for step in self._needs(wanted)
-            if step.need.kind in kinds
-            and step.answer in wanted
-            and step.because is None
-            and not step.need.weak
-            and id(step) not in self.covered
+            for kind in self.causes
+            if kind in kinds
+            for step in self.causes[kind]
+            if step.answer in answers and id(step) not in self.covered
         ]
-
-    def _needs(self, wanted: frozenset[Answer]) -> Iterable[Step]:
-        return self.trace.needs if Answer.MET in wanted or not self.unmet else self.unmet
 
     def following(self, steps: Iterable[Step]) -> list[Step]:
         """Return the steps that are as they are because of one of ``steps``."""
-        keys = {step.key for step in steps}
-        return [step for step in self.trace.needs if step.because in keys]
+        keys = dict.fromkeys(step.key for step in steps)
+        return [step for key in keys for step in self.consequences.get(key, ())]
 
     def events(self, *kinds: str) -> list[Event]:
         """Return the events of these kinds."""
@@ -150,26 +146,38 @@ def kinds_to_explain(trace: Trace) -> frozenset[str]:
     return frozenset(kinds | {event.kind for event in trace.events})
 
 
-def apply_rules(case: Case, rules: Iterable[Rule]) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
-    """Return the findings of all rules, worst first, and the steps that no rule explains."""
-    kinds = kinds_to_explain(case.trace)
-    case = replace(case, unmet=tuple(step for step in case.trace.needs if step.answer is not Answer.MET))
+def apply_rules(
+    case: Case, rules: Iterable[Rule], kinds: frozenset[str]
+) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
+    """Return the findings of all rules that read one of ``kinds``, worst first, and the steps that no rule explains."""
+    causes, consequences = _sorted_out(case.trace)
     findings: list[Finding] = []
-    covered: set[int] = set()
+    covered: frozenset[int] = frozenset()
+    case = replace(case, causes=causes, consequences=consequences)
     for rule in rules:
         if kinds.isdisjoint(rule.READS):
             continue
-        for match in rule.check(replace(case, covered=frozenset(covered))):
+        for match in rule.check(case):
             findings.append(match.finding)
-            covered.update(id(step) for step in match.covers)
+            covered |= {id(step) for step in match.covers}
+        if covered != case.covered:
+            case = replace(case, covered=covered)
     told = (Answer.UNMET, Answer.UNKNOWN)
-    left = tuple(
-        step
-        for step in case.trace.needs
-        if step.answer in told and step.because is None and not step.need.weak and id(step) not in covered
-    )
+    left = [step for steps in causes.values() for step in steps if step.answer in told and id(step) not in covered]
     ranked = sorted(findings, key=lambda finding: (_RANK[finding.severity], finding.code))
-    return tuple(ranked), left
+    return tuple(ranked), tuple(left)
+
+
+def _sorted_out(trace: Trace) -> tuple[dict[str, list[Step]], dict[str, list[Step]]]:
+    """Return the causes by kind, and the consequences by their cause."""
+    causes: dict[str, list[Step]] = {}
+    consequences: dict[str, list[Step]] = {}
+    for step in trace.needs:
+        if step.because is not None:
+            consequences.setdefault(step.because, []).append(step)
+        elif not step.need.weak:
+            causes.setdefault(step.need.kind, []).append(step)
+    return causes, consequences
 
 
 _RANK: Mapping[str, int] = {"error": 0, "warning": 1, "note": 2}

@@ -161,7 +161,7 @@ def fails(case: Case) -> bool:
 def libraries_not_loaded(case: Case) -> list[str]:
     """Return the needed libraries that were not found or not judged: symbols without a version may be theirs."""
     gone = (Answer.UNMET, Answer.UNKNOWN)
-    return unique(step.need.name for step in case.unmet if step.need.kind == "library" and step.answer in gone)
+    return unique(step.need.name for step in case.causes.get("library", ()) if step.answer in gone)
 
 
 def certain_host(case: Case, symbol: str) -> str | None:

@@ -58,7 +58,6 @@ __all__ = ["ElfReader", "is_elf", "read_elf", "read_header"]
 
 _HEAD = 16384
 _INTERPRETER_LIMIT = 4096
-_ANSWERS_KEPT = 4
 _FLAG_TAGS = ((DT_BIND_NOW, DF_BIND_NOW), (DT_SYMBOLIC, DF_SYMBOLIC), (DT_TEXTREL, DF_TEXTREL))
 
 T = TypeVar("T")
@@ -83,7 +82,6 @@ class ElfReader:
         self._dynamic = dynamic
         self._versions = versions
         self._path = path
-        self._bound: dict[frozenset[bytes], Mapping[bytes, Binding]] = {}
 
     def imports(self) -> tuple[ImportGroup, ...]:
         """Return undefined dynamic symbols, grouped by version record. Raises FormatError, OSError."""
@@ -131,10 +129,10 @@ class ElfReader:
         return self._ask(work) if self.relocations().copy else ()
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
-        """Return how each name is bound, by the relocations that use it. Raises FormatError, OSError.
-
-        The same names are missing on one target after the other: the last answers are kept.
-        """
+        """Return how each name is bound, by the relocations that use it. Raises FormatError, OSError."""
+        imported = self._import_bindings
+        if all(name in imported for name in names):
+            return {name: imported[name] for name in names}
 
         def work() -> Mapping[bytes, Binding]:
             symbols = self._symbols()
@@ -142,13 +140,21 @@ class ElfReader:
                 return dict.fromkeys(names, Binding.UNUSED)
             return self._relocation_tables().bindings(symbols.named(names), names, now=self.facts.bind_now)
 
-        asked = frozenset(names)
-        held = self._bound.get(asked)
-        if held is None:
-            while len(self._bound) >= _ANSWERS_KEPT:
-                del self._bound[next(iter(self._bound))]
-            held = self._bound[asked] = self._ask(work)
-        return held
+        return self._ask(work)
+
+    @cached_property
+    def _import_bindings(self) -> Mapping[bytes, Binding]:
+        """How each import is bound: the same ones are missing on one target after the other."""
+
+        def work() -> Mapping[bytes, Binding]:
+            symbols = self._symbols()
+            if symbols is None:
+                return {}
+            rows = symbols.imported()
+            names = {symbol.name for symbol in rows.values()}
+            return self._relocation_tables().bindings(rows, names, now=self.facts.bind_now)
+
+        return self._ask(work)
 
     def go(self) -> GoBuild | None:
         """Return the Go build information alone, read once. Raises OSError."""
@@ -161,7 +167,11 @@ class ElfReader:
         return self._ask(lambda: read_go(self._content, self.facts.header, self.facts.segments, self._layout))
 
     def build(self) -> BuildInfo:
-        """Return what the compilers left. Raises OSError."""
+        """Return what the compilers left, read once. Raises OSError."""
+        return self._build
+
+    @cached_property
+    def _build(self) -> BuildInfo:
         from runworthy.formats.elf.build import read_build
 
         return self._ask(lambda: read_build(self._content, self.facts.header, self.facts.segments, self._layout))

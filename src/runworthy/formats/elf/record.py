@@ -233,15 +233,19 @@ class RecordedElf:
 
     def bindings(self, names: Collection[bytes]) -> Mapping[bytes, Binding]:
         """Return how names that a loader looks up are bound; any other is unused. Raises FormatError, OSError."""
+        if "bindings" not in self._parts:
+            return self._file("bindings").bindings(names)
+        return {name: self._bound.get(name, Binding.UNUSED) for name in names}
 
+    @cached_property
+    def _bound(self) -> Mapping[bytes, Binding]:
         def read(data: bytes) -> Mapping[bytes, Binding]:
             told = _ordered(self.imports())
             if len(told) < len(data):
                 told += _hidden(self)
-            found = dict(zip(told, (_BINDINGS[number] for number in data), strict=True))
-            return {name: found.get(name, Binding.UNUSED) for name in names}
+            return dict(zip(told, (_BINDINGS[number] for number in data), strict=True))
 
-        return self._answer("bindings", read, lambda elf: elf.bindings(names))
+        return self._answer("bindings", read, lambda _: {})
 
     def go(self) -> GoBuild | None:
         """Return the Go build information alone. Raises FormatError, OSError."""

@@ -149,6 +149,19 @@ class SymbolTable:
             versions = array("H", compress(versions, found)) if versions is not None else None
         return Exports.of_columns(names, versions, kinds, self._versions.names)
 
+    def imported(self) -> dict[int, Named]:
+        """Return the undefined symbols by their row, and those of the same names that the file defines itself."""
+        rows = self._read(0, self._extent())
+        undefined = self._undefined(rows)
+        offsets = {rows.name[row] for row in undefined}
+        chosen = [
+            row
+            for row, offset in enumerate(rows.name)
+            if offset in offsets and rows.info[row] > _LOCAL and _VISIBLE[rows.other[row]]
+        ]
+        found = zip(chosen, self._strings.at([rows.name[row] for row in chosen]), strict=True)
+        return {row: Named(name, rows.info[row], rows.other[row], rows.value[row]) for row, name in found}
+
     def named(self, names: Collection[bytes]) -> dict[int, Named]:
         """Return the symbols of these names by their row: undefined ones, and those that the file defines itself."""
         names = frozenset(names)

@@ -44,7 +44,7 @@ def _companion(case: Case, library: str, steps: list[Step]) -> Finding:
     message = f"`{who}` takes {what} from the process that loads it; `{library}` of {case.target} defines {it}"
     note = "it is not among the libraries that the file needs: a program that has not loaded it cannot load the file"
     shown = () if len(names) == 1 else rows([(name,) for name in names[:_ROWS]])
-    left = [step for step in case.unmet if step.answer is Answer.HOST]
+    left = [step for step in case.causes.get("symbol", ()) if step.answer is Answer.HOST]
     sure = in_every_process(library) or any(certain_host(case, step.need.name) for step in left)
     return finding(
         case,

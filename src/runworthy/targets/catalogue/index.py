@@ -53,6 +53,10 @@ class CatalogueIndex:
         rows = self._providers.get(arch.name, ())
         return tuple(provider for provider, chunks in rows if symbol in self._provided(arch.name, provider, chunks))
 
+    def runtime_names(self, arch: Architecture) -> list[frozenset[bytes]]:
+        """Return the names that each of those exports."""
+        return [self._provided(arch.name, provider, chunks) for provider, chunks in self._providers.get(arch.name, ())]
+
     def _provided(self, arch: str, provider: str, chunks: tuple[int, ...]) -> frozenset[bytes]:
         held = self._names.get((arch, provider))
         if held is None:
