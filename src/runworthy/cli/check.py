@@ -14,7 +14,7 @@ from runworthy.model.trace import STAGES
 
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
-USAGE = "FILE... [--on TARGET]... [options]"
+USAGE = "FILE|DIR... [--on TARGET]... [options]"
 DESCRIPTION = "Say whether ELF files will run on targets, and if not, why. Nothing is executed."
 EPILOG = f"""\
 targets: host (this machine, the default), ./dir or rootfs:DIR (a root in a directory), or a name out of
@@ -26,7 +26,7 @@ targets: host (this machine, the default), ./dir or rootfs:DIR (a root in a dire
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="the ELF files to judge; of a directory, all in it")
+    add("files", nargs="+", metavar="FILE", help="what to judge: ELF files, and of a directory all in it")
     add_where(parser, "host")
     group = parser.add_argument_group("how it is started")
     add = group.add_argument
