@@ -135,13 +135,14 @@ is_left_out() {
     return 1
 }
 
-# every WHICH: the names of everything, of links, directories, texts or binaries; none with a newline.
+# every WHICH [FORMAT]: the names of everything, of links, directories, texts or binaries, none with a newline; or what
+# stat says of them.
 every() {
+    which=$1 format=${2-}
     if ! command -v find >/dev/null; then
-        walk . | choose "$1"
+        walk . | choose "$which" | if [ -n "$format" ]; then batches look; else cat; fi
         return
     fi
-    which=$1
     set -- -path .//. # matches nothing
     IFS=$nl
     for at in $left_out; do set -- "$@" -o -path "$at"; done
@@ -158,7 +159,7 @@ every() {
             -name '*.so' -o -name '*.so.*' -o -perm -100 -o -perm -010 -o -perm -001 ')'
         ;;
     esac
-    find "$@" -print
+    if [ -n "$format" ]; then find "$@" -exec stat -c "$format" {} +; else find "$@" -print; fi
 }
 
 # walk DIRECTORY: what find would print.
@@ -206,8 +207,7 @@ batches() {
     [ $# -eq 0 ] || $work "$@"
 }
 
-entries() { stat -c '%f %s %h %d:%i %n' "$@"; }
-inodes() { stat -c '%d:%i %n' "$@"; }
+look() { stat -c "$format" "$@"; }
 
 how_many() { printf '%s' $#; }
 
@@ -282,12 +282,22 @@ texts() {
     [ $# -eq 0 ] || send "$@"
 }
 
-# send FILE...: their names, and then their bytes, as many as the entries say.
+# send FILE...: their sizes and names, and then their bytes.
 send() {
-    printf '+files %s\n' $#
-    printf '%s\n' "$@"
-    cat "$@"
-    echo
+    found=$(stat -c '%s %n' "$@" 2>/dev/null)
+    IFS=$nl
+    set -f
+    # shellcheck disable=SC2086 # one line, one file
+    lines=$(how_many $found)
+    set +f
+    unset IFS
+    if [ "$lines" -eq $# ]; then
+        printf '+files %s\n%s\n' $# "$found"
+        cat "$@"
+        echo
+    elif [ $# -gt 1 ]; then # one of them is gone
+        for at do send "$at"; done
+    fi
 }
 
 # -------------------------------------------------------------------------------------------
@@ -310,10 +320,10 @@ main() {
     [ "$root" != / ] || machine
     leave_out "$@"
     printf '+entries\n'
-    every all | batches entries
+    every all '%f %s %h %d:%i %n'
     every directories | batches closed
     every links | batches links
-    every binaries | batches inodes | one_each | batches binaries
+    every binaries '%d:%i %n' | one_each | batches binaries
     every texts | batches texts
     printf '+end\n'
     complain 'done'

@@ -7,8 +7,10 @@ each file (mode in hexadecimal, size, links, device:inode, name), among which li
     +links N          N names, and as many lines that tell where these links lead
     +script PATH      a script, with its first line
     +plain PATH       neither ELF nor a script
-    +files N          N names, and the bytes of these files, one after the other
+    +files N          N lines with size and name, and the bytes of these files, one after the other
     +end              without it, the stream was cut off
+
+A machine changes meanwhile: what is told of a file that was not there before, or was another one, is passed over.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ _LINE: Final = 1 << 16
 _FACTS: Final = 16 << 20
 _BATCH: Final = 1 << 16
 _SMALLEST_ELF: Final = 52
+_DIGITS: Final = 18
 _EXECUTE: Final = 0o111
 _KINDS: Final[dict[int, FileKind]] = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
 _HINT: Final = "print the collector again with `runworthy snapshot --script`; its output must come through unchanged"
@@ -121,35 +124,42 @@ class _Collected:
         if word == b"links":
             names = self._lines(rest)
             for name, target in zip(names, self._lines(rest), strict=True):
-                self._root.lead(self._path(name), _text(target))
+                path, entry = self._named(name)
+                if entry is not None and entry.kind == "link":
+                    self._root.lead(path, _text(target))
         elif word == b"closed":
             self._root.closed.add(f"/{self._path(rest)}")
         elif word == b"plain":
-            path, entry = self._file(rest)
-            if not entry.mode & _EXECUTE:  # what may be executed can be a file that binfmt_misc knows
+            path, entry = self._named(rest)
+            # What may be executed can be a file that binfmt_misc knows.
+            if entry is not None and entry.kind == "file" and not entry.mode & _EXECUTE:
                 self._root.know(path, None)
         elif word == b"script":
-            path, entry = self._file(rest)
-            self._root.know(path, kept_script(self._line()[:-1], entry.size))
+            path, entry = self._named(rest)
+            line = self._line()[:-1]
+            if entry is not None and entry.kind == "file" and entry.size > len(line):
+                self._root.know(path, kept_script(line, entry.size))
         elif word == b"files":
             self._files(self._lines(rest))
         else:
             raise _strange(word)
 
     def _files(self, names: list[bytes]) -> None:
-        for name in names:
-            path, entry = self._file(name)
-            self._root.know(path, kept_of(Slice(self._stream, self._at, entry.size), path, entry.mode))
-            self._at += entry.size
+        for line in names:
+            length, _, name = line.partition(b" ")
+            if not length.isdigit() or len(length) > _DIGITS:
+                raise _strange(line)
+            path, entry = self._named(name)
+            if entry is not None and entry.kind == "file" and 0 < entry.size == int(length):
+                self._root.know(path, kept_of(Slice(self._stream, self._at, entry.size), path, entry.mode))
+            self._at += int(length)
         if self._line() != b"\n" or self._stream.pread(self._at, 1) not in (b"+", b""):
             raise StreamError("has files of another length than it says: they changed meanwhile", hint="collect again")
 
-    def _file(self, name: bytes) -> tuple[str, Entry]:
+    def _named(self, name: bytes) -> tuple[str, Entry | None]:
+        """Return a path, and the entry that was told of before, None where there is none."""
         path = self._path(name)
-        entry = self._root.has(path)
-        if entry is None or entry.kind != "file":
-            raise StreamError(f"tells of `{path[:200]}`, which it has not named as a file")
-        return path, entry
+        return path, self._root.has(path)
 
     def _path(self, name: bytes) -> str:
         return inside(_text(name), self._at)

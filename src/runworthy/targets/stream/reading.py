@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from runworthy.formats.package.member import Member
 from runworthy.formats.package.sparse import Sparse
 from runworthy.formats.package.streams import UNPACKED_LIMIT, Read
 from runworthy.formats.package.tar import is_tar, read_tar
@@ -76,29 +77,35 @@ def collector() -> str:
 def _read_tar(stream: Stream, root: StreamRoot, progress: Progress | None) -> None:
     holes = 0
     for member in read_tar(stream, whole=True):
-        path = member.path
-        top, slash, _ = path.partition("/")
+        top, slash, _ = member.path.partition("/")
         if slash and top in _PSEUDO:  # what the kernel showed there is no part of the root
-            root.closed.add(f"/{top}")
+            if f"/{top}" not in root.closed:
+                root.put(top, Entry("dir", 0o555))
+                root.closed.add(f"/{top}")
             continue
-        if member.kind == "hard-link":
-            root.put_again(path, member.target)
-        elif member.content is not None:
-            content = member.content
-            if isinstance(content, Sparse):
-                holes += min(content.size - content.stored.size, UNPACKED_LIMIT // 16)
-                if holes > UNPACKED_LIMIT:
-                    raise StreamError("holds too many files with holes: it is no root, but a bomb")
-            entry = Entry("file", member.mode, content.size)
-            root.put(path, entry, kept=kept_of(content, path, member.mode) if content.size else None)
-        elif member.kind == "link":
-            if not member.target:
-                raise StreamError(f"holds the symbolic link `{path[:200]}` to nothing")
-            root.put(path, Entry("link", 0o777, len(member.target.encode("utf-8", "surrogateescape")), member.target))
-        else:
-            root.put(path, Entry("dir" if member.kind == "dir" else "other", member.mode))
+        if isinstance(member.content, Sparse):
+            holes += min(member.content.size - member.content.stored.size, UNPACKED_LIMIT // 16)
+            if holes > UNPACKED_LIMIT:
+                raise StreamError("holds too many files with holes: it is no root, but a bomb")
+        _put(root, member)
         if progress is not None:
-            progress(len(root), f"/{path}")
+            progress(len(root), f"/{member.path}")
+
+
+def _put(root: StreamRoot, member: Member) -> None:
+    path, content = member.path, member.content
+    if member.kind == "hard-link":
+        root.put_again(path, member.target)
+    elif content is not None:
+        kept = kept_of(content, path, member.mode) if content.size else None
+        root.put(path, Entry("file", member.mode, content.size), kept=kept)
+    elif member.kind == "link":
+        if not member.target:
+            raise StreamError(f"holds the symbolic link `{path[:200]}` to nothing")
+        length = len(member.target.encode("utf-8", "surrogateescape"))
+        root.put(path, Entry("link", 0o777, length, member.target))
+    else:
+        root.put(path, Entry("dir" if member.kind == "dir" else "other", member.mode))
 
 
 def _judge(root: StreamRoot) -> None:

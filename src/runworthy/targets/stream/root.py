@@ -88,21 +88,17 @@ class StreamRoot(FileView):
         self._directories[f"/{above}" if above else "/"][own] = node
 
     def know(self, path: str, kept: Kept | str | None) -> None:
-        """Tell what is known of the bytes of a file that was put without. Raises StreamError where there is none."""
+        """Tell what is known of the bytes of a file that was put before. Raises StreamError."""
         parent, _, name = path.rpartition("/")
-        names = self._directories.get(f"/{parent}" if parent else "/", {})
-        node = names.get(name)
-        if node is None or node.entry.kind != "file":
-            raise StreamError(f"tells of `{path[:200]}`, which it has not named as a file")
+        names = self._directories[f"/{parent}" if parent else "/"]
+        node = names[name]
         names[name] = node._replace(kept=kept if kept is None or isinstance(kept, str) else self._keep(kept))
 
     def lead(self, path: str, target: str) -> None:
-        """Tell where a symbolic link leads that was put without. Raises StreamError where there is none."""
+        """Tell where a symbolic link leads that was put before. Raises StreamError."""
         parent, _, name = path.rpartition("/")
-        names = self._directories.get(f"/{parent}" if parent else "/", {})
-        node = names.get(name)
-        if node is None or node.entry.kind != "link":
-            raise StreamError(f"tells of `{path[:200]}`, which it has not named as a symbolic link")
+        names = self._directories[f"/{parent}" if parent else "/"]
+        node = names[name]
         self._spend(len(target))
         names[name] = node._replace(entry=Entry("link", node.entry.mode, node.entry.size, target))
 
