@@ -11,7 +11,7 @@ from runworthy.model.arch import architecture
 from runworthy.model.machine import baseline
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.placement import Source, locate, place
+from runworthy.targets.placement import SUBJECT_ROOT, Source, is_own_root, locate, member, place
 from runworthy.targets.target import Target
 from tests.targets.trees import Tree, build
 
@@ -198,3 +198,47 @@ def test_odd_names(tmp_path: Path, machine: DirectoryView, target: Target) -> No
         shown = place(locate(str(tmp_path / name), machine), target, overlay)
         assert os.path.basename(shown) == name
         assert overlay.read(shown) == os.fsencode(name)
+
+
+DIRECTORY: Tree = {"opt/app/bin/x": "x", "opt/app/lib/y": "y", "opt/shared/z": "z", "usr/lib/w": "w"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("/opt/app", "bin/x", None, "/opt/app/bin/x", "/opt/shared/z"),
+        ("/usr/lib", "w", None, "/usr/lib/w", None),
+        ("/opt/app", "bin/x", "/srv/it", "/srv/it/bin/x", "/srv/it/lib/y"),
+        ("/opt/app", "bin/x", "/opt/app", "/opt/app/bin/x", "/opt/app/lib/y"),
+        ("/opt/app", "bin/x", "/", "/bin/x", "/lib/y"),
+        ("/opt/app/bin", "x", "/srv/bin", "/srv/bin/x", "/srv/lib/y"),
+    ],
+)
+def test_a_directory_travels_as_a_whole(
+    tmp_path: Path,
+    machine: DirectoryView,
+    target: Target,
+    case: tuple[str, str, str | None, str, str | None],
+) -> None:
+    directory, path, at, placed, also = case
+    root = system(tmp_path, DIRECTORY)
+    source = member(locate(root + directory, machine), path)
+    overlay = Overlay(target.view)
+    prefix = "" if at else SUBJECT_ROOT + root
+    assert place(source, target, overlay, at) == (prefix + placed if at != "/" else overlay.resolve(placed).path)
+    assert also is None or overlay.exists(prefix + also)
+    assert overlay.read("/usr/lib/libc.so.6") == b"target", "the target keeps what it has"
+
+
+def test_a_directory_inside_the_target_keeps_its_paths(tmp_path: Path, machine: DirectoryView, target: Target) -> None:
+    build(tmp_path / "target", {"opt/app/x": "x"})
+    source = member(locate(f"{tmp_path}/target/opt/app", machine), "x")
+    assert place(source, target, Overlay(target.view)) == "/opt/app/x"
+
+
+def test_what_is_a_root_of_its_own(tmp_path: Path) -> None:
+    root = system(tmp_path, {"usr/bin/x": "x"})
+    assert is_own_root(root)
+    assert not is_own_root(f"{root}/usr")
+    assert not is_own_root("/")
+    assert not is_own_root(f"{root}/nowhere")
