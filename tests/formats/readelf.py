@@ -21,7 +21,7 @@ _DEF = re.compile(r"Rev: \d+  Flags: (?P<flags>.*?)  Index: (?P<index>\d+)  Cnt:
 _SYMBOL = re.compile(
     r"^ *\d+: (?P<value>[0-9a-f]+) +\S+ (?P<kind>[A-Z]\S*|<.*?>: \d+) +"
     r"(?P<bind>[A-Z]\S*|<.*?>: \d+) +(?P<visibility>\S+) +(?:\[.*?\] +)?"
-    r"(?P<section>\S+)"
+    r"(?P<section>bad section index\[ *\d+\]|\S+)"  # of files whose section headers were stripped but for a few
     r"(?: (?P<name>\S+?)(?:(?P<at>@@?)(?P<version>[^@\s]+))?(?: \((?P<index>\d+)\))?)?$"
 )
 _RELOCATION = re.compile(r"^[0-9a-f]{8,16} +([0-9a-f]{8,16}) \S")

@@ -28,6 +28,7 @@ class CatalogueIndex:
                 self._providers.setdefault(arch, []).append((rest[0], tuple(map(int, rest[1].split(",")))))
         self._nodes: dict[str, Mapping[str, str]] = {}
         self._names: dict[tuple[str, str], frozenset[bytes]] = {}
+        self._answers: dict[tuple[bytes, str], tuple[str, ...]] = {}
 
     def targets(self) -> tuple[Summary, ...]:
         """Return every target of the catalogue, sorted by name."""
@@ -50,8 +51,12 @@ class CatalogueIndex:
 
         They are written ``glibc:libc.so.6``, ``musl``, ``libstdc++.so.6``, ``libgcc_s.so.1``.
         """
-        rows = self._providers.get(arch.name, ())
-        return tuple(provider for provider, chunks in rows if symbol in self._provided(arch.name, provider, chunks))
+        held = self._answers.get((symbol, arch.name))
+        if held is None:
+            rows = self._providers.get(arch.name, ())
+            found = [provider for provider, chunks in rows if symbol in self._provided(arch.name, provider, chunks)]
+            held = self._answers[symbol, arch.name] = tuple(found)
+        return held
 
     def runtime_names(self, arch: Architecture) -> list[frozenset[bytes]]:
         """Return the names that each of those exports."""
