@@ -163,19 +163,19 @@ class SnapshotView(FileView):
 
     def _is_same_tree(self, real: str, other: FileView, source: str) -> bool:
         """Compare two trees entry by entry, up to a number that is looked at sooner than it is worth the question."""
-        pending, left = [""], _TREE_LIMIT
+        pending, left = [(real, source)], _TREE_LIMIT
         while pending:
-            below = pending.pop()
-            names = sorted(self.names(real + below))
+            here, there = pending.pop()
+            names = sorted(self.names(here))
             left -= len(names)
-            if left < 0 or names != sorted(other.names(source + below)):
+            if left < 0 or names != sorted(other.names(there)):
                 return False
             for name in names:
-                mine, given = self.entry(real + below, name), other.entry(source + below, name)
+                mine, given = self.entry(here, name), other.entry(there, name)
                 if mine is None or given is None or _look(mine) != _look(given):
                     return False
                 if mine.kind == "dir":
-                    pending.append(f"{below}/{name}")
+                    pending.append((_join(here, name), _join(there, name)))
         return True
 
     # -- inside -----------------------------------------------------------------------------
