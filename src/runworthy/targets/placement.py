@@ -132,11 +132,23 @@ def _inside(source: Source, view: FileView) -> str | None:
 
 
 def _captured(source: Source, view: FileView) -> str | None:
-    """Return the path of the source where a captured root holds it, with all of the tree that travels with it."""
-    for real in filter(None, (source.real, source.top)):
-        if not view.holds(_below(source.root, real), source.view, real):
-            return None
-    return _below(source.root, source.real)
+    """Return the path of the source in a captured root that holds it, and the tree that travels with it.
+
+    Any directory above the source may be what was captured. Where that is the root of its system, of a tree that
+    travels along only what is in that root has to be the same, else all that was captured.
+    """
+    for root in (source.root, *_above(source.real)):
+        path = _below(root, source.real)
+        if view.holds(path, source.view, source.real):
+            tree = source.top if root == source.root else root
+            if tree is None or view.holds(_below(root, tree), source.view, tree):
+                return path
+    return None
+
+
+def _above(path: str) -> list[str]:
+    """Return the directories above a path, the top one left out."""
+    return [path[:at] for at, letter in enumerate(path) if letter == "/" and at]
 
 
 def _real(path: str, view: DirectoryView) -> tuple[str, str]:

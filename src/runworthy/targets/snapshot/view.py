@@ -25,7 +25,7 @@ __all__ = ["Meta", "SnapshotView", "open_snapshot"]
 _LISTINGS_HELD: Final = 64 << 20
 _META_LIMIT: Final = 8 << 20
 _ERROR_LIMIT: Final = 64 << 10
-_TREE_LIMIT: Final = 20_000
+_TREE_LIMIT: Final = 100_000
 _HINT: Final = "capture the target again"
 
 T = TypeVar("T")
