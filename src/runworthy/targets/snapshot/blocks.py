@@ -33,7 +33,7 @@ _TAIL: Final = struct.Struct("<QIIQI4s")
 _LENGTH: Final = struct.Struct("<I")
 _SEALED: Final = _TAIL.size - 8  # what the tail's own checksum covers
 
-_BLOCK: Final = 256 << 10
+_BLOCK: Final = 128 << 10
 CHUNK_LIMIT: Final = 96 << 20
 """Largest chunk (bytes): the record of a library whose tables are as large as a reader takes."""
 _BLOCK_LIMIT: Final = CHUNK_LIMIT + _BLOCK + _LENGTH.size
