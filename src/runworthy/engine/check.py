@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runworthy.engine.context import Index, Objects, runtime_names
@@ -17,6 +16,7 @@ from runworthy.model.elf import ElfFacts
 from runworthy.model.errors import ArchitectureError, FormatError, UsageError
 from runworthy.model.finding import Finding, Report, Result, Tree
 from runworthy.model.libc import Libc
+from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate

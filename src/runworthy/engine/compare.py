@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from runworthy.model.arch import machine_name
 from runworthy.model.difference import Change, ChangeKind, Effect, SymbolChange
 from runworthy.model.elf import DF_1_NODEFLIB, DF_1_NOOPEN, DF_STATIC_TLS, DF_SYMBOLIC, ElfFacts, ElfFile, Exports
 from runworthy.model.machine import format_kernel, isa_level, isa_name
+from runworthy.model.records import dataclass
 from runworthy.rules.known import known_loader, libc_of_library
 
 __all__ = ["HASH", "changes_between", "kind_of", "libc_of", "lost_exports"]

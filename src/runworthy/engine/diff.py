@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runworthy.engine.check import Engine, Wishes
@@ -15,6 +14,7 @@ from runworthy.model.difference import Cell, Difference, FloorChange, Outcome, P
 from runworthy.model.errors import ArchitectureError, FormatError, UsageError
 from runworthy.model.finding import Result, Verdict
 from runworthy.model.floor import Floor, ShippedFloor
+from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Need
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.names import TargetName

@@ -6,7 +6,6 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from runworthy.engine.compare import HASH
@@ -14,6 +13,7 @@ from runworthy.model.arch import Architecture
 from runworthy.model.difference import PairedBy
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.placement import Source, locate
 

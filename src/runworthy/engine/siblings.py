@@ -13,12 +13,12 @@ from __future__ import annotations
 import posixpath
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from runworthy.engine.verdict import verdict_of
 from runworthy.model.elf import ElfFacts
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Tree, Verdict
+from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Event, Stage, Step, Stretch, Trace
 from runworthy.simulate.hosts import host_api
 from runworthy.simulate.process import Machinery, simulate

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from runworthy.engine.compare import lost_exports
 from runworthy.model.arch import Architecture, architecture
@@ -18,6 +17,7 @@ from runworthy.model.errors import ArchitectureError, FormatError, TargetError
 from runworthy.model.host import MachineFacts
 from runworthy.model.libc import Libc
 from runworthy.model.machine import format_kernel, isa_level, isa_name
+from runworthy.model.records import dataclass
 from runworthy.model.target_difference import Fact, LibraryDifference, LibrarySide, TargetDifference
 from runworthy.simulate.launch import Launch
 from runworthy.targets.libc import libc_of_root, musl_directories

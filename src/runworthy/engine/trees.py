@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from runworthy.model.finding import Tree
+from runworthy.model.records import dataclass
 from runworthy.targets.directory import DirectoryView, Trail
 from runworthy.targets.placement import Source, locate, member
 from runworthy.targets.trees import Member, Watch, walk

@@ -6,10 +6,10 @@ Source: glibc ``sysdeps/generic/dl-cache.h`` (struct cache_file_new, cache_exten
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import calcsize, unpack_from
 
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 
 __all__ = ["CacheEntry", "read_ld_so_cache"]
 

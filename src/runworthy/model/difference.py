@@ -6,11 +6,11 @@ a target (``needs``), or the programs and libraries that use the file (``offers`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from runworthy.model.finding import Verdict
 from runworthy.model.floor import Kind
+from runworthy.model.records import dataclass
 from runworthy.model.trace import Need, Stage
 
 __all__ = [

@@ -8,13 +8,13 @@ hundred thousand and printed by the dozen.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from runworthy.model.arch import Architecture, Endian, architecture_of_elf
+from runworthy.model.records import dataclass
 
 __all__ = [
     "MENTIONS",

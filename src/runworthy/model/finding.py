@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 from runworthy.model.machine import Machine
+from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Evidence, Stage, Step, Trace
 
 __all__ = ["Finding", "Remedy", "Report", "Result", "Severity", "Tree", "Verdict"]

@@ -7,10 +7,10 @@ architecture among them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 from runworthy.model.finding import Verdict
+from runworthy.model.records import dataclass, field
 
 __all__ = ["Breach", "Floor", "FloorReport", "Kind", "Oldest", "PageSizes", "Reason", "Rung", "ShippedFloor", "State"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from runworthy.model.arch import architecture
 from runworthy.model.machine import Machine, baseline, parse_kernel
+from runworthy.model.records import dataclass, replace
 
 __all__ = ["BinfmtEntry", "BinfmtMisc", "BinfmtStatus", "Gpu", "MachineFacts", "Mount"]
 

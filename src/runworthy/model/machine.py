@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runworthy.model.arch import X86_64_LEVELS, Architecture
+from runworthy.model.records import dataclass
 
 __all__ = ["Machine", "baseline", "format_kernel", "isa_level", "isa_name", "level_of_cpu", "parse_kernel"]
 

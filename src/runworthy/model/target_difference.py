@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runworthy.model.difference import SymbolChange
+from runworthy.model.records import dataclass
 
 __all__ = ["Fact", "LibraryDifference", "LibrarySide", "TargetDifference"]
 

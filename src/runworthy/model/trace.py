@@ -7,9 +7,10 @@ rules and reports.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
+
+from runworthy.model.records import dataclass
 
 __all__ = [
     "STAGES",

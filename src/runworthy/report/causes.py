@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from runworthy.model.finding import Finding, Result, Severity
+from runworthy.model.records import dataclass
 
 __all__ = ["Cause", "causes", "ranked"]
 

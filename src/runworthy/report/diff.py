@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from textwrap import wrap
 from typing import NamedTuple
 
 from runworthy.model.difference import Cell, Change, Difference, Effect, Outcome, Pair, Shift, SymbolChange
 from runworthy.model.finding import Verdict
+from runworthy.model.records import replace
 from runworthy.report.facts import highest_versions
 from runworthy.report.words import PLAIN, Style, clean, count, listed, table
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Severity
+from runworthy.model.records import dataclass
 from runworthy.report.words import Style
 from runworthy.rules import Rule
 

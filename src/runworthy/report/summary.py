@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from runworthy.model.finding import Finding, Remedy, Report, Result, Tree
+from runworthy.model.records import dataclass
 from runworthy.report.causes import Cause, causes, ranked
 from runworthy.report.finding import finding_lines, remedy_line
 from runworthy.report.words import MANY, Style, clean, count, listed, table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.machine import format_kernel
+from runworthy.model.records import replace
 from runworthy.report.causes import causes, ranked
 from runworthy.report.finding import finding_lines
 from runworthy.report.steps import step_lines, trace_lines

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runworthy.model.elf import BuildInfo, ElfFacts, ImportGroup
 from runworthy.model.finding import Finding, Severity
 from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
+from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Event, Need, Step, Trace
 
 __all__ = ["Case", "Catalogue", "Match", "Objects", "Rule", "apply_rules", "kinds_to_explain"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from runworthy.model.arch import ARCHITECTURES
+from runworthy.model.records import dataclass
 
 __all__ = [
     "GLIBC_LIBRARIES",

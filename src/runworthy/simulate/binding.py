@@ -7,10 +7,10 @@ that any C library or compiler runtime of the catalogue exports (DESIGN section 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from runworthy.model.elf import Binding, ElfFile, ImportGroup
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Answer, Evidence, Need, Step
 from runworthy.simulate.hosts import host_api
 from runworthy.simulate.linkmap import LinkMap, Loaded

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Stage
 
 __all__ = ["Launch"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from runworthy.model.elf import ElfFacts, ElfFile
+from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Event, Probe, Step
 from runworthy.simulate.launch import Launch
 

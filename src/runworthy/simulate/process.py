@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
+from runworthy.model.records import dataclass, field
 from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace, Why
 from runworthy.simulate.binding import BindContext, BoundMemo
 from runworthy.simulate.kernel import exec_steps, runs_natively

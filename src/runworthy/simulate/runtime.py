@@ -7,10 +7,10 @@ differs afterwards. They are looked for only when the file itself names them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from runworthy.model.elf import MENTIONS, ElfFile
 from runworthy.model.libc import Libc
+from runworthy.model.records import dataclass
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
 from runworthy.simulate.linkmap import LinkMap
 from runworthy.targets.libc import usual_directories

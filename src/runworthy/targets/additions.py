@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import NoReturn
 
 from runworthy.formats.content import Content, FileContent
@@ -17,6 +16,7 @@ from runworthy.formats.package import Member, NeedsZstdError, is_package, read_p
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ElfFacts
 from runworthy.model.errors import FormatError, UsageError
+from runworthy.model.records import dataclass
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.libc import default_directories
 from runworthy.targets.overlay import Overlay

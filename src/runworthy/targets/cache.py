@@ -14,13 +14,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from runworthy import __version__
 from runworthy.formats.elf.record import RecordedElf, decode, encode_known, known_parts
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 
 __all__ = ["Cache", "CacheInfo", "Signature", "is_settled", "signature_of"]
 

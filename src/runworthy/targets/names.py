@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 from runworthy.model.arch import Architecture, architecture
 from runworthy.model.errors import TargetError, UsageError
 from runworthy.model.machine import Machine, baseline, level_of_cpu, parse_kernel
+from runworthy.model.records import dataclass, field, replace
 from runworthy.targets.target import Target
 
 __all__ = ["MachineWish", "TargetName", "parse_page_size"]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 from runworthy.formats.content import BytesContent, Content
 from runworthy.model.elf import ElfFile
+from runworthy.model.records import dataclass, field
 from runworthy.targets.view import Entry, FileView, Resolved, failure
 
 __all__ = ["Overlay"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass, replace
 
 from runworthy.model.arch import ARCHITECTURES
+from runworthy.model.records import dataclass, replace
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target

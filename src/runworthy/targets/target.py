@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runworthy.model.arch import Architecture
 from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
+from runworthy.model.records import dataclass, field
 from runworthy.targets.view import FileView
 
 if TYPE_CHECKING:

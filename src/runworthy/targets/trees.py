@@ -13,9 +13,9 @@ import posixpath
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from runworthy.formats.elf_kind import MAGIC, elf_kind
+from runworthy.model.records import dataclass, field
 from runworthy.targets.directory import Trail
 from runworthy.targets.mounts import pseudo_mounts
 

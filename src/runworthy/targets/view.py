@@ -10,13 +10,13 @@ import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.elf import read_elf
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError, RunworthyError
+from runworthy.model.records import dataclass
 
 __all__ = ["Entry", "FileKind", "FileView", "Resolved", "UnseenError", "failure", "reason"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from runworthy import __version__
 from runworthy.cli.commands import COMMANDS, Command, walk
 from runworthy.cli.words import Takes, help_of, metavar_of, takes, target_names
 from runworthy.model.arch import architecture
+from runworthy.model.records import dataclass
 
 __all__ = ["Argument", "Grammar", "Spec", "grammar"]
 

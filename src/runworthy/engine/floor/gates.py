@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from runworthy.engine.floor.runtime import gcc_release
 from runworthy.model.errors import UsageError
 from runworthy.model.floor import Breach, Floor, Kind, Reason, Rung, ShippedFloor
 from runworthy.model.machine import isa_name, level_of_cpu, parse_kernel
+from runworthy.model.records import dataclass
 from runworthy.targets.names import parse_page_size
 
 __all__ = ["Gates", "breaches", "parse_gates"]

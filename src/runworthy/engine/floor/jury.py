@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from runworthy.engine.context import runtime_names
@@ -15,6 +14,7 @@ from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Verdict
 from runworthy.model.machine import Machine
+from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Step, Trace
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate

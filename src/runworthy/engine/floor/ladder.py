@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from runworthy.engine.floor.reasons import Names, carriers, reasons
 from runworthy.engine.floor.shipped import Holding
 from runworthy.model.arch import Architecture
 from runworthy.model.floor import Floor, Kind, Reason, Rung, State
+from runworthy.model.records import replace
 from runworthy.rules.known import GLIBC_LIBRARIES, libc_of_library
 from runworthy.targets.catalogue import open_catalogue
 

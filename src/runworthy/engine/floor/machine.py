@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from runworthy.engine.floor.jury import Jury
 from runworthy.engine.floor.shipped import Holding
 from runworthy.model.elf import GoBuild
 from runworthy.model.floor import Floor, Kind, PageSizes, Reason, Rung
 from runworthy.model.machine import baseline, isa_level, isa_name
+from runworthy.model.records import replace
 from runworthy.simulate.machine import machine_steps
 
 __all__ = ["cpu_floor", "fits_pages", "kernel_floor", "page_sizes"]

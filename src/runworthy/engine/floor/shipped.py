@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from runworthy.engine.floor.jury import Jury, Shipped, own_objects
 from runworthy.model.elf import ElfFile
+from runworthy.model.records import dataclass
 from runworthy.rules.known import libc_of_library
 from runworthy.targets.catalogue.layout import authority
 

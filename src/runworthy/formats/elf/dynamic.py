@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from sys import intern
 
 from runworthy.formats.content import Content, read_exactly
@@ -19,6 +18,7 @@ from runworthy.formats.elf.layout import (
 )
 from runworthy.model.elf import Segment
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 
 __all__ = ["Dynamic", "Strings", "read_dynamic"]
 

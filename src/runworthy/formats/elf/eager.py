@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, TypeVar
 
 from runworthy.model.elf import DlopenNote, ElfFacts, ElfHeader, Segment, VersionDef, VersionNeed
@@ -101,7 +100,7 @@ def _release(row: Json) -> tuple[int, int, int]:
     return major, minor, patch
 
 
-_HEADER = tuple(field.name for field in fields(ElfHeader))
+_HEADER = tuple(ElfHeader.__annotations__)
 _BY_TYPE: dict[str, Callable[[Json], Any]] = {
     "int": _number,
     "bool": _truth,
@@ -112,5 +111,5 @@ _BY_TYPE: dict[str, Callable[[Json], Any]] = {
     "tuple[int, int, int] | None": _or_none(_release),
 }
 _NESTED = frozenset(("header", "segments", "version_needs", "version_defs", "dlopen_notes"))
-_PLAIN = tuple(field.name for field in fields(ElfFacts) if field.name not in _NESTED)
-_CHECKS = tuple(_BY_TYPE[str(field.type)] for field in fields(ElfFacts) if field.name not in _NESTED)
+_PLAIN = tuple(name for name in ElfFacts.__annotations__ if name not in _NESTED)
+_CHECKS = tuple(_BY_TYPE[ElfFacts.__annotations__[name]] for name in _PLAIN)

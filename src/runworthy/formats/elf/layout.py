@@ -6,11 +6,11 @@ Source: ELF gABI chapters 4 and 5; the GNU extensions as in glibc ``elf/elf.h``.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
 from struct import Struct
 from sys import byteorder
 
 from runworthy.model.arch import Endian
+from runworthy.model.records import dataclass
 
 __all__ = ["LAYOUTS", "Layout"]
 

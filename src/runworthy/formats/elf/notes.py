@@ -7,12 +7,12 @@ Sources: LSB "ABI note tag" and glibc ``csu/abi-note.S``; x86-64 psABI "Program 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from runworthy.formats.content import Content
 from runworthy.formats.elf.layout import PT_GNU_PROPERTY, PT_NOTE, Layout
 from runworthy.formats.elf.sections import read_sections
 from runworthy.model.elf import DlopenNote, ElfHeader, Segment
+from runworthy.model.records import dataclass, field
 
 __all__ = ["Notes", "read_notes"]
 

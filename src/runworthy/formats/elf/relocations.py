@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.elf.dynamic import Dynamic
@@ -34,6 +33,7 @@ from runworthy.formats.elf.sections import read_relocation_sections
 from runworthy.formats.elf.symbols import Column, Named
 from runworthy.model.elf import Binding, ElfHeader, Relocations
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 
 __all__ = ["RelocationTables"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import compress, repeat
 from operator import not_
 
@@ -41,6 +40,7 @@ from runworthy.formats.elf.layout import (
 from runworthy.formats.elf.versions import VersionTables
 from runworthy.model.elf import ElfHeader, Exports, ImportGroup
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 
 __all__ = ["Column", "Named", "SymbolTable"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from struct import error as StructError  # noqa: N812  # an exception is named like one
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from runworthy.formats.elf.dynamic import Dynamic, Strings
 from runworthy.formats.elf.layout import DT_VERDEF, DT_VERNEED, VER_FLG_BASE, VER_FLG_WEAK, VERSYM_INDEX, Layout
 from runworthy.model.elf import VersionDef, VersionNeed
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass, field
 
 __all__ = ["VersionTables", "read_versions"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from runworthy.formats.content import Content
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 
 __all__ = ["Member", "MemberKind", "inside", "text"]
 

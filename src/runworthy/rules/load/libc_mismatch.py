@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from runworthy.model.finding import Finding, Remedy, Severity
+from runworthy.model.records import dataclass
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import GLIBC_LIBRARIES, known_loader, libc_of_library

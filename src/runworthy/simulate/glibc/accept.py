@@ -6,13 +6,13 @@ Source: glibc ``elf/dl-load.c`` open_verify and _dl_map_object_from_fd, ``elf/dl
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 
 from runworthy.formats.elf import read_header
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import DF_1_NOOPEN, ET_DYN, ET_EXEC, ElfFacts, ElfFile, ElfHeader
 from runworthy.model.errors import FormatError
 from runworthy.model.machine import Machine, format_kernel
+from runworthy.model.records import dataclass
 from runworthy.targets.view import FileView, Resolved
 
 __all__ = ["Accepted", "Refused", "Skipped", "Unjudged", "accept", "opens_only_at_start"]

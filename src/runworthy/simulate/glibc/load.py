@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Hashable
-from dataclasses import replace
 
 from runworthy.model.elf import ElfFile
+from runworthy.model.records import replace
 from runworthy.model.trace import Event, Probe
 from runworthy.simulate.glibc.accept import Refused, Skipped, opens_only_at_start
 from runworthy.simulate.glibc.search import LD_SO_PRELOAD, Found, Search, StopError

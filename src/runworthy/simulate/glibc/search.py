@@ -10,13 +10,13 @@ import errno
 import posixpath
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from runworthy.formats.ld_so_cache import CacheEntry, read_ld_so_cache
 from runworthy.model.arch import X86_64_LEVELS, Architecture
 from runworthy.model.elf import DF_1_NODEFLIB, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
+from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Event, Probe
 from runworthy.simulate.glibc.accept import Accepted, Outcome, Refused, Skipped, Unjudged, accept
 from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of, configured_directories

@@ -9,13 +9,13 @@ import errno
 import posixpath
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 
 from runworthy.formats.content import Content, Relabelled
 from runworthy.formats.elf import read_elf, read_header
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
 from runworthy.model.trace import Event, Probe
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.library import library_need, missing_step, refused_step, unjudged_step

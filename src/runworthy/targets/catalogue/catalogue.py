@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 from runworthy.model.arch import Architecture, architecture
 from runworthy.model.errors import ArchitectureError, TargetError
 from runworthy.model.libc import Family, Libc
+from runworthy.model.records import replace
 from runworthy.targets.catalogue.layout import authority, layout_of
 from runworthy.targets.catalogue.naming import (
     Meaning,

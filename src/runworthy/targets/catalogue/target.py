@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from runworthy.model.arch import Architecture
 from runworthy.model.libc import Libc
+from runworthy.model.records import dataclass
 from runworthy.targets.catalogue.views import CatalogueView
 
 __all__ = ["CatalogueTarget", "Completeness", "Summary"]

@@ -7,7 +7,7 @@ import json
 import posixpath
 import time
 from collections.abc import Callable, Collection, Hashable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import BinaryIO, Final, Literal
@@ -19,6 +19,7 @@ from runworthy.formats.elf_kind import MAGIC
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.host import MachineFacts
+from runworthy.model.records import dataclass, field
 from runworthy.targets.host import architecture_of_root
 from runworthy.targets.snapshot.blocks import CHUNK_LIMIT, BlockWriter
 from runworthy.targets.snapshot.held import EXEC_HEAD, elf_runs, loader_bytes, may_be_loader, other_runs, texts_alone
