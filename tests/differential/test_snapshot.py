@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,12 @@ from tests.targets.snapshot.made import NAME, answers, snapshot, walk
 _CASES = len(every())
 
 
-@dataclass(slots=True)
 class Renamed(TargetName):
     """A target that reports know by one name, whatever it is."""
 
-    what: str = ""
+    def __init__(self, text: str, *, what: str) -> None:
+        super().__init__(text)
+        self.what = what
 
     def _open(self, arch: Architecture | None) -> Target:
         return replace(TargetName(self.what, self.wish)._open(arch), name=self.text, live=False)  # noqa: SLF001

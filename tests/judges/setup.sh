@@ -28,7 +28,8 @@ TOOLS=(
     qemu-user-static
     debootstrap debian-archive-keyring
     patchelf pax-utils libtree
-    zstd xz-utils ca-certificates
+    zstd xz-utils bzip2 ca-certificates
+    busybox-static toybox mksh libarchive-tools shellcheck openssh-client openssh-server # roots through pipes
     bash zsh fish man-db mandoc
 )
 

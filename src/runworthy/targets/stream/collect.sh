@@ -253,8 +253,9 @@ binaries() {
     if [ ${#first} -ne $(($# * 4)) ]; then # one of them is too short, or could not be read
         first=
         for at do
-            one=$(magics "$at")xxxx
-            first=$first${one%"${one#????}"}
+            one=$(magics "$at")
+            [ ${#one} -eq 4 ] || one=---- # nobody knows what it is
+            first=$first$one
         done
     fi
     for at do
@@ -263,6 +264,7 @@ binaries() {
         first=${first#????}
         case $magic in
         "${del}ELF") set -- "$@" "$at" ;;
+        ----) ;;
         '#!'*)
             line=
             IFS= read -r line <"$at"
