@@ -81,6 +81,11 @@ def _files() -> dict[str, bytes]:
             for name in ("gif", "jpeg", "png")
         },
         "viewer/LICENSE": b"as you like\n",
+        # the root of a machine on which there is nothing but musl
+        "rootfs/etc/os-release": b"ID=small\n",
+        "rootfs/lib/ld-musl-x86_64.so.1": elf(
+            soname="libc.musl-x86_64.so.1", exports=["__libc_start_main", "stdin", "dlopen", "puts", "statx"]
+        ),
         "notes.txt": b"no program\n",
         "empty": b"",
     }

@@ -24,7 +24,7 @@ _BLOCK: Final = 512
 _AFTER: Final = 64 << 20
 """What is read behind the end of a root (bytes), so that whoever writes it does not end with a broken pipe."""
 _PSEUDO: Final = ("proc", "sys")
-_TAR_HINT: Final = "send a root, as in `ssh HOST tar c --one-file-system / | runworthy snapshot - -o FILE`"
+_TAR_HINT: Final = "send a root, as in `ssh HOST tar -cf - --one-file-system / | runworthy snapshot - -o FILE`"
 _SHOWN: Final = 120
 
 Progress = Callable[[int, str], None]
