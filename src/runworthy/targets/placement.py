@@ -132,17 +132,15 @@ def _inside(source: Source, view: FileView) -> str | None:
 
 
 def _captured(source: Source, view: FileView) -> str | None:
-    """Return the path of the source in a captured root that holds it, and the tree that travels with it.
+    """Return the path of the source in the root that a snapshot was taken of, None where it lies in none such.
 
-    Any directory above the source may be what was captured. Where that is the root of its system, of a tree that
-    travels along only what is in that root has to be the same, else all that was captured.
+    It and the tree that travels with it have to be as they were then.
     """
-    for root in (source.root, *_above(source.real)):
-        path = _below(root, source.real)
-        if view.holds(path, source.view, source.real):
-            tree = source.top if root == source.root else root
-            if tree is None or view.holds(_below(root, tree), source.view, tree):
-                return path
+    for root in ("/", *_above(source.real)):
+        if view.was_taken_of(source.view.host_path(root)):
+            tree = source.top if source.top is None or f"{source.top}/".startswith(f"{root.rstrip('/')}/") else root
+            same = (view.holds(_below(root, one), source.view, one) for one in (source.real, tree) if one)
+            return _below(root, source.real) if all(same) else None
     return None
 
 

@@ -106,6 +106,11 @@ class FileView(ABC):
         """Return the permission bits of the entry at a real path. Raises OSError."""
         return self.lstat(real).entry.mode
 
+    def was_taken_of(self, directory: str) -> bool:
+        """Whether this root is what the directory of this machine held when it was captured."""
+        del directory
+        return False
+
     def holds(self, real: str, other: FileView, source: str) -> bool:
         """Whether the file, or everything in the directory, at a real path is known to be that of another view."""
         del real, other, source

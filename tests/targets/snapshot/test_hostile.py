@@ -117,6 +117,7 @@ def made(*listings: bytes, directories: int = 1, meta: Mapping[str, object] | No
         "created": "",
         "source": "directory",
         "arch": "",
+        "origin": "",
         "machine": None,
         "left_out": [],
         "top": [places[-1], directories],

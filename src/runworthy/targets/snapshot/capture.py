@@ -73,12 +73,14 @@ def capture(
     out: BinaryIO,
     *,
     source: Source,
+    origin: str = "",
     exclude: Collection[str] = (),
     progress: Callable[[int, str], None] | None = None,
 ) -> Captured:
     """Write the snapshot of a root to ``out``, which need not be seekable. Raises OSError of ``out``.
 
-    ``machine`` is None where only files are known: the target then has its architecture's baseline. ``exclude`` are
+    ``machine`` is None where only files are known: the target then has its architecture's baseline. ``origin`` tells
+    which directory of which machine this is (:func:`~runworthy.targets.snapshot.origin.origin_of`). ``exclude`` are
     real directories whose contents are left out: asking about them later is refused, never answered "absent".
     ``progress`` is told how many entries have been written, and the directory it is at.
     """
@@ -91,6 +93,7 @@ def capture(
         "record": PARTS,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "source": source,
+        "origin": origin,
         "arch": arch.name if arch else "",
         "machine": asdict(machine) if machine else None,
         "left_out": left_out,

@@ -13,6 +13,7 @@ from runworthy.targets.host import root_target
 from runworthy.targets.machine_facts import read_machine
 from runworthy.targets.mounts import pseudo_mounts
 from runworthy.targets.snapshot.capture import Captured, capture
+from runworthy.targets.snapshot.origin import origin_of
 from runworthy.targets.snapshot.tree import TreeView
 from runworthy.targets.view import FileView
 
@@ -31,7 +32,10 @@ def snapshot_host(exclude: Collection[str], progress: Progress | None) -> Maker:
         raise TargetError("a snapshot of `host` needs Linux", hint="name the directory of a root")
     view = TreeView("/")
     left_out = {*_LIVE, *pseudo_mounts("/"), *inside(view, exclude)}
-    return lambda out: capture(view, read_machine(), out, source="host", exclude=left_out, progress=progress)
+    origin = origin_of("/")
+    return lambda out: capture(
+        view, read_machine(), out, source="host", origin=origin, exclude=left_out, progress=progress
+    )
 
 
 def snapshot_directory(directory: str, exclude: Collection[str], progress: Progress | None) -> Maker:
@@ -43,7 +47,8 @@ def snapshot_directory(directory: str, exclude: Collection[str], progress: Progr
     top = os.path.realpath(directory).rstrip("/")
     mounted = {point[len(top) :] for point in pseudo_mounts(top)}
     left_out = {*mounted, *inside(view, exclude)}
-    return lambda out: capture(view, None, out, source="directory", exclude=left_out, progress=progress)
+    origin = origin_of(top or "/")
+    return lambda out: capture(view, None, out, source="directory", origin=origin, exclude=left_out, progress=progress)
 
 
 def inside(view: FileView, exclude: Collection[str]) -> set[str]:

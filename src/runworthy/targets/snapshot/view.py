@@ -17,6 +17,7 @@ from runworthy.model.host import MachineFacts
 from runworthy.targets.snapshot.blocks import BlockReader
 from runworthy.targets.snapshot.listing import COMPLETE, LEFT_OUT, REFUSED, SMALLEST, UNKNOWN, Listing
 from runworthy.targets.snapshot.machine import machine_of_json
+from runworthy.targets.snapshot.origin import origin_of
 from runworthy.targets.snapshot.sparse import HEAD, Run, Sparse, merged, unpack_runs
 from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failure
 
@@ -36,7 +37,8 @@ class Meta(NamedTuple):
 
     ``created`` is a date and time (UTC, ISO 8601); ``source`` what it was made of (host, directory, stream); ``arch``
     the name of the architecture of its own programs, empty where that cannot be told; ``left_out`` are directories of
-    whose contents nothing is known; ``held`` are the places of the bytes of files that are read as such.
+    whose contents nothing is known; ``held`` are the places of the bytes of files that are read as such; ``origin``
+    tells which directory of which machine it is of (:func:`origin_of`), empty for a stream.
     """
 
     created: str
@@ -48,6 +50,7 @@ class Meta(NamedTuple):
     entries: int
     writer: str
     top: tuple[int, int]
+    origin: str
 
 
 def open_snapshot(path: str) -> SnapshotView:
@@ -74,6 +77,7 @@ class SnapshotView(FileView):
         self._listings: dict[str, Listing] = {}
         self._size = 0
         self._same: dict[tuple[str, str], bool] = {}
+        self._taken_of: dict[str, bool] = {}
 
     # -- what a backing provides ------------------------------------------------------------
 
@@ -136,6 +140,15 @@ class SnapshotView(FileView):
         listing = self._listing(directory or "/")
         at = self._at(listing, name)
         return found.path if at is None or listing.letter(at) != "f" else listing.number(at)
+
+    def was_taken_of(self, directory: str) -> bool:
+        """Whether the snapshot is of the directory of this machine, whatever has become of it since."""
+        if directory not in self._taken_of:
+            try:
+                self._taken_of[directory] = origin_of(directory) == self.meta.origin
+            except (OSError, ValueError):
+                self._taken_of[directory] = False
+        return self._taken_of[directory]
 
     def holds(self, real: str, other: FileView, source: str) -> bool:
         """Whether what is at a real path is that of another view: ELF files by their facts, others by their sizes."""
@@ -300,7 +313,7 @@ def _meta(data: bytes) -> Meta:
 def _meta_of(told: Any) -> Meta:  # noqa: ANN401 - JSON is of any type until it has been looked at
     if told["record"] != list(PARTS):
         raise FormatError(f"is a snapshot by runworthy {told['runworthy']!s:.40}, with facts in a form of its own")
-    texts = [told[key] for key in ("created", "source", "arch", "runworthy")]
+    texts = [told[key] for key in ("created", "source", "arch", "runworthy", "origin")]
     place, directories = told["top"]
     numbers = (place, directories, told["entries"], *told["held"].values())
     if not all(isinstance(text, str) for text in (*texts, *told["left_out"], *told["held"])):
@@ -317,6 +330,7 @@ def _meta_of(told: Any) -> Meta:  # noqa: ANN401 - JSON is of any type until it 
         entries=told["entries"],
         writer=texts[3],
         top=(place, directories),
+        origin=texts[4],
     )
 
 
