@@ -17,13 +17,20 @@ from pathlib import Path
 import pytest
 
 from runworthy.formats.content import BytesContent
+from runworthy.formats.elf import is_elf
+from runworthy.model.arch import architecture
 from runworthy.model.errors import FormatError
+from runworthy.model.machine import baseline
+from runworthy.simulate.launch import Launch
+from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.machine_facts import read_machine
+from runworthy.targets.overlay import Overlay
 from runworthy.targets.snapshot.make import write_file
 from runworthy.targets.snapshot.view import SnapshotView
 from runworthy.targets.stream.making import snapshot_stream
 from runworthy.targets.stream.reading import Streamed, collector, read_stream
+from runworthy.targets.target import Target
 from runworthy.targets.view import Entry, FileView, UnseenError
 from tests.cases.build import Builder
 from tests.differential.test_cases import _PAIRS
@@ -136,21 +143,45 @@ def test_every_packer(packer: str) -> None:
     assert same(captured(streamed), root) == 0
 
 
-def test_reports_are_the_same(tmp_path: Path, root: Path) -> None:
-    """The root's own files, and those of packages, on the root, on its tar and on what was collected of it."""
-    streams = {
+def streams(root: Path) -> dict[str, bytes]:
+    """Return what is sent of a root, in both ways."""
+    return {
         "tar": subprocess.run(["tar", "-C", root, "-c", "."], check=True, capture_output=True).stdout,
         "collected": subprocess.run(
             ["sh", "-s", "--", root], input=collector().encode(), check=True, capture_output=True
         ).stdout,
     }
-    packages = [roots.requires_corpus(f"cryptography-{kind}-x86_64") for kind in ("manylinux", "musllinux")]
-    subjects = [str(root), *map(str, packages)]
+
+
+def test_reports_are_the_same(tmp_path: Path, root: Path) -> None:
+    """Packages from outside, on the root, on its tar and on what was collected of it."""
+    kinds = ("cryptography-manylinux", "cryptography-musllinux", "psycopg2-manylinux", "psycopg2-musllinux")
+    subjects = ["/bin/sh", *(str(roots.requires_corpus(f"{kind}-x86_64")) for kind in kinds)]
     expected = report(subjects, str(root))
-    for name, data in streams.items():
+    for name, data in streams(root).items():
         path = tmp_path / f"{name}.runworthy"
         write_file(str(path), snapshot_stream(io.BytesIO(data).read, [], None, None))
         assert report(subjects, str(path)) == expected
+
+
+def traces(view: FileView, paths: Collection[str]) -> dict[str, object]:
+    """Return what happens to programs and libraries of a root in it, every step of it."""
+    arch = architecture("x86_64")
+    assert arch
+    target = Target(name="TARGET", view=Overlay(view), machine=baseline(arch))
+    machinery = Machinery(target, Launch(until="environment", trace=True), lambda _: False)
+    return {path: simulate(machinery, path, target.view.elf(path)) for path in paths}
+
+
+def test_traces_are_the_same(root: Path) -> None:
+    """Every ELF file of the root in its own place."""
+    view = DirectoryView(str(root))
+    files = (path for path in walk(view) if view.lstat(path).entry.kind == "file")
+    elf = [path for path in files if is_elf(view.content(path))]
+    expected = traces(view, elf)
+    assert expected
+    for data in streams(root).values():
+        assert traces(captured(read_stream(io.BytesIO(data).read)), elf) == expected
 
 
 @pytest.mark.slow
