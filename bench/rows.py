@@ -17,10 +17,10 @@ __all__ = ["Row", "rows"]
 TREE = "/usr/lib"
 SOME = 100
 TARGETS = (
+    "debian:12",
+    "debian:11",
     "alpine:3.20",
     "alpine:3.12",
-    "debian:11",
-    "debian:12",
     "ubuntu:20.04",
     "ubuntu:24.04",
     "rhel:9",
