@@ -1,25 +1,36 @@
-"""Which directory of which machine a snapshot was taken from: so that a file of that root is known to lie in it."""
+"""Which directory of which machine a snapshot was taken of: so that a file of that root is known to lie in it."""
 
 from __future__ import annotations
 
 import os
-from hashlib import blake2b
 
-__all__ = ["origin_of"]
+__all__ = ["is_origin", "origin_of"]
 
 _MACHINE_ID = "/etc/machine-id"
 
 
 def origin_of(directory: str) -> str:
-    """Return what is equal for one directory of one machine. Raises OSError.
+    """Return what is equal for one directory of one machine. Raises OSError."""
+    return f"{_place(directory)}{_machine()}"
 
-    machine-id(5) asks that the identity of a machine be not told to others: it goes in keyed and hashed.
-    """
+
+def is_origin(directory: str, origin: str) -> bool:
+    """Whether ``origin`` is that of the directory. Raises OSError."""
+    return origin.startswith(_place(directory)) and origin == origin_of(directory)
+
+
+def _place(directory: str) -> str:
     status = os.stat(directory)
+    return f"{status.st_dev}:{status.st_ino}:"
+
+
+def _machine() -> str:
+    """Return what is equal for one machine: machine-id(5) asks that it be told to others only keyed and hashed."""
+    from hashlib import blake2b
+
     try:
         with open(_MACHINE_ID, "rb") as stream:
-            machine = stream.read(64)
+            told = stream.read(64).strip()
     except OSError:
-        machine = b""
-    told = b"%s\0%d\0%d" % (machine.strip(), status.st_dev, status.st_ino)
+        told = b""
     return blake2b(told, key=b"runworthy snapshot", digest_size=16).hexdigest()

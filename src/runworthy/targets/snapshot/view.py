@@ -17,7 +17,7 @@ from runworthy.model.host import MachineFacts
 from runworthy.targets.snapshot.blocks import BlockReader
 from runworthy.targets.snapshot.listing import COMPLETE, LEFT_OUT, REFUSED, SMALLEST, UNKNOWN, Listing
 from runworthy.targets.snapshot.machine import machine_of_json
-from runworthy.targets.snapshot.origin import origin_of
+from runworthy.targets.snapshot.origin import is_origin
 from runworthy.targets.snapshot.sparse import HEAD, Run, Sparse, merged, unpack_runs
 from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failure
 
@@ -38,7 +38,7 @@ class Meta(NamedTuple):
     ``created`` is a date and time (UTC, ISO 8601); ``source`` what it was made of (host, directory, stream); ``arch``
     the name of the architecture of its own programs, empty where that cannot be told; ``left_out`` are directories of
     whose contents nothing is known; ``held`` are the places of the bytes of files that are read as such; ``origin``
-    tells which directory of which machine it is of (:func:`origin_of`), empty for a stream.
+    tells which directory of which machine it is of (:mod:`~runworthy.targets.snapshot.origin`), empty for a stream.
     """
 
     created: str
@@ -145,7 +145,7 @@ class SnapshotView(FileView):
         """Whether the snapshot is of the directory of this machine, whatever has become of it since."""
         if directory not in self._taken_of:
             try:
-                self._taken_of[directory] = origin_of(directory) == self.meta.origin
+                self._taken_of[directory] = is_origin(directory, self.meta.origin)
             except (OSError, ValueError):
                 self._taken_of[directory] = False
         return self._taken_of[directory]
