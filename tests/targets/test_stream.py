@@ -26,6 +26,7 @@ from runworthy.targets.stream.reading import Streamed, read_stream
 from runworthy.targets.view import FileView, UnseenError
 from tests.elfwriter import elf
 from tests.formats.packages import tar
+from tests.targets.snapshot.made import captured
 
 LIBRARY = elf(soname="libx.so.1", exports=["x"])
 ROOT: Mapping[str, bytes | str | None] = {
@@ -155,6 +156,14 @@ def test_names_that_begin_anyhow_are_below_the_root() -> None:
     for prefix in ("", "./", "/", ".//", "//"):
         found = read(tar({f"{prefix}etc/os-release": b"ID=x\n", f"{prefix}usr/lib/libx.so": LIBRARY})).root
         assert list(every(found)) == ["/etc", "/etc/os-release", "/usr", "/usr/lib", "/usr/lib/libx.so"]
+
+
+def test_the_deepest_path_that_there_is() -> None:
+    deep = "d/" * 2040 + "libx.so"
+    found = read(archive((deep, LIBRARY, {}))).root
+    assert found.elf(f"/{deep}").facts.soname == "libx.so.1"
+    copy = captured(found)
+    assert copy.elf(f"/{deep}").facts.soname == "libx.so.1"
 
 
 def test_a_later_member_takes_the_place_of_an_earlier_one() -> None:

@@ -64,10 +64,10 @@ class StreamRoot(FileView):
             return
         parent, _, name = path.rpartition("/")
         self._count += 1
+        names = self._names_in(parent, name)
         if entry.kind == "dir":
             self._put_directory(parent, name, entry)
             return
-        names = self._names_in(parent, name)
         real = f"/{path}"
         if real in self._directories:
             if self._directories[real]:
@@ -193,28 +193,32 @@ class StreamRoot(FileView):
         return letter, self._spool.pread(at, length)
 
     def _put_directory(self, parent: str, name: str, entry: Entry) -> None:
-        names = self._names_in(parent, name)
+        """Put a directory into another one that is there. Raises StreamError."""
+        if len(name) > NAME_MAX:
+            raise StreamError(f"holds the name `{name[:60]}...`, longer than any file system has")
         real = f"/{parent}/{name}" if parent else f"/{name}"
         if real not in self._directories:
             self._directories[real] = {}
             self._spend(len(real) + len(name))
-        names[name] = _Node(entry, real)
+        self._directories[f"/{parent}" if parent else "/"][name] = _Node(entry, real)
 
     def _names_in(self, parent: str, name: str) -> dict[str, _Node]:
         """Return what is in a directory, which is made where the stream has not named it. Raises StreamError."""
         if len(name) > NAME_MAX:
             raise StreamError(f"holds the name `{name[:60]}...`, longer than any file system has")
-        real = f"/{parent}" if parent else "/"
-        held = self._directories.get(real)
-        if held is None:
-            above, _, last = parent.rpartition("/")
-            names = self._names_in(above, last)
-            if last in names:
-                what = "a symbolic link" if names[last].entry.kind == "link" else "no directory"
-                raise StreamError(f"puts `{name[:200]}` below `{parent[:200]}`, which is {what}")
-            self._count += 1
-            self._put_directory(above, last, Entry("dir", 0o755))
-            held = self._directories[real]
+        held = self._directories.get(f"/{parent}" if parent else "/")
+        if held is not None:
+            return held
+        above, held = "", self._directories["/"]
+        for part in parent.split("/"):
+            path = f"{above}/{part}" if above else part
+            if f"/{path}" not in self._directories:
+                if part in held:
+                    what = "a symbolic link" if held[part].entry.kind == "link" else "no directory"
+                    raise StreamError(f"puts `{name[:200]}` below `{path[:200]}`, which is {what}")
+                self._count += 1
+                self._put_directory(above, part, Entry("dir", 0o755))
+            above, held = path, self._directories[f"/{path}"]
         return held
 
     def _keep(self, kept: Kept) -> tuple[str, int, int]:
