@@ -28,6 +28,7 @@ from runworthy.targets.target import Target
 if TYPE_CHECKING:
     from runworthy.simulate.glibc import load as glibc_load
     from runworthy.simulate.glibc.search import Search
+    from runworthy.simulate.glibc.version import VersionMemo
     from runworthy.simulate.musl import load as musl_load
 
 __all__ = ["Machinery", "simulate", "simulate_under"]
@@ -52,6 +53,7 @@ class Machinery:
     launch: Launch
     is_runtime_name: Callable[[bytes], bool]
     memo: BoundMemo = field(default_factory=BoundMemo)
+    versions: VersionMemo | None = None
     libcs: dict[str, Libc] = field(default_factory=dict)
     searches: dict[str, Search] = field(default_factory=dict)
     loaders: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -205,7 +207,7 @@ class _Stretch:
     def _glibc(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
         from runworthy.simulate.glibc import load as glibc_load
         from runworthy.simulate.glibc.bind import bind as glibc_bind
-        from runworthy.simulate.glibc.version import check_versions
+        from runworthy.simulate.glibc.version import VersionMemo, check_versions
 
         search = self._machinery.search(loader, libc, arch)
         walker = glibc_load.Loader(search, loader)
@@ -217,7 +219,8 @@ class _Stretch:
         self._after_load(walker.can_open, search.explain)
         trace = self._machinery.launch.trace
         if self._reaches("version"):
-            self._steps += check_versions(self._map, search.version, trace=trace)
+            memo = self._machinery.versions = self._machinery.versions or VersionMemo()
+            self._steps += check_versions(self._map, search.version, memo, trace=trace)
         if self._reaches("bind"):
             self._steps += glibc_bind(self._context(opens), search.version, trace=trace)
 

@@ -8,30 +8,58 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runworthy.model.elf import ElfFacts, VersionNeed
+from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step
 from runworthy.simulate.linkmap import LinkMap, Loaded
 
-__all__ = ["check_versions"]
+__all__ = ["VersionMemo", "check_versions"]
+
+Required = tuple[tuple[str, frozenset[str], list[VersionNeed]], ...]
 
 RELR_NODE = "GLIBC_ABI_DT_RELR"
 
 
-def check_versions(link_map: LinkMap, glibc: tuple[int, ...], *, trace: bool) -> Iterator[Step | Event]:
+@dataclass(slots=True)
+class VersionMemo:
+    """What files of one target require and define, arranged once. A file is named by its facts, which it keeps."""
+
+    _required: dict[int, tuple[ElfFacts, Required]] = field(default_factory=dict)
+    _defined: dict[int, tuple[ElfFacts, frozenset[str]]] = field(default_factory=dict)
+
+    def required(self, facts: ElfFacts) -> Required:
+        """Return the version needs by the file that their records name, in the order of the records."""
+        held = self._required.get(id(facts))
+        if held is None:
+            groups: dict[str, list[VersionNeed]] = {}
+            for need in facts.version_needs:
+                groups.setdefault(need.file, []).append(need)
+            rows = tuple((file, frozenset(need.version for need in needs), needs) for file, needs in groups.items())
+            held = self._required[id(facts)] = (facts, rows)
+        return held[1]
+
+    def defined(self, facts: ElfFacts) -> frozenset[str]:
+        """Return the versions that a file defines."""
+        held = self._defined.get(id(facts))
+        if held is None:
+            held = self._defined[id(facts)] = (facts, frozenset(record.name for record in facts.version_defs))
+        return held[1]
+
+
+def check_versions(
+    link_map: LinkMap, glibc: tuple[int, ...], memo: VersionMemo, *, trace: bool
+) -> Iterator[Step | Event]:
     """Yield a step for each required version that is not met (every one when ``trace``)."""
-    defined: dict[int, frozenset[str]] = {}
     for loaded in link_map.objects:
-        for need in loaded.facts.version_needs:
-            provider = link_map.by_name.get(need.file)
+        for file, versions, needs in memo.required(loaded.facts):
+            provider = link_map.by_name.get(file)
             if provider is None:
-                yield from _without_provider(link_map, loaded, need)
+                for need in needs:
+                    yield from _without_provider(link_map, loaded, need)
                 continue
-            names = defined.get(id(provider))
-            if names is None:
-                names = defined[id(provider)] = frozenset(record.name for record in provider.facts.version_defs)
-            if need.version not in names or trace:
-                step = _judge(loaded, provider, need, names)
-                if step is not None:
-                    yield step
+            names = memo.defined(provider.facts)
+            if trace or not versions <= names:
+                judged = (_judge(loaded, provider, need, names) for need in needs if trace or need.version not in names)
+                yield from [step for step in judged if step is not None]
         if glibc >= (2, 36) and _unguarded_relr(loaded.facts):
             yield _relr_step(loaded)
 
