@@ -17,8 +17,9 @@ __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 USAGE = "FILE|DIR... [--on TARGET]... [options]"
 DESCRIPTION = "Say whether ELF files will run on targets, and if not, why. Nothing is executed."
 EPILOG = f"""\
-targets: host (this machine, the default), ./dir or rootfs:DIR (a root in a directory), or a name out of
-`runworthy targets`: alpine:3.20, debian:12/arm64, glibc:2.28, manylinux_2_28_x86_64, ...
+targets: host (this machine, the default), ./dir or rootfs:DIR (a root in a directory), FILE.runworthy or snapshot:FILE
+(what `runworthy snapshot` captured), or a name out of `runworthy targets`: alpine:3.20,
+debian:12/arm64, glibc:2.28, manylinux_2_28_x86_64, ...
 
 {EXIT_CODES_TOLD}"""
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
 USAGE = "NAME[/ARCH]... [options]"
-DESCRIPTION = "Tell what is known of targets of the catalogue, of host, or of a root in a directory."
+DESCRIPTION = "Tell what is known of targets of the catalogue, of host, of a root in a directory, or of a snapshot."
 EPILOG = "example: runworthy targets show debian:12/arm64\n"
 
 
