@@ -159,6 +159,7 @@ def test_what_vanishes_is_not_there(root: Path) -> None:
 
     view = captured(Fleeting(root, happens))
     assert not view.exists("/lib/libone.so.1")
+    assert view.readdir("/lib") == ["libtwo.so.1"]
     assert view.elf("/lib/libtwo.so.1").facts.soname == "libone.so.1"
     assert view.identity(view.resolve("/lib/libtwo.so.1")) == view.identity(view.resolve("/opt/libtwo.so.1"))
 

@@ -14,8 +14,9 @@ file, and nothing a loader would take); its own column is the number of the entr
 
 from __future__ import annotations
 
+import errno
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -130,6 +131,11 @@ class Listing:
         if not found.keys().isdisjoint(("", ".", "..")) or max(map(len, names), default=0) > NAME_MAX:
             raise _damage()
         return found
+
+    def names(self) -> Collection[str]:
+        """Return the names of what is there. Raises FormatError."""
+        gone = {at for at in self._of_kind(UNKNOWN.encode()) if self.size(at) == errno.ENOENT}
+        return [name for name, at in self.index.items() if at not in gone] if gone else self.index.keys()
 
     @cached_property
     def _links(self) -> tuple[dict[int, int], list[bytes]]:

@@ -101,7 +101,7 @@ class SnapshotView(FileView):
             if listing.errno:
                 raise failure(listing.errno, directory)
             raise self._unseen(directory)
-        return self._sound(lambda: listing.index)
+        return self._sound(listing.names)
 
     def content(self, real: str) -> Content:
         """Return the bytes of a regular file as far as they are held. Raises OSError (ENODATA: those are not)."""
