@@ -6,8 +6,10 @@ import os
 import random
 import shutil
 import sqlite3
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from runworthy.model.errors import UsageError
 from runworthy.model.finding import Report
 from runworthy.simulate.launch import Launch
 from runworthy.targets import cache as cache_module
-from runworthy.targets.cache import Cache, signature_of
+from runworthy.targets.cache import Cache, is_settled, signature_of
 from runworthy.targets.names import TargetName
 from tests.elfwriter import Symbol, elf
 
@@ -237,6 +239,122 @@ def test_a_locked_cache_is_no_hindrance(tree: Path, tmp_path: Path, monkeypatch:
         connection.close()
     assert judged == judge(tree, None)
     assert judged != plain
+
+
+def own_root(path: Path, *libraries: str) -> Path:
+    """Make a root that has a loader, a C library and these libraries."""
+    for directory in ("etc", "lib64", "usr/lib"):
+        (path / directory).mkdir(parents=True)
+    (path / "etc/os-release").write_text("ID=made\n")
+    loader = path / "lib64/ld-linux-x86-64.so.2"
+    loader.write_bytes(elf(soname=loader.name))
+    loader.chmod(0o755)
+    for name in ("libc.so.6", *libraries):
+        (path / "usr/lib" / name).write_bytes(elf(soname=name))
+    return path
+
+
+def program(path: Path, needed: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(elf(interpreter="/lib64/ld-linux-x86-64.so.2", needed=[needed], tags=[(21, 0)]))
+    path.chmod(0o755)
+
+
+def lead(link: Path, target: str) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def test_a_root_behind_a_link_that_leads_elsewhere_now_is_another_root(tmp_path: Path) -> None:
+    own_root(tmp_path / "one", "libextra.so")
+    own_root(tmp_path / "two")
+    program(tmp_path / "tree" / "app", "libextra.so")
+    root = tmp_path / "current"
+    verdicts = []
+    for target in ("one", "one", "two", "two", "one"):
+        lead(root, target)
+        settle()
+        report = judge(tmp_path / "tree", Cache(str(tmp_path / "cache")), on=str(root))
+        assert report == judge(tmp_path / "tree", None, on=str(root))
+        verdicts.append(report.results[0].verdict)
+    assert verdicts == ["runs", "runs", "fails", "fails", "runs"]
+
+
+def test_a_subject_behind_a_link_in_a_root_of_its_own_is_followed(tmp_path: Path) -> None:
+    root = own_root(tmp_path / "root", "libextra.so")
+    program(root / "opt" / "one" / "app", "libextra.so")
+    program(root / "opt" / "two" / "app", "libabsent.so")
+    verdicts = []
+    for target in ("one", "two"):
+        lead(root / "opt" / "current", target)
+        settle()
+        report = judge(root / "opt" / "current", Cache(str(tmp_path / "cache")), on=str(root))
+        verdicts.append(report.results[0].verdict)
+    assert verdicts == ["runs", "fails"]
+
+
+def test_a_tree_that_was_moved_away_during_the_check_is_not_remembered(tree: Path, tmp_path: Path) -> None:
+    place = tmp_path / "releases" / "app"
+    shutil.copytree(tree, place)
+    shutil.copytree(tree, tmp_path / "new" / "app")
+    (tmp_path / "new" / "app" / "lib" / "lib0.so").unlink()
+    settle()
+
+    def swap(what: str, *_: int) -> None:
+        if what == "judge" and (tmp_path / "new").exists():
+            (tmp_path / "releases").rename(tmp_path / "old")
+            (tmp_path / "new").rename(tmp_path / "releases")
+
+    cache = Cache(str(tmp_path / "cache"))
+    Engine(Wishes(cache=str(tmp_path / "cache"))).check([str(place)], [TargetName("debian:12")], swap)
+    assert cache.info().reports == 0
+    assert judge(place, cache) == judge(place, None)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX owners and modes")
+def test_a_directory_that_can_be_looked_into_again_is(tree: Path) -> None:
+    with tempfile.TemporaryDirectory() as place, as_somebody(place, tree):
+        closed = Path(place, "tree", "lib", "more")
+        closed.mkdir()
+        (closed / "app").write_bytes((tree / "app0").read_bytes())
+        closed.chmod(0)
+        settle()
+        cache = Cache(os.path.join(place, "cache"))
+        assert any(result.verdict == "unknown" for result in judge(closed.parents[1], cache).results)
+        assert cache.info().reports == 1
+        closed.chmod(0o755)
+        settle()
+        assert not any(result.verdict == "unknown" for result in judge(closed.parents[1], cache).results)
+
+
+@contextmanager
+def as_somebody(place: str, tree: Path) -> Iterator[None]:
+    """Be a user whom modes concern, with a tree of one's own in ``place``: the superuser looks into everything."""
+    shutil.copytree(tree, os.path.join(place, "tree"))
+    if os.geteuid() != 0:
+        yield
+        return
+    for directory, _, names in os.walk(place):
+        for path in (directory, *(os.path.join(directory, name) for name in names)):
+            os.chown(path, 12345, -1)
+    os.seteuid(12345)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_an_engine_that_was_asked_before_remembers_no_report(tree: Path, tmp_path: Path) -> None:
+    settle()
+    engine = Engine(Wishes(cache=str(tmp_path / "cache")))
+    engine.check([str(tree)], [TargetName("debian:11")])
+    engine.check([str(tree)], [TargetName("debian:12")])
+    assert Cache(str(tmp_path / "cache")).info().reports == 1
+
+
+def test_times_in_whole_seconds_are_those_of_an_image_and_tell_nothing() -> None:
+    assert is_settled((1, 2, 3, 0, 1_700_000_000_000_000_001), 1_800_000_000_000_000_000)
+    assert not is_settled((1, 2, 3, 0, 1_700_000_000_000_000_000), 1_800_000_000_000_000_000)
 
 
 def test_a_handful_of_files_does_not_open_the_cache(tree: Path, tmp_path: Path) -> None:

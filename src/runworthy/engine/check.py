@@ -138,7 +138,7 @@ class Engine:
         report = Report(results=tuple(results), trees=tuple(trees))
         self._settle()
         if recall:
-            recall.keep(report, *self._trail.take())
+            recall.keep(report, self._trail.take())
         return report
 
     def _judge(self, targets: Sequence[TargetName]) -> Iterator[list[Result]]:
@@ -147,7 +147,7 @@ class Engine:
         def judge(index: int) -> list[Result]:
             return [self._cell(self._subjects[index], name) for name in targets]
 
-        def judge_elsewhere(index: int) -> tuple[list[Result], tuple[list[str], list[str]]]:
+        def judge_elsewhere(index: int) -> tuple[list[Result], Trail]:
             return judge(index), self._trail.take()
 
         every = range(len(self._subjects))
@@ -159,18 +159,17 @@ class Engine:
         first = {subject.arch: index for index, subject in reversed([*enumerate(self._subjects)])}
         held = {index: judge(index) for index in first.values()}
         self._settle()
-        looked, listed = self._trail.take()
+        trail = self._trail.take()
         rest = in_workers(judge_elsewhere, [index for index in every if index not in held], workers, self._settle)
         for index in every:
             if index in held:
                 yield held[index]
                 continue
             results, seen = next(rest)
-            looked += seen[0]
-            listed += seen[1]
+            trail.add(seen)
             yield results
         next(rest, None)  # the processes end in good order
-        self._trail.add(looked, listed)
+        self._trail.add(trail)
 
     # -- what was done before ---------------------------------------------------------------
 
@@ -183,7 +182,8 @@ class Engine:
 
     def _recall(self, subjects: Sequence[str], targets: Sequence[TargetName]) -> Recall | None:
         """Return what this request has to do with earlier ones, None where they cannot tell."""
-        if self._cache is None or self._wishes.additions or any(name.is_captured for name in targets):
+        looked_before = bool(self._subjects)  # and what was looked at then is not looked at again
+        if self._cache is None or self._wishes.additions or looked_before or any(name.is_captured for name in targets):
             return None
         from runworthy.engine.recall import Recall
 
@@ -196,7 +196,7 @@ class Engine:
 
     def _followed(self, view: DirectoryView) -> DirectoryView:
         """Have a view use the cache, and write down where it looks."""
-        self._trail.add(*view.trail.take())
+        self._trail.add(view.trail.take())
         view.cache, view.trail = self._cache, self._trail
         return view
 

@@ -2,7 +2,7 @@
 
 A check depends on what was asked, on this program, and on every path that it looked at. It is remembered with all of
 that. A directory that was listed has to be as it was; of one that was only passed through, it is enough that it is
-the same directory.
+the same directory, as open to this user as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from runworthy.model.finding import Report
 from runworthy.targets.cache import Cache, is_settled, signature_of
+from runworthy.targets.directory import Trail
 
 if TYPE_CHECKING:
     from runworthy.engine.check import Wishes
@@ -35,7 +36,9 @@ class Recall:
     def __init__(self, cache: Cache, subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes) -> None:
         self._cache = cache
         self._began = time.time_ns()
-        self._key = _key(subjects, targets, wishes)
+        self._targets = targets
+        self._roots = _roots(targets)
+        self._key = _key(subjects, targets, wishes, self._roots)
 
     def report(self) -> Report | None:
         """Return the report of the same request, if nothing that it depends on has changed."""
@@ -48,12 +51,17 @@ class Recall:
         found = pickle.loads(zlib.decompress(report))  # noqa: S301 - likewise
         return found if isinstance(found, Report) else None
 
-    def keep(self, report: Report, looked: Iterable[str], listed: Iterable[str]) -> None:
+    def keep(self, report: Report, trail: Trail) -> None:
         """Remember a report, unless something that it depends on has changed just now."""
-        directories = sorted(set(listed))
-        others = sorted(set(looked).difference(directories))
+        directories = sorted(set(trail.listed))
+        others = sorted(set(trail.looked).difference(directories))
         found = _signatures(others, directories)
-        if all(is_settled((0, 0, 0, 0, ctime), self._began) for ctime in found[4::5]):
+        times = (ctime for ctime in found[4::5] if ctime)
+        if (
+            all(is_settled((0, 0, 0, 0, ctime), self._began) for ctime in times)
+            and all(_is_still(path, held) for path, held in trail.passed.items())
+            and self._roots == _roots(self._targets)
+        ):
             parts = ("\0".join(others), "\0".join(directories), found.tobytes(), zlib.compress(pickle.dumps(report), 1))
             self._cache.keep_report(self._key, pickle.dumps(parts))
 
@@ -73,7 +81,7 @@ def _signatures(looked: Iterable[str], listed: Iterable[str]) -> array[int]:
             numbers += _ABSENT
             continue
         if is_directory(status.st_mode):
-            numbers += (status.st_dev, status.st_ino, status.st_mode, 0, 0)
+            numbers += (status.st_dev, status.st_ino, status.st_mode, os.access(path, os.X_OK), 0)
         else:
             numbers += signature_of(status)
     for path in listed:
@@ -84,7 +92,21 @@ def _signatures(looked: Iterable[str], listed: Iterable[str]) -> array[int]:
     return array("Q", [number & _MASK for number in numbers])
 
 
-def _key(subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes) -> bytes:
+def _is_still(path: str, identity: tuple[int, int]) -> bool:
+    """Whether a directory is where it was: one that is moved takes all that lies in it along, with its times."""
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return (status.st_dev, status.st_ino) == identity
+
+
+def _roots(targets: Iterable[TargetName]) -> list[str]:
+    """Return where the roots in directories lie: a link above one may lead elsewhere tomorrow."""
+    return [os.path.realpath(directory) for target in targets if (directory := target.directory) is not None]
+
+
+def _key(subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes, roots: Sequence[str]) -> bytes:
     """Return the words for a request: who asks for what, where, of which program, on which machine."""
     import hashlib
 
@@ -95,7 +117,8 @@ def _key(subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes)
         from runworthy.targets.host import this_machine
 
         machine = this_machine()
-    words = (list(subjects), os.getcwd(), asked, wishes.launch, wishes.at, wishes.steps, who, machine, _program())
+    where = (os.getcwd(), list(roots), machine)
+    words = (list(subjects), where, asked, wishes.launch, wishes.at, wishes.steps, who, _program())
     return hashlib.sha256(repr(words).encode("utf-8", "surrogateescape")).digest()
 
 

@@ -28,7 +28,8 @@ _FILE = "facts.sqlite"
 _LIMIT = 512 << 20
 _KEPT_DAYS = 30
 _DAY = 86400
-_SETTLED = 2 * 10**9
+_SECOND = 10**9
+_SETTLED = 2 * _SECOND
 _WAIT = 5.0
 _KINDS = {"facts": ("facts", "go", "mentions", "relocations"), "symbols": ("imports", "exports", "copies")}
 _DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in ("records", "reports", "made"))
@@ -52,8 +53,12 @@ def signature_of(status: os.stat_result) -> Signature:
 
 
 def is_settled(signature: Signature, now: int) -> bool:
-    """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain."""
-    return signature[4] < now - _SETTLED
+    """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain.
+
+    Times in whole seconds tell nothing. Images that are made reproducibly (squashfs, erofs, ISO 9660) have the same
+    ones in each edition, and where one was mounted another may be, with the same device and inodes.
+    """
+    return signature[4] < now - _SETTLED and bool(signature[4] % _SECOND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

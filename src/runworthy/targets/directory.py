@@ -29,23 +29,29 @@ _FOREIGN_SEPARATORS: Final = "" if os.sep == "/" else f"{os.sep}:"
 
 
 class Trail:
-    """Paths of this machine that answers depend on: those of which one entry was asked, and directories listed."""
+    """Paths of this machine that answers depend on: those of which one entry was asked, and directories listed.
 
-    __slots__ = ("listed", "looked")
+    ``passed`` are the directories among those looked at, each with the device and inode that it had then.
+    """
+
+    __slots__ = ("listed", "looked", "passed")
 
     def __init__(self) -> None:
         self.looked: list[str] = []
         self.listed: list[str] = []
+        self.passed: dict[str, tuple[int, int]] = {}
 
-    def add(self, looked: Iterable[str], listed: Iterable[str]) -> None:
+    def add(self, other: Trail) -> None:
         """Write down what was looked at and listed elsewhere."""
-        self.looked += looked
-        self.listed += listed
+        self.looked += other.looked
+        self.listed += other.listed
+        self.passed = other.passed | self.passed
 
-    def take(self) -> tuple[list[str], list[str]]:
-        """Return what was added since the last time (looked at, listed)."""
-        taken = self.looked, self.listed
-        self.looked, self.listed = [], []
+    def take(self) -> Trail:
+        """Return what was added since the last time."""
+        taken = Trail()
+        taken.looked, taken.listed, taken.passed = self.looked, self.listed, self.passed
+        self.looked, self.listed, self.passed = [], [], {}
         return taken
 
 
@@ -162,6 +168,8 @@ class DirectoryView(FileView):
             return None
         except ValueError:  # no file has such a name: an embedded NUL, a character that cannot be encoded
             return None
+        if stat.S_ISDIR(status.st_mode):
+            self.trail.passed.setdefault(path, (status.st_dev, status.st_ino))
         return Entry(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_size, target)
 
     def _note_absence(self, directory: str, name: str) -> None:

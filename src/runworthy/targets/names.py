@@ -92,9 +92,15 @@ class TargetName:
     @property
     def in_catalogue(self) -> bool:
         """Whether the catalogue is asked for it, rather than a root that is at hand."""
+        return not (self.is_captured or self.text == "host" or self.directory is not None)
+
+    @property
+    def directory(self) -> str | None:
+        """The directory of this machine that is the root, None where it is none."""
         text = self.text
-        at_hand = self.is_captured or text.startswith(_DIRECTORIES)
-        return not (at_hand or text == "host" or (os.sep in text and os.path.isdir(text)))
+        if not self.is_captured and (text.startswith(_DIRECTORIES) or (os.sep in text and os.path.isdir(text))):
+            return os.path.expanduser(text.removeprefix("rootfs:"))
+        return None
 
     def open(self, arch: Architecture | None) -> Target:
         """Return the target for a subject of this architecture. Raises TargetError, UsageError."""
@@ -124,10 +130,10 @@ class TargetName:
 
             path = os.path.expanduser(text.removeprefix(_SNAPSHOT))
             return snapshot_target(path, text, stated, arch)
-        if text.startswith(_DIRECTORIES) or (os.sep in text and os.path.isdir(text)):
+        directory = self.directory
+        if directory is not None:
             from runworthy.targets.host import directory_target
 
-            directory = os.path.expanduser(text.removeprefix("rootfs:"))
             return directory_target(directory, text, stated, arch)
         return self._from_catalogue(arch)
 

@@ -155,7 +155,9 @@ def _real(path: str, view: DirectoryView) -> tuple[str, str]:
     while prefix != "/":
         root = view.real_directory(prefix)
         if root and root != "/" and _is_root(view, root):
-            found = DirectoryView(view.host_path(root)).find(path[len(prefix) :])
+            inside = DirectoryView(view.host_path(root))
+            inside.trail = view.trail
+            found = inside.find(path[len(prefix) :])
             if isinstance(found, Resolved):
                 return root + found.path, root
         prefix = posixpath.dirname(prefix)

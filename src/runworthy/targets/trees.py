@@ -139,6 +139,8 @@ def walk(directory: str, watch: Watch | None = None, trail: Trail | None = None)
 
 def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[str]:
     """Look at every file of one directory; return the directories in it that are to be entered."""
+    if walked.trail is not None:
+        walked.trail.listed.append(directory)
     try:
         below, files = _list(directory, walked)
     except OSError as error:
@@ -146,7 +148,8 @@ def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[st
         return []
     walked.files += len(files)
     if walked.trail is not None:
-        walked.trail.add(files, [directory])
+        walked.trail.looked += files
+        walked.trail.looked += closed.intersection(below)
     for path in files:
         try:
             descriptor = os.open(path, _FLAGS)
