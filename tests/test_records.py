@@ -124,6 +124,17 @@ def test_defaults_that_are_made_are_made_for_each() -> None:
         hash(one)
 
 
+def test_a_class_of_the_standard_library_can_be_made_of_one() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Longer(Probe):
+        why: str = ""
+
+    longer = Longer(path="/lib/a", origin="RUNPATH", why="because")
+    assert (longer.path, longer.outcome, longer.why) == ("/lib/a", "not found", "because")
+    assert dataclasses.asdict(longer)["why"] == "because"
+    assert [one.name for one in dataclasses.fields(Probe)] == ["path", "origin", "outcome"]
+
+
 def test_positions_and_keywords() -> None:
     remedy = Remedy(title="t", applicability="manual")
     assert remedy.proved is False

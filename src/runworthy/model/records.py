@@ -48,9 +48,10 @@ def _dataclass(*, slots: bool, frozen: bool = False, kw_only: bool = False, eq: 
         places = {"__slots__": names, "__match_args__": () if kw_only else names}
         made = type(body)(body.__name__, body.__bases__, methods | places)
         made.__qualname__ = body.__qualname__
-        init = _init(made, defaults, frozen=frozen, kw_only=kw_only)
-        for name, value in (("__init__", init), ("__dataclass_fields__", _Fields(made, defaults, kw_only=kw_only))):
-            setattr(made, name, value)
+        made.__init__ = _init(made, defaults, frozen=frozen, kw_only=kw_only)  # type: ignore[misc]
+        standard = _Standard(made, defaults, frozen=frozen, kw_only=kw_only, eq=eq)
+        made.__dataclass_fields__ = _Late(standard, "__dataclass_fields__")  # type: ignore[attr-defined]
+        made.__dataclass_params__ = _Late(standard, "__dataclass_params__")  # type: ignore[attr-defined]
         return made
 
     return make
@@ -107,17 +108,17 @@ def _compiled(made: Any, defaults: dict[str, Any], *, frozen: bool, kw_only: boo
     return init
 
 
-class _Fields:
-    """The ``__dataclass_fields__`` of a class, made when somebody asks for them."""
+class _Standard:
+    """What the standard library would have made of a class, for whoever asks in its way."""
 
-    __slots__ = ("_defaults", "_kw_only", "_made")
+    __slots__ = ("_defaults", "_made", "_options")
 
-    def __init__(self, made: type, defaults: dict[str, Any], *, kw_only: bool) -> None:
+    def __init__(self, made: type, defaults: dict[str, Any], **options: Any) -> None:
         self._made = made
         self._defaults = defaults
-        self._kw_only = kw_only
+        self._options = options
 
-    def __get__(self, instance: object, owner: type) -> dict[str, Any]:
+    def get(self, name: str) -> Any:
         from dataclasses import field as standard_field
         from dataclasses import make_dataclass
 
@@ -130,10 +131,23 @@ class _Fields:
             return standard_field(default=default)
 
         rows = [(name, kind, standard(name)) for name, kind in self._made.__annotations__.items()]
-        found = make_dataclass(self._made.__name__, rows, kw_only=self._kw_only)
-        fields: dict[str, Any] = vars(found)["__dataclass_fields__"]
-        self._made.__dataclass_fields__ = fields  # type: ignore[attr-defined]  # asked for once
-        return fields
+        return vars(make_dataclass(self._made.__name__, rows, **self._options))[name]
+
+
+class _Late:
+    """An attribute of a class that is made when somebody asks for it, and once."""
+
+    __slots__ = ("_name", "_standard")
+
+    def __init__(self, standard: _Standard, name: str) -> None:
+        self._standard = standard
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        found = self._standard.get(self._name)
+        if self in vars(owner).values():  # a class that was made of this one has its own
+            setattr(owner, self._name, found)
+        return found
 
 
 # -- methods that are the same for all -------------------------------------------------------
