@@ -312,7 +312,8 @@ def test_a_tree_that_was_moved_away_during_the_check_is_not_remembered(tree: Pat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX owners and modes")
-def test_a_directory_that_can_be_looked_into_again_is(tree: Path) -> None:
+def test_a_directory_that_can_be_looked_into_again_is(tree: Path, tmp_path: Path) -> None:
+    judge(tree, Cache(str(tmp_path / "cache")))  # everything is imported: others may not be able to read it
     with tempfile.TemporaryDirectory() as place, as_somebody(place, tree):
         closed = Path(place, "tree", "lib", "more")
         closed.mkdir()
