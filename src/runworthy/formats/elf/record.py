@@ -29,6 +29,8 @@ PARTS = ("facts", "imports", "exports", "copies", "relocations", "bindings", "go
 _HEAD = struct.Struct(f"<{len(PARTS)}I")
 _ABSENT = 0xFFFFFFFF
 _FAILED = b"!"
+_JSON_LIMIT = 8 << 20
+"""Largest part (bytes) that is JSON; what real files take is some ten KiB."""
 _BINDINGS = (Binding.UNUSED, Binding.LAZY, Binding.NOW)
 _NUMBERS = {binding: number for number, binding in enumerate(_BINDINGS)}
 
@@ -162,7 +164,7 @@ def decode(data: bytes, path: str = "", facts: ElfFacts | None = None) -> Record
     if start != len(data) or (facts is None and "facts" not in parts):
         raise FormatError("the record is damaged", path=path)
     if facts is None:
-        facts = _guarded(lambda: facts_of_json(json.loads(_told(parts["facts"], path))), path)
+        facts = _guarded(lambda: facts_of_json(_parsed(_told(parts["facts"], path))), path)
     return RecordedElf(data, facts, parts, path=path)
 
 
@@ -170,7 +172,7 @@ def _told(part: memoryview, path: str) -> bytes:
     """Return the bytes of a part. Raises the FormatError that it holds."""
     data = bytes(part)
     if data[:1] == _FAILED:
-        message, offset = _guarded(lambda: _error_of(json.loads(data[1:])), path)
+        message, offset = _guarded(lambda: _error_of(_parsed(data[1:])), path)
         raise FormatError(message, path=path, offset=offset)
     return data
 
@@ -249,7 +251,7 @@ class RecordedElf:
 
     def go(self) -> GoBuild | None:
         """Return the Go build information alone. Raises FormatError, OSError."""
-        return self._answer("go", lambda data: _go_of(json.loads(data)), lambda elf: elf.go())
+        return self._answer("go", lambda data: _go_of(_parsed(data)), lambda elf: elf.go())
 
     def build(self) -> BuildInfo:
         """Return what the compilers left. Raises FormatError, OSError."""
@@ -276,7 +278,7 @@ class RecordedElf:
 
 def _groups_of(data: bytes) -> Groups:
     head, _, joined = data.partition(b"\n")
-    rows = json.loads(head)
+    rows = _parsed(head)
     count = sum(_number(strong) + _number(weak) for _, _, strong, weak in rows)
     names = _names(joined, count)
     if len(names) != count:
@@ -300,7 +302,7 @@ def _groups_of(data: bytes) -> Groups:
 
 def _exports_of(data: bytes) -> Exports:
     head, _, columns = data.partition(b"\n")
-    count, versioned, versions = json.loads(head)
+    count, versioned, versions = _parsed(head)
     start = 2 * _number(count) if versioned else 0
     names = _names(columns[start + count :], count)
     indexes = array("H")
@@ -315,7 +317,7 @@ def _exports_of(data: bytes) -> Exports:
 
 
 def _relocations_of(data: bytes) -> Relocations:
-    kinds, count, irelative, copy = json.loads(data)
+    kinds, count, irelative, copy = _parsed(data)
     return Relocations(
         kinds=frozenset(map(_number, kinds)), count=_number(count), irelative=bool(irelative), copy=bool(copy)
     )
@@ -330,12 +332,16 @@ def _go_of(value: Any) -> GoBuild | None:  # noqa: ANN401 - JSON is of any type 
 
 
 def _build_of(data: bytes) -> BuildInfo:
-    go, rust, comments = json.loads(data)
+    go, rust, comments = _parsed(data)
     return BuildInfo(go=_go_of(go), rust=_text_or_none(rust), comments=tuple(map(_text, comments)))
 
 
 def _names(data: bytes, count: int = -1) -> list[bytes]:
     return data.split(b"\0") if data or count > 0 else []
+
+
+def _parsed(data: bytes) -> Any:  # noqa: ANN401 - JSON is of any type until it has been looked at
+    return json.loads(data) if len(data) <= _JSON_LIMIT else _refuse()
 
 
 def _text(value: object) -> str:
