@@ -135,13 +135,22 @@ def apply(edit: Edit, overlay: Overlay, copy: Copy, scratch: Path) -> None:
     tree = Path(tempfile.mkdtemp(dir=scratch))
     build(tree, what if isinstance(what, Mapping) else {})
     text = what if isinstance(what, str) else ""
+    place = ""
+
+    def mount() -> None:
+        nonlocal place
+        overlay.add_directory(path)  # what is mounted may put something else in the place of a link on the way
+        place = overlay.real_directory(path) or ""
+        copy.make_directories_of(overlay)
+        overlay.mount(path, DirectoryView(str(tree)))
+
     here: dict[str, Callable[[], object]] = {
         "file": lambda: overlay.add_file(path, text.encode()),
         "link": lambda: overlay.add_link(path, text),
         "directory": lambda: overlay.add_directory(path),
         "remove": lambda: overlay.remove(path),
         "hard": lambda: overlay.add_hard_link(path, text),
-        "mount": lambda: overlay.mount(path, DirectoryView(str(tree))),
+        "mount": mount,
     }
     there: dict[str, Callable[[], object]] = {
         "file": lambda: copy.put(path, lambda at: at.write_text(text)),
@@ -149,14 +158,14 @@ def apply(edit: Edit, overlay: Overlay, copy: Copy, scratch: Path) -> None:
         "directory": lambda: None,
         "remove": lambda: copy.remove(path),
         "hard": lambda: copy.hard(path, text),
-        "mount": lambda: copy.merge(tree, Path(f"{copy.root}{overlay.real_directory(path)}")),
+        "mount": lambda: copy.merge(tree, Path(f"{copy.root}{place}")),
     }
     try:
         here[kind]()
     except OSError:
         copy.make_directories_of(overlay)
         return
-    if kind != "remove":
+    if kind not in ("mount", "remove"):
         copy.make_directories_of(overlay)
     there[kind]()
 
