@@ -13,7 +13,8 @@ __all__ = ["in_workers", "workers_for"]
 
 _WORTH_A_WORKER = 48
 """Subjects that take about as long as it takes to start a process and to carry its results back."""
-_CHUNK = 24
+_SMALLEST_CHUNK = 24
+_CHUNKS_EACH = 4
 _AT_MOST = 32
 _LOOK_EVERY = 0.5
 
@@ -48,7 +49,9 @@ def in_workers(work: Callable[[int], T], tasks: Sequence[int], workers: int, fin
     from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # costs as much as a dozen files
     from multiprocessing import get_context
 
-    chunks = [tasks[at : at + _CHUNK] for at in range(0, len(tasks), _CHUNK)]
+    # Neighbours load the same libraries: few large stretches are less work, and still even each other out.
+    size = max(_SMALLEST_CHUNK, -(-len(tasks) // (workers * _CHUNKS_EACH)))
+    chunks = [tasks[at : at + size] for at in range(0, len(tasks), size)]
     pool = ProcessPoolExecutor(workers, get_context("fork"), _begin, (work, finish, os.getpid()))
     try:
         for results in pool.map(_chunk, chunks):
