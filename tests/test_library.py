@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import io
 import json
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
@@ -32,8 +34,6 @@ OF_THE_FUNCTION = {"steps", "watch"}
 @pytest.fixture(autouse=True)
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(make(tmp_path))
-    (tmp_path / "rootfs" / "etc").mkdir(parents=True)
-    (tmp_path / "rootfs" / "etc" / "os-release").touch()
 
 
 def verdicts(report: runworthy.Report) -> list[str]:
@@ -250,3 +250,16 @@ def test_threads_get_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         sys.setswitchinterval(interval)
     assert together == alone * 3
+
+
+def test_a_root_out_of_a_stream_is_the_root_in_its_directory(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.add(tmp_path / "rootfs", ".")
+    packed.seek(0)
+    directory, stream = tmp_path / "directory.runworthy", tmp_path / "stream.runworthy"
+    made = runworthy.snapshot(tmp_path / "rootfs", directory)
+    received = runworthy.snapshot(packed, stream)
+    assert (received.entries, received.elf_files) == (made.entries, made.elf_files)
+    reports = [runworthy.check("app", on=str(path), trace=True).results[0] for path in (directory, stream)]
+    assert reports[0].trace.stretches[0].steps == reports[1].trace.stretches[0].steps

@@ -297,8 +297,10 @@ def diff_targets(old: Path, new: Path, *, platform: str = "") -> TargetDifferenc
     return compare_targets(TargetName(os.fspath(old), wish), TargetName(os.fspath(new), wish))
 
 
-def snapshot(source: Path, output: Path | BinaryIO, *, exclude: Iterable[str] = ()) -> Captured:
+def snapshot(source: Path | BinaryIO, output: Path | BinaryIO, *, exclude: Iterable[str] = ()) -> Captured:
     """Capture this machine (``host``) or the root in a directory into one file, as ``runworthy snapshot`` does.
+
+    An open binary file is read as that command reads standard input: a tar stream, or what the collector wrote.
 
     >>> import runworthy
     >>> captured = runworthy.snapshot("rootfs", "rootfs.runworthy")
@@ -310,11 +312,15 @@ def snapshot(source: Path, output: Path | BinaryIO, *, exclude: Iterable[str] = 
     """
     from runworthy.targets.snapshot.make import snapshot_directory, snapshot_host, write_file
 
-    name = os.fspath(source)
-    if name == "host":
+    if not isinstance(source, (str, os.PathLike)):
+        from runworthy.targets.stream.making import snapshot_stream
+
+        make = snapshot_stream(source.read, tuple(exclude), None, None)
+    elif os.fspath(source) == "host":
         make = snapshot_host(tuple(exclude), None)
     else:
-        make = snapshot_directory(os.path.expanduser(name.removeprefix("rootfs:")), tuple(exclude), None)
+        directory = os.path.expanduser(os.fspath(source).removeprefix("rootfs:"))
+        make = snapshot_directory(directory, tuple(exclude), None)
     return write_file(os.fspath(output), make) if isinstance(output, (str, os.PathLike)) else make(output)
 
 

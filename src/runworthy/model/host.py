@@ -16,8 +16,10 @@ BinfmtStatus = Literal["enabled", "disabled", "absent", "unreadable"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinfmtEntry:
-    """One registered handler. ``text`` is what its file says (kernel ``fs/binfmt_misc.c`` entry_status), None when it
-    could not be read."""
+    """One registered handler.
+
+    ``text`` is what its file says (kernel ``fs/binfmt_misc.c`` entry_status), None when it could not be read.
+    """
 
     name: str
     text: str | None
@@ -33,8 +35,10 @@ class BinfmtMisc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One row of /proc/self/mountinfo: ``options`` are those of the mount (ro, noexec), ``super_options`` of its file
-    system. A later row covers an earlier one at the same ``point``."""
+    """One row of /proc/self/mountinfo. A later row covers an earlier one at the same ``point``.
+
+    ``options`` are those of the mount (ro, noexec), ``super_options`` of its file system.
+    """
 
     point: str
     fstype: str
