@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -241,6 +242,25 @@ def test_static_programs() -> None:
     assert not library.is_static
     assert not library.is_program
     assert not library.dt_debug
+
+
+@pytest.mark.parametrize(
+    ("machine", "made", "program"),
+    [
+        ("x86_64", {"tags": [(DT_DEBUG, 0)]}, True),
+        ("x86_64", {"flags_1": DF_1_PIE}, True),
+        ("x86_64", {"soname": "app", "tags": [(DT_DEBUG, 0)]}, True),
+        ("x86_64", {"dynamic": False}, True),
+        ("x86_64", {"needed": ["libc.so.6"]}, False),  # pam_cap.so: a module that tells what it is when it is started
+        ("x86_64", {"soname": "libc.so.6"}, False),
+        ("mips", {"tags": [(0x70000035, 0)]}, True),  # lld
+        ("mips", {"tags": [(0x70000016, 0)]}, True),
+        ("mips", {"needed": ["libc.so.6"]}, False),
+        ("x86_64", {"needed": ["libc.so.6"], "tags": [(0x70000035, 0)]}, False),
+    ],
+)
+def test_what_names_a_loader_and_is_meant_to_be_started(machine: str, made: dict[str, Any], program: bool) -> None:  # noqa: FBT001 - a row
+    assert read(elf(machine=machine, interpreter="/lib/ld.so.1", **made)).facts.is_program is program
 
 
 def test_interpreter_as_the_kernel_reads_it() -> None:

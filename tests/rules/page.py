@@ -34,6 +34,7 @@ BLOCKS = re.compile(r"^```facts\n(.*?)^```\n+^```text\n(.*?)^```$", re.MULTILINE
 
 _LEVELS = {"x86-64-v1": 1, "x86-64-v2": 3, "x86-64-v3": 7, "x86-64-v4": 15}
 _ISA_1_NEEDED = 0xC0008002
+_DF_1_PIE = 0x8000000
 _DF_STATIC_TLS = 0x10
 _P_FILESZ = 64 + 32  # of the first Elf64_Phdr
 _KINDS = {"object": 1, "executable": 2, "program": 3, "library": 3}
@@ -145,7 +146,7 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
         soname=value.get("soname"),
         rpath=value.get("rpath"),
         runpath=value.get("runpath"),
-        flags_1=0x8000000 if kind == "program" and interpreter is None else 0,
+        flags_1=_DF_1_PIE if kind == "program" or (interpreter and "soname" not in value) else 0,
         imports=[_import(text) for text in value.get("imports", ())],
         exports=[_export(text) for text in value.get("exports", ())],
         needs=[_need(text) for text in value.get("needs", ())],

@@ -180,7 +180,8 @@ class ElfFacts:
     def is_pie(self) -> bool:
         """A position-independent executable, static or not.
 
-        Linkers before DF_1_PIE leave DT_DEBUG, which they write into programs only.
+        Linkers before DF_1_PIE leave DT_DEBUG, which they write into programs only; for MIPS DT_MIPS_RLD_MAP and
+        DT_MIPS_RLD_MAP_REL count too (binutils ``bfd/elfxx-mips.c``, lld ``ELF/SyntheticSections.cpp``).
         """
         return self.header.type == ET_DYN and (bool(self.dt_flags_1 & DF_1_PIE) or self.dt_debug)
 
@@ -191,10 +192,14 @@ class ElfFacts:
 
     @property
     def is_program(self) -> bool:
-        """Meant to be executed. A library that can also be executed (libc.so.6, DT_SONAME set) is a library."""
+        """Meant to be executed. A library that can also be executed (libc.so.6, PAM's pam_cap.so) is a library.
+
+        Such a one names a loader too, but has a dynamic section without what linkers write for a debugger into
+        each program that has one (:attr:`is_pie`).
+        """
         if self.header.type == ET_EXEC or self.is_pie:
             return True
-        return self.header.type == ET_DYN and self.interpreter is not None and self.soname is None
+        return self.header.type == ET_DYN and self.interpreter is not None and not self.dynamic
 
     @property
     def bind_now(self) -> bool:

@@ -21,6 +21,8 @@ from runworthy.formats.elf.layout import (
     DT_DEBUG,
     DT_FLAGS,
     DT_FLAGS_1,
+    DT_MIPS_RLD_MAP,
+    DT_MIPS_RLD_MAP_REL,
     DT_RELR,
     DT_RPATH,
     DT_RUNPATH,
@@ -28,6 +30,7 @@ from runworthy.formats.elf.layout import (
     DT_SYMBOLIC,
     DT_SYMTAB,
     DT_TEXTREL,
+    EM_MIPS,
     PF_X,
     PT_GNU_STACK,
     PT_INTERP,
@@ -58,6 +61,7 @@ __all__ = ["ElfReader", "is_elf", "read_elf", "read_header"]
 
 _HEAD = 16384
 _INTERPRETER_LIMIT = 4096
+_MIPS_DEBUG = (DT_MIPS_RLD_MAP, DT_MIPS_RLD_MAP_REL)
 _FLAG_TAGS = ((DT_BIND_NOW, DF_BIND_NOW), (DT_SYMBOLIC, DF_SYMBOLIC), (DT_TEXTREL, DF_TEXTREL))
 
 T = TypeVar("T")
@@ -263,7 +267,7 @@ def _facts(
         runpath=text(DT_RUNPATH),
         dt_flags=flags,
         dt_flags_1=tags.get(DT_FLAGS_1, 0),
-        dt_debug=DT_DEBUG in tags,
+        dt_debug=DT_DEBUG in tags or (header.machine == EM_MIPS and not tags.keys().isdisjoint(_MIPS_DEBUG)),
         textrel=bool(flags & DF_TEXTREL),
         relr=DT_RELR in tags,
         android_relocations=not tags.keys().isdisjoint((DT_ANDROID_REL, DT_ANDROID_RELA, DT_ANDROID_RELR)),
