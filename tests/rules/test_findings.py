@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runworthy import inspect
 from runworthy.engine import Engine, Wishes
 from runworthy.model.errors import TargetError
 from runworthy.model.finding import Result
@@ -19,6 +20,7 @@ _TARGETS = ("alpine:3.12", "alpine:3.20", "busybox:musl", "debian:11", "debian:1
 _OTHERS = ("alpine:3.12", "busybox:musl", "debian:11", "rhel:8")
 _DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/gconv")
 _REAL = 40
+_LIBCS = ("/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/lib/libc.so")
 _FACTS = [block.facts for page in pages() for block in blocks(page) if 'target = "./' not in block.facts]
 
 
@@ -122,6 +124,10 @@ imports = [{imports}]
         ("'lazy dladdr'", "risky", "warning"),  # libdl.so.2 is another library before glibc 2.34
         ("'dladdr', 'PyErr_SetString'", "runs", "note"),  # CPython brings it
         ("'arc4random'", "fails", "error"),  # nothing of glibc 2.31 defines it
+        ("'strlcpy', 'strlcat'", "fails", "error"),  # nor these
+        ("'strlcpy', 'strlcat', 'errfinish'", "runs", None),  # but PostgreSQL does
+        ("'strlcpy', 'PyErr_SetString'", "fails", "error"),
+        ("'arc4random', 'errfinish'", "fails", "error"),
     ],
 )
 def test_names_of_the_own_c_library(
@@ -133,6 +139,16 @@ def test_names_of_the_own_c_library(
     assert result.verdict == verdict
     told = {finding.severity for finding in result.findings if finding.code != "RW308"}
     assert told == ({severity} if severity else set())
+
+
+def test_postgresql_has_what_its_plug_ins_take_for_granted() -> None:
+    """Where its C library has none, the server exports a copy of its own."""
+    servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not servers:
+        pytest.skip("no PostgreSQL server")
+    libc = next(path for path in map(Path, _LIBCS) if path.exists())
+    exported = {*inspect(servers[0]).exports().names, *inspect(libc).exports().names}
+    assert {b"strlcat", b"strlcpy"} <= exported
 
 
 @pytest.mark.parametrize(("target", "loader"), [("alpine:3.20", "musl"), ("debian:12", "glibc")])

@@ -1,7 +1,7 @@
 """What both loaders' symbol binding shares: who answers for a symbol that no loaded object defines.
 
-``host`` is an answer only for what a shared library leaves to an unstated program, and never for a name
-that any C library or compiler runtime of the catalogue exports (DESIGN section 3).
+``host`` is an answer only for what a shared library leaves to an unstated program, and never for a name that any C
+library or compiler runtime of the catalogue exports (DESIGN section 3), unless the program is known to have its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from runworthy.model.elf import Binding, ElfFile, ImportGroup
 from runworthy.model.errors import FormatError
 from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Answer, Evidence, Need, Step
-from runworthy.simulate.hosts import host_api
+from runworthy.simulate.hosts import has_own, host_api
 from runworthy.simulate.linkmap import LinkMap, Loaded
 
 __all__ = ["BindContext", "BoundMemo", "Left", "copied_steps", "unreadable_step", "unresolved_steps"]
@@ -131,7 +131,11 @@ def _step(context: BindContext, group: ImportGroup, name: bytes, evidence: Evide
     brought = context.of_own_libc(name) if context.of_own_libc and group.version is None else None
     if brought is not None:
         return Step(stage="bind", need=need, answer=Answer.HOST, met_by=brought, fatal=False)
-    may_be_host = group.version is None and context.open_host and not context.is_runtime_name(name)
+    may_be_host = (
+        group.version is None
+        and context.open_host
+        and (not context.is_runtime_name(name) or has_own(need.name, group.strong))
+    )
     # A name of a known host's interface is that host's; any other may be a missing library's.
     if may_be_host and (not missing or host_api(need.name)):
         return Step(stage="bind", need=need, answer=Answer.HOST, fatal=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["host_api"]
+__all__ = ["has_own", "host_api", "in_every_process"]
 
 _APIS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("CPython", re.compile(r"_?Py[A-Z_]|_PyObject_|_Py_")),
@@ -21,6 +22,12 @@ _APIS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Tcl", re.compile(r"Tcl_|Tk_")),
 )
 
+_OWN_COPIES: dict[str, str] = {"strlcat": "PostgreSQL", "strlcpy": "PostgreSQL"}
+"""Functions of some C libraries of which a program has a copy, and exports it, wherever its C library has none.
+
+PostgreSQL: ``configure.ac`` (AC_REPLACE_FUNCS) adds them to ``src/port``, the server uses them itself and exports all
+that it has (``src/makefiles/Makefile.linux``).
+"""
 
 # File names of the C library itself.
 _LIBC_FILES = ("libc.so", "libc-", "ld-", "libc.musl-")
@@ -31,7 +38,15 @@ def in_every_process(library: str) -> bool:
     return library.rpartition("/")[2].startswith(_LIBC_FILES)
 
 
+def has_own(symbol: str, imports: Iterable[bytes]) -> bool:
+    """Whether a function that the C library lacks is a copy of the program's whose plug-in has these ``imports``."""
+    host = _OWN_COPIES.get(symbol)
+    names = (name.decode("utf-8", "backslashreplace") for name in imports)
+    return host is not None and any(name not in _OWN_COPIES and host_api(name) == host for name in names)
+
+
 @lru_cache(maxsize=4096)
 def host_api(symbol: str) -> str | None:
     """Return the name of the program whose interface ``symbol`` belongs to, None when nobody is known."""
-    return next((name for name, pattern in _APIS if pattern.match(symbol)), None)
+    known = next((name for name, pattern in _APIS if pattern.match(symbol)), None)
+    return known or _OWN_COPIES.get(symbol)
