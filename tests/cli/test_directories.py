@@ -24,6 +24,18 @@ VIEWER = (
 )
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a directory in use can be removed")
+@pytest.mark.parametrize("name", ["viewer", "viewer/bin/viewer"])
+def test_whole_paths_mean_the_same_where_the_working_directory_is_gone(
+    runworthy: Run, world: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = runworthy("check", str(world / name), "--on", "debian:12")
+    (world / "gone").mkdir()
+    monkeypatch.chdir(world / "gone")
+    (world / "gone").rmdir()
+    assert runworthy("check", str(world / name), "--on", "debian:12") == before
+
+
 def test_one_cause_with_all_files_under_it(runworthy: Run) -> None:
     ended = runworthy("check", "viewer", "--on", "debian:12")
     assert (ended.code, ended.err) == (1, "")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from runworthy import check
 from runworthy.engine import verdict_of
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import simulate
@@ -48,3 +51,13 @@ def test_static_program_of_another_machine_is_refused(package: str, name: str) -
     model = Model(root, binds={"/subject/esbuild": roots.requires_corpus(package) / "bin" / "esbuild"})
     trace = simulate(model.machinery, "/subject/esbuild", model.view.elf("/subject/esbuild"))
     assert verdict_of(trace) == ("fails", "exec")
+
+
+@pytest.mark.judge
+def test_a_static_program_that_starts_at_a_descriptor_runs() -> None:
+    """On ppc64 the entry point of the first ABI is the address of data (Debian's ``arch-test``)."""
+    program, emulator = Path("/usr/lib/arch-test/ppc64el"), shutil.which("qemu-ppc64le-static")
+    if emulator is None or not program.exists():
+        pytest.skip("needs the packages arch-test and qemu-user-static")
+    assert subprocess.run([emulator, program], capture_output=True, check=True).stdout == b"ok\n"
+    assert {result.verdict for result in check(program, on=["debian:12", "alpine:3.20"]).results} == {"runs"}

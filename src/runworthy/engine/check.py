@@ -187,7 +187,10 @@ class Engine:
             return None
         from runworthy.engine.recall import Recall
 
-        return Recall(self._cache, subjects, targets, self._wishes)
+        try:
+            return Recall(self._cache, subjects, targets, self._wishes)
+        except OSError:  # the working directory is gone: who knows where that was
+            return None
 
     def _settle(self) -> None:
         """Keep what this process has read."""
@@ -208,7 +211,10 @@ class Engine:
             return [self._read(name)]
         from runworthy.engine.trees import open_tree
 
-        tree, found = open_tree(name, self._machine, watch, self._trail)
+        try:
+            tree, found = open_tree(name, self._machine, watch, self._trail)
+        except OSError as error:
+            return [_Subject(name, problem=FormatError(error.strerror or "cannot be read"))]
         trees.append(tree)
         return [
             _Subject(one.name, problem=FormatError(one.problem)) if one.problem else self._read(one.name, one.source)

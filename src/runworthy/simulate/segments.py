@@ -17,6 +17,7 @@ __all__ = ["segment_steps"]
 _PAGE = 4096
 _TASK_SIZE = {32: 1 << 32, 64: 1 << 56}
 _EXECUTE = 1
+_EM_PPC64, _PPC64_ABI, _PPC64_ELF_V2 = 21, 3, 2
 
 
 def segment_steps(path: str, facts: ElfFacts, stage: Stage, *, starts: bool) -> Iterator[Step]:
@@ -51,6 +52,8 @@ def _unstartable(facts: ElfFacts) -> str:
         return "it has no segment that would be loaded"
     if facts.interpreter is not None and not facts.dynamic:
         return "it names a loader, but has no dynamic section for it"
+    if facts.header.machine == _EM_PPC64 and facts.header.flags & _PPC64_ABI != _PPC64_ELF_V2:
+        return ""  # the entry point is that of a descriptor, which is data (arch/powerpc/kernel/process.c start_thread)
     entry = facts.header.entry
     inside = (s for s in facts.load_segments if s.vaddr <= entry < s.vaddr + s.memsz)
     if not any(segment.flags & _EXECUTE for segment in inside):

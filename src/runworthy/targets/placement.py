@@ -60,7 +60,7 @@ def locate(path: str, view: DirectoryView) -> Source:
 
     In a directory that is a root of its own (a rootfs), absolute links lead into that root, not into this machine.
     """
-    real, root = _real(_posix(os.path.join(os.getcwd(), path)), view)
+    real, root = _real(_absolute(path), view)
     kind = view.lstat(real).entry.kind
     parent = posixpath.dirname(real)
     if _below(root, parent) in _STAYS:
@@ -79,7 +79,7 @@ def member(directory: Source, path: str) -> Source:
 def is_own_root(path: str) -> bool:
     """Whether the directory ``path`` of this machine looks like the root of another system."""
     view = DirectoryView("/")
-    real = view.real_directory(_posix(os.path.join(os.getcwd(), path)))
+    real = view.real_directory(_absolute(path))
     return real not in (None, "/") and _is_root(view, real or "")
 
 
@@ -183,6 +183,11 @@ def _below(root: str, path: str) -> str:
     if root == "/":
         return path
     return path[len(root) :] or "/"
+
+
+def _absolute(path: str) -> str:
+    """Return a path of this machine from its top. Raises OSError for a relative one in a directory that is gone."""
+    return _posix(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
 
 
 def _posix(path: str) -> str:

@@ -69,6 +69,7 @@ _WORDS: Mapping[str, str] = {
     "library": "{name}",
     "interpreter": "{name}",
     "loader": "{detail}",
+    "segments": "{name}: {detail}",
     "relocation": "{name}",
     "exec-stack": "executable stack",
 }
