@@ -6,6 +6,7 @@ import doctest
 import inspect
 import io
 import json
+import os
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import runworthy
 from runworthy import library
 from runworthy.cli import main
 from runworthy.cli.commands import find
+from runworthy.cli.parser import VARIABLE_PREFIX
 from runworthy.targets.catalogue import pack
 from tests.test_project import modules_loaded_by
 from tests.world import make
@@ -52,7 +54,8 @@ def test_import_loads_nothing_else() -> None:
 
 def test_a_check_loads_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Completion, manual, variables, pages and comparisons cost a plain check nothing, nor does the library."""
-    monkeypatch.delenv("RUNWORTHY_CACHE_DIR")  # no variable, no table of variables
+    for name in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
+        monkeypatch.delenv(name)  # no variable, no table of variables
     check = ["check", "app", "--on", "debian:12", "-q", "--no-cache"]
     loaded = modules_loaded_by(f"from runworthy.cli import main; main({check})")
     assert "runworthy.library" in loaded

@@ -23,7 +23,7 @@ from runworthy.model.elf import Exports
 from runworthy.model.errors import FormatError
 from runworthy.model.machine import baseline
 from runworthy.model.trace import Answer as Met
-from runworthy.model.trace import Step, Trace
+from runworthy.model.trace import Step
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery
 from runworthy.targets.catalogue import CatalogueTarget, open_catalogue
@@ -101,10 +101,6 @@ class CatalogueModel(Model):
             cache_from_configuration=found.cache_from_configuration,
         )
         self.machinery = Machinery(self.target, Launch(trace=False, until="bind"), lambda _: False)
-
-    def said(self, trace: Trace) -> Said:
-        """Return a trace in the judge's words."""
-        return self.said(trace)
 
 
 class RealModel(Model):
