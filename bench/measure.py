@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,19 +53,27 @@ class Measured:
 
 
 def run(command: Command, environment: dict[str, str]) -> Run:
-    """Run a command with its output thrown away; its exit status is its own affair."""
+    """Run a command, its output thrown away. An exit status is its own affair, a traceback is a fast wrong answer.
+
+    Raises RuntimeError for one that broke down.
+    """
     if command.before is not None:
         command.before()
-    with open(os.devnull, "wb") as sink:
+    with open(os.devnull, "wb") as sink, tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
         child = os.posix_spawn(
             command.line[0],
             list(command.line),
             environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, sink.fileno(), 1), (os.POSIX_SPAWN_DUP2, sink.fileno(), 2)],
+            file_actions=[(os.POSIX_SPAWN_DUP2, sink.fileno(), 1), (os.POSIX_SPAWN_DUP2, errors.fileno(), 2)],
         )
-        _, _, usage = os.wait4(child, 0)
-        return Run(seconds=time.perf_counter() - started, memory=usage.ru_maxrss / 1024)
+        _, status, usage = os.wait4(child, 0)
+        seconds = time.perf_counter() - started
+        errors.seek(0)
+        told = errors.read()
+        if os.WIFSIGNALED(status) or b"Traceback (most recent call last)" in told:
+            raise RuntimeError(f"{command.line[0]} broke down: {told[-2000:].decode(errors='replace')}")
+        return Run(seconds=seconds, memory=usage.ru_maxrss / 1024)
 
 
 def measure(commands: Sequence[Command], environment: dict[str, str], runs: int) -> list[Measured]:

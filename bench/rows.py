@@ -216,7 +216,8 @@ def against_lddtree(bench: Bench, files: Sequence[str]) -> Row:
     if lddtree is None:
         return what.empty("needs `lddtree` (Debian package pax-utils)")
     ours = bench.runworthy("check", "-q", "--no-cache", "--until", "load", *some)
-    theirs, own = _in_turn(bench, [[lddtree, *some], ours], runs=3)
+    # By the interpreter that has pyelftools: the first on the path need not be the one that Debian's script wants.
+    theirs, own = _in_turn(bench, [[bench.python, lddtree, *some], ours], runs=3)
     return what.row(own, theirs, f"{len(some)} files")
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from runworthy.model.errors import UsageError
 from runworthy.model.finding import Report
 from runworthy.simulate.launch import Launch
 from runworthy.targets import cache as cache_module
-from runworthy.targets.cache import Cache, is_settled, signature_of
+from runworthy.targets.cache import Cache, signature_of
 from runworthy.targets.names import TargetName
 from tests.elfwriter import Symbol, elf
 
@@ -353,9 +354,55 @@ def test_an_engine_that_was_asked_before_remembers_no_report(tree: Path, tmp_pat
     assert Cache(str(tmp_path / "cache")).info().reports == 1
 
 
-def test_times_in_whole_seconds_are_those_of_an_image_and_tell_nothing() -> None:
-    assert is_settled((1, 2, 3, 0, 1_700_000_000_000_000_001), 1_800_000_000_000_000_000)
-    assert not is_settled((1, 2, 3, 0, 1_700_000_000_000_000_000), 1_800_000_000_000_000_000)
+@contextmanager
+def mounted(tree: Path, image: Path, at: Path) -> Iterator[None]:
+    """An image of the tree, made so that the next edition has the same inodes and times, mounted read-only."""
+    paths = sorted(["", *(str(path.relative_to(tree)) for path in tree.rglob("*"))])
+    subprocess.run(["mkfs.ext4", "-q", "-d", tree, image, "8M"], check=True)
+    commands = "".join(
+        f'set_inode_field "/{path}" {field} 20240101\n' for path in paths for field in ("ctime", "mtime", "ctime_extra")
+    ).replace("ctime_extra 20240101", "ctime_extra 0")
+    subprocess.run(["debugfs", "-w", "-f", "-", image], input=commands, check=True, capture_output=True, text=True)
+    subprocess.run(["mount", "-o", "loop,ro", image, at], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+@pytest.mark.parametrize("kept", ["report", "facts"])
+def test_another_edition_of_an_image_is_told_by_what_is_in_it(tree: Path, tmp_path: Path, kept: str) -> None:
+    at, cache = tmp_path / "at", str(tmp_path / "cache")
+    at.mkdir()
+    answers, times, sizes = [], [], []
+    for edition in range(2):
+        if edition:
+            (tree / "lib" / "lib0.so").write_bytes(library(0, "wade0"))
+        with mounted(tree, tmp_path / f"image{edition}", at):
+            status = (at / "lib" / "lib0.so").stat()
+            times.append((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+            plain = judge(at, None)
+            assert judge(at, Cache(cache), recall=kept == "report") == plain
+            sizes.append(Cache(cache).info().facts)
+            answers.append(plain)
+            assert judge(at, Cache(cache), recall=kept == "report") == plain
+    assert times[0] == times[1]
+    assert times[0][3] % 10**9 == 0
+    assert sizes[0] > PROGRAMS
+    assert answers[0] != answers[1]
+
+
+def test_what_such_an_image_holds_is_recalled_all_the_same(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle()
+    monkeypatch.setattr(cache_module, "_SECOND", 1)  # each time is in whole ones
+    plain = judge(tree, Cache(str(tmp_path / "cache")))
+    with monkeypatch.context() as recalled:
+        recalled.setattr(Engine, "_judge", None)
+        assert judge(tree, Cache(str(tmp_path / "cache"))) == plain
+    assert judge(tree, Cache(str(tmp_path / "cache")), recall=False) == plain
 
 
 def test_a_handful_of_files_does_not_open_the_cache(tree: Path, tmp_path: Path) -> None:
@@ -409,5 +456,5 @@ def test_a_signature_tells_a_file_that_was_changed_and_set_back(tmp_path: Path) 
     settle()
     path.write_bytes(b"two")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert signature_of(path.stat()) != signature_of(before)
+    assert signature_of(str(path), path.stat()) != signature_of(str(path), before)
     assert path.stat().st_mtime_ns == before.st_mtime_ns

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from runworthy.model.finding import Report
-from runworthy.targets.cache import Cache, is_settled, signature_of
+from runworthy.targets.cache import Cache, Signature, is_settled, signature_of, times_of
 from runworthy.targets.directory import Trail
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Recall"]
 
 _MASK = (1 << 64) - 1
-_ABSENT = (0, 0, 0, 0, 0)
+_ABSENT = (0,) * 6
+_CTIMES = slice(4, None, 6)
 
 
 class Recall:
@@ -45,8 +46,8 @@ class Recall:
         held = self._cache.report(self._key)
         if held is None:
             return None
-        looked, listed, signatures, report = pickle.loads(held)  # noqa: S301 - from a file that only its user can write
-        if _signatures(_split(looked), _split(listed)).tobytes() != signatures:
+        *paths, signatures, report = pickle.loads(held)  # noqa: S301 - from a file that only its user can write
+        if _signatures(*map(_split, paths)).tobytes() != signatures:
             return None
         found = pickle.loads(zlib.decompress(report))  # noqa: S301 - likewise
         return found if isinstance(found, Report) else None
@@ -55,14 +56,15 @@ class Recall:
         """Remember a report, unless something that it depends on has changed just now."""
         directories = sorted(set(trail.listed))
         others = sorted(set(trail.looked).difference(directories))
-        found = _signatures(others, directories)
-        times = (ctime for ctime in found[4::5] if ctime)
+        foreign = sorted(set(trail.foreign).difference(others))
+        found = _signatures(others, directories, foreign)
         if (
-            all(is_settled((0, 0, 0, 0, ctime), self._began) for ctime in times)
+            all(is_settled(ctime, self._began) for ctime in found[_CTIMES])
             and all(_is_still(path, held) for path, held in trail.passed.items())
             and self._roots == _roots(self._targets)
         ):
-            parts = ("\0".join(others), "\0".join(directories), found.tobytes(), zlib.compress(pickle.dumps(report), 1))
+            paths = ["\0".join(some) for some in (others, directories, foreign)]
+            parts = (*paths, found.tobytes(), zlib.compress(pickle.dumps(report), 1))
             self._cache.keep_report(self._key, pickle.dumps(parts))
 
 
@@ -70,26 +72,23 @@ def _split(joined: str) -> list[str]:
     return joined.split("\0") if joined else []
 
 
-def _signatures(looked: Iterable[str], listed: Iterable[str]) -> array[int]:
-    """Return the signatures of paths, one after the other."""
+def _signatures(looked: Iterable[str], listed: Iterable[str], foreign: Iterable[str]) -> array[int]:
+    """Return the signatures of paths, one after the other. Of foreign files the times have to do."""
     numbers: list[int] = []
-    lstat, is_directory = os.lstat, stat.S_ISDIR
-    for path in looked:
-        try:
-            status = lstat(path)
-        except (OSError, ValueError):
-            numbers += _ABSENT
-            continue
-        if is_directory(status.st_mode):
-            numbers += (status.st_dev, status.st_ino, status.st_mode, os.access(path, os.X_OK), 0)
-        else:
-            numbers += signature_of(status)
-    for path in listed:
-        try:
-            numbers += signature_of(lstat(path))
-        except (OSError, ValueError):
-            numbers += _ABSENT
+    for paths, sign in ((looked, _signature_if_passed), (listed, signature_of), (foreign, times_of)):
+        for path in paths:
+            try:
+                numbers += sign(path, os.lstat(path))
+            except (OSError, ValueError):
+                numbers += _ABSENT
     return array("Q", [number & _MASK for number in numbers])
+
+
+def _signature_if_passed(path: str, status: os.stat_result) -> Signature:
+    """Return the signature of what one entry was asked for: of a directory it matters only whether it lets one in."""
+    if stat.S_ISDIR(status.st_mode):
+        return status.st_dev, status.st_ino, status.st_mode, os.access(path, os.X_OK), 0, 0
+    return signature_of(path, status)
 
 
 def _is_still(path: str, identity: tuple[int, int]) -> bool:

@@ -1,8 +1,10 @@
 """What was read and judged before, kept between runs in one SQLite file of the user's own.
 
 Facts of a file are kept under its device, inode, size and times of change. Whoever changes a file changes its time of
-status change (``ctime``), which nobody can set back; see ``inode(7)``. Whatever is wrong with the cache, it is dropped
-and made anew: it never decides more than how long an answer takes.
+status change (``ctime``), which nobody can set back; see ``inode(7)``. Times in whole seconds are those of an image
+that was made reproducibly (squashfs, erofs, ISO 9660, ``mkfs.ext4 -d``): each edition of it has the same ones, and
+where one was mounted another may be, with the same device and inodes. There the contents are looked at too. Whatever
+is wrong with the cache, it is dropped and made anew: it never decides more than how long an answer takes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.records import dataclass
 
-__all__ = ["Cache", "CacheInfo", "Signature", "is_settled", "signature_of"]
+__all__ = ["Cache", "CacheInfo", "Signature", "is_settled", "signature_of", "times_of"]
 
 _FILE = "facts.sqlite"
 _LIMIT = 512 << 20
@@ -30,12 +32,15 @@ _KEPT_DAYS = 30
 _DAY = 86400
 _SECOND = 10**9
 _SETTLED = 2 * _SECOND
+_PAGE = 4 << 10
+_ELF = b"\x7fELF"
 _WAIT = 5.0
 _KINDS = {"facts": ("facts", "go", "mentions", "relocations"), "symbols": ("imports", "exports", "copies")}
 _DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in ("records", "reports", "made"))
 _TABLES = """
 CREATE TABLE IF NOT EXISTS records (
-    kind TEXT, device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, day INTEGER, record BLOB,
+    kind TEXT, device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, sample INTEGER, day INTEGER,
+    record BLOB,
     PRIMARY KEY (kind, device, inode)
 );
 CREATE TABLE IF NOT EXISTS reports (key BLOB PRIMARY KEY, day INTEGER, checksum INTEGER, report BLOB);
@@ -43,22 +48,53 @@ CREATE TABLE IF NOT EXISTS made (by TEXT);
 """
 
 T = TypeVar("T")
-Signature = tuple[int, int, int, int, int]
-"""Device, inode, size (bytes), and the times of the last change of contents and of status (ns)."""
+Signature = tuple[int, int, int, int, int, int]
+"""Device, inode, size (bytes), the times of the last change of contents and of status (ns), and, where these tell
+nothing, a checksum of samples of what is there; 0 where they tell."""
 
 
-def signature_of(status: os.stat_result) -> Signature:
-    """Return what stays equal as long as a file is not changed."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def signature_of(path: str, status: os.stat_result) -> Signature:
+    """Return what stays equal as long as what lies at a path is not changed. ``status`` is what lstat says of it."""
+    found = times_of(path, status)
+    return found if found[4] % _SECOND else (*found[:5], _sample(path, status))
 
 
-def is_settled(signature: Signature, now: int) -> bool:
-    """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain.
+def times_of(_path: str, status: os.stat_result) -> Signature:
+    """Return a signature without samples."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, 0
 
-    Times in whole seconds tell nothing. Images that are made reproducibly (squashfs, erofs, ISO 9660) have the same
-    ones in each edition, and where one was mounted another may be, with the same device and inodes.
+
+def _sample(path: str, status: os.stat_result) -> int:
+    """Return a checksum of names, of a link's text, or of a file's beginning; of what cannot be read, the error.
+
+    The beginning of an ELF file has its build id and, as linkers lay it out, its names; the end has its sections.
     """
-    return signature[4] < now - _SETTLED and bool(signature[4] % _SECOND)
+    try:
+        if stat.S_ISREG(status.st_mode):
+            return zlib.crc32(_ends(path))
+        if stat.S_ISDIR(status.st_mode):
+            return zlib.crc32(b"\0".join(sorted(os.listdir(os.fsencode(path)))))
+        return zlib.crc32(os.readlink(os.fsencode(path))) if stat.S_ISLNK(status.st_mode) else 0
+    except OSError as error:
+        return error.errno or 0
+
+
+def _ends(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        head = os.read(descriptor, _PAGE)
+        if not head.startswith(_ELF):
+            return head
+        head += os.read(descriptor, 3 * _PAGE)
+        os.lseek(descriptor, -min(_PAGE, len(head)), os.SEEK_END)
+        return head + os.read(descriptor, _PAGE)
+    finally:
+        os.close(descriptor)
+
+
+def is_settled(ctime: int, now: int) -> bool:
+    """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain."""
+    return ctime < now - _SETTLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +131,7 @@ class Cache:
     @staticmethod
     def signature(path: str) -> Signature:
         """Return the signature of what lies at a path of this machine. Raises OSError."""
-        return signature_of(os.lstat(path))
+        return signature_of(path, os.lstat(path))
 
     def recall(self, signature: Signature, path: str) -> RecordedElf | None:
         """Return what is kept of the file with this signature."""
@@ -109,12 +145,12 @@ class Cache:
         self, kind: str, signature: Signature, path: str, facts: ElfFacts | None = None
     ) -> RecordedElf | None:
         row = self._one(
-            "SELECT size, mtime, ctime, record FROM records WHERE kind = ? AND device = ? AND inode = ?",
+            "SELECT size, mtime, ctime, sample, record FROM records WHERE kind = ? AND device = ? AND inode = ?",
             (kind, *signature[:2]),
         )
-        if row is not None and row[:3] == signature[2:]:
+        if row is not None and row[:-1] == signature[2:]:
             with suppress(FormatError):
-                return decode(row[3], path, facts)
+                return decode(row[-1], path, facts)
         return None
 
     def learn(self, signature: Signature, elf: ElfFile) -> None:
@@ -125,7 +161,7 @@ class Cache:
     def settle(self) -> None:
         """Keep what was learnt."""
         now, today = time.time_ns(), int(time.time()) // _DAY
-        rows = [row for read in self._read if is_settled(read.signature, now) for row in _rows(read, today)]
+        rows = [row for read in self._read if is_settled(read.signature[4], now) for row in _rows(read, today)]
         self._read = []
         if rows:
             self._ask(lambda connection: _write(connection, self.path, rows, today))
@@ -217,7 +253,7 @@ class Cache:
 def _write(connection: sqlite3.Connection, path: str, rows: Sequence[tuple[object, ...]], today: int) -> None:
     """Write records; drop what is old when the cache has grown large, and all of it where that does not help."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     connection.execute("COMMIT")
     for oldest in (today - _KEPT_DAYS, today + 1):
         if os.path.getsize(path) > _LIMIT:
@@ -226,7 +262,7 @@ def _write(connection: sqlite3.Connection, path: str, rows: Sequence[tuple[objec
             connection.execute("VACUUM")
 
 
-def _rows(read: _Read, today: int) -> Iterator[tuple[str, int, int, int, int, int, int, bytes]]:
+def _rows(read: _Read, today: int) -> Iterator[tuple[str, int, int, int, int, int, int, int, bytes]]:
     """Yield what is to be written of a file: each kind of record of which more is known than is kept."""
     known = known_parts(read.elf)
     for kind, parts in _KINDS.items():
@@ -237,13 +273,14 @@ def _rows(read: _Read, today: int) -> Iterator[tuple[str, int, int, int, int, in
 
 
 def _maker() -> str:
-    """Return what made the records: the release, and the sources that read files, which a checkout may change."""
+    """Return what made the records: the release, the tables, and the sources that read files, which may change."""
     from runworthy.formats import elf
 
     directory = os.path.dirname(elf.__file__)
     with os.scandir(directory) as entries:
-        sources = sorted((one.name, *signature_of(one.stat())[2:4]) for one in entries if one.name.endswith(".py"))
-    return f"{__version__} {zlib.crc32(repr(sources).encode()):08x}"
+        files = [(one.name, one.stat()) for one in entries if one.name.endswith(".py")]
+    sources = sorted((name, status.st_size, status.st_mtime_ns) for name, status in files)
+    return f"{__version__} {zlib.crc32(repr((_TABLES, sources)).encode()):08x}"
 
 
 def _prepare(directory: str, path: str) -> None:

@@ -31,27 +31,30 @@ _FOREIGN_SEPARATORS: Final = "" if os.sep == "/" else f"{os.sep}:"
 class Trail:
     """Paths of this machine that answers depend on: those of which one entry was asked, and directories listed.
 
-    ``passed`` are the directories among those looked at, each with the device and inode that it had then.
+    Of the ``foreign`` ones it counts only that they hold no ELF file. ``passed`` are the directories among those looked
+    at, each with the device and inode that it had then.
     """
 
-    __slots__ = ("listed", "looked", "passed")
+    __slots__ = ("foreign", "listed", "looked", "passed")
 
     def __init__(self) -> None:
         self.looked: list[str] = []
         self.listed: list[str] = []
+        self.foreign: list[str] = []
         self.passed: dict[str, tuple[int, int]] = {}
 
     def add(self, other: Trail) -> None:
         """Write down what was looked at and listed elsewhere."""
         self.looked += other.looked
         self.listed += other.listed
+        self.foreign += other.foreign
         self.passed = other.passed | self.passed
 
     def take(self) -> Trail:
         """Return what was added since the last time."""
         taken = Trail()
-        taken.looked, taken.listed, taken.passed = self.looked, self.listed, self.passed
-        self.looked, self.listed, self.passed = [], [], {}
+        taken.add(self)
+        self.looked, self.listed, self.foreign, self.passed = [], [], [], {}
         return taken
 
 

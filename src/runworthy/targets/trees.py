@@ -147,9 +147,7 @@ def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[st
         walked.fails(directory, error)
         return []
     walked.files += len(files)
-    if walked.trail is not None:
-        walked.trail.looked += files
-        walked.trail.looked += closed.intersection(below)
+    foreign: list[str] = []
     for path in files:
         try:
             descriptor = os.open(path, _FLAGS)
@@ -159,10 +157,15 @@ def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[st
         try:
             if os.read(descriptor, _HEAD).startswith(MAGIC):
                 _take(path, descriptor, walked)
+            else:
+                foreign.append(path)
         except OSError as error:
             walked.fails(path, error)
         finally:
             os.close(descriptor)
+    if walked.trail is not None:
+        walked.trail.foreign += foreign
+        walked.trail.looked += {*files, *closed.intersection(below)}.difference(foreign)
     return [path for path in below if path not in closed] if closed else below
 
 
