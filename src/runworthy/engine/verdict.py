@@ -44,13 +44,18 @@ def weight_of(step: Step, *, known_host: bool) -> Verdict:
         return "fails" if step.fatal and step.assumption is None else "risky"
     if step.answer is Answer.HOST and not _is_brought(step, known_host=known_host):
         return "risky"
-    return "risky" if step.assumption else "runs"
+    if step.taken == "foreign" and step.assumption is None:
+        return "fails"
+    return "risky" if step.assumption or step.taken else "runs"
 
 
 def all_met(trace: Trace) -> bool:
     """Whether every step is a need that is simply met, so that there is nothing to explain."""
     steps = (step for stretch in trace.stretches for step in stretch.steps)
-    return all(isinstance(step, Step) and step.answer is Answer.MET and step.assumption is None for step in steps)
+    return all(
+        isinstance(step, Step) and step.answer is Answer.MET and step.assumption is None and not step.taken
+        for step in steps
+    )
 
 
 def _is_brought(step: Step, *, known_host: bool) -> bool:

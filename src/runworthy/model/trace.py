@@ -22,6 +22,7 @@ __all__ = [
     "Stage",
     "Step",
     "Stretch",
+    "Taken",
     "Trace",
     "Why",
 ]
@@ -46,7 +47,16 @@ Kind = Literal[
     "exec-stack",
     "static-tls",
     "run-time-file",
+    "handler",
+    "script-interpreter",
+    "rewrites",
+    "caller",
+    "tool",
+    "scratch-directory",
+    "payload",
 ]
+
+Taken = Literal["", "foreign", "emulated"]
 
 Why = Literal["outside-core", "machine-unstated", "unreadable", "not-modelled"]
 """The closed set of reasons for which an answer can be unknown."""
@@ -106,7 +116,8 @@ class Step:
     ``fatal`` tells what an unmet answer means: the program ends here (True) or may go on (False: a lazy
     symbol, a check that this loader does not make). ``assumption`` names the assumed machine fact that
     the answer rests on. ``because`` is the :attr:`key` of the step whose failure explains this one.
-    ``detail`` holds the loader's own words or numbers for the message.
+    ``detail`` holds the loader's own words or numbers for the message. ``taken`` tells of a need that is met, but not
+    as the file is meant: by a handler that makes another program of it, or by an emulator.
     """
 
     stage: Stage
@@ -119,6 +130,7 @@ class Step:
     assumption: str | None = None
     fatal: bool = True
     detail: str = ""
+    taken: Taken = ""
 
     @property
     def key(self) -> str:

@@ -140,7 +140,7 @@ def kinds_to_explain(trace: Trace) -> frozenset[str]:
     causes = {
         (step.need.kind, step.answer.value)
         for step in trace.needs
-        if step.because is None and (step.answer is not Answer.MET or step.assumption)
+        if step.because is None and (step.answer is not Answer.MET or step.assumption or step.taken)
     }
     kinds = {kind for kind, _ in causes} | {f"{kind}:{answer}" for kind, answer in causes}
     return frozenset(kinds | {event.kind for event in trace.events})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from runworthy.model.arch import Architecture
+from runworthy.model.binfmt import Handlers
 from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
 from runworthy.model.records import dataclass, field
@@ -26,7 +27,8 @@ class Target:
     the root's glibc, empty when they are to be read from the loader. ``cache_from_configuration``: the
     root was never configured, its ld.so.cache is what ldconfig would write. ``present`` are libraries
     that the user has stated to be there, ``assume_all`` states it of all that is outside the root's facts.
-    ``machine_facts`` is what a captured machine said of itself beyond ``machine``.
+    ``machine_facts`` is what a captured machine said of itself beyond ``machine``. ``handlers`` are those of
+    its binfmt_misc.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Target:
     assume_all: bool = False
     live: bool = False
     machine_facts: MachineFacts | None = None
+    handlers: Handlers = Handlers()
     arch_stated: bool = False
     notes: tuple[str, ...] = ()
 

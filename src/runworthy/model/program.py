@@ -1,0 +1,142 @@
+"""Facts of files that are executed and are no ELF files: scripts, APE, PE, Mach-O, archives, text."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from runworthy.model.records import dataclass
+
+__all__ = ["ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "FileType", "MachoFacts", "PeFacts", "ScriptLine"]
+
+FileType = Literal[
+    "elf", "ape", "pe", "mach-o", "script", "jar", "zip", "python-bytecode", "wasm", "archive", "text", "data", "empty"
+]
+"""``archive``: compressed or packed in another way than zip; ``data``: none of the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptLine:
+    """The ``#!`` line as the kernel cuts it (``fs/binfmt_script.c``). Paths are decoded with surrogateescape.
+
+    ``interpreter`` and ``argument`` are what it would execute; ``argument`` is None where there is none. ``refused`` is
+    the errno's name where the kernel does not take the line (ENOEXEC), empty where it does. ``cut``: the line is longer
+    than what the kernel reads, and the argument ends early. ``carriage_return``: a CR ends the line, and is part of
+    what is executed.
+    """
+
+    interpreter: str
+    argument: str | None = None
+    refused: str = ""
+    cut: bool = False
+    carriage_return: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeFacts:
+    """A program for Windows (PE/COFF specification). ``arch`` is ours by name, None where Linux has none such.
+
+    ``machine`` and ``subsystem`` are the numbers of the file. ``clr``: it is a .NET assembly. ``imports`` are the DLLs
+    it names. ``offset`` is where its header lies (e_lfanew, bytes).
+    """
+
+    offset: int
+    machine: int
+    arch: str | None
+    bits: int
+    subsystem: int
+    dll: bool = False
+    clr: bool = False
+    imports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachoFacts:
+    """One part for one processor of a Mach-O file (``mach-o/loader.h``). ``offset`` and ``size`` are in bytes.
+
+    ``filetype`` is the number (2: program, 6: library, 8: bundle); ``minimum`` the least system release it states.
+    """
+
+    cpu: int
+    arch: str
+    offset: int
+    size: int
+    filetype: int
+    minimum: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApeElf:
+    """An ELF header that an APE's script writes with printf. ``at`` is the offset of its text in the file.
+
+    ``problem`` says why the loader passes it over, empty where it would be taken. ``modern``: its flags say that the
+    program does not want its argv[0] to be mended (APE loader, ``e_flags``). ``page_sizes`` are those at which its
+    segments are congruent.
+    """
+
+    at: int
+    machine: int
+    arch: str | None
+    osabi: int
+    header: bytes
+    problem: str = ""
+    modern: bool = False
+    page_sizes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApeLoader:
+    """A loader that an APE carries, compressed with gzip or as source. ``offset`` and ``size`` are in bytes."""
+
+    arch: str
+    system: Literal["linux", "darwin"]
+    form: Literal["gzip", "source"]
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApeFacts:
+    """An Actually Portable Executable (cosmopolitan ``ape/specification.md``).
+
+    ``magic`` are its first 8 bytes as text. ``elves`` are the headers within its first 8192 bytes, in their order;
+    ``far_elves`` those after, which the loaders do not see. ``rewrites_itself``: its script turns the file itself into
+    an ELF file where no loader is used. ``loader_name`` is what the script calls the loader it unpacks (".ape-1.10").
+    ``tools`` are the commands that its script uses.
+    """
+
+    magic: str
+    elves: tuple[ApeElf, ...] = ()
+    far_elves: tuple[ApeElf, ...] = ()
+    machos: tuple[MachoFacts, ...] = ()
+    pe: PeFacts | None = None
+    loaders: tuple[ApeLoader, ...] = ()
+    loader_name: str = ""
+    rewrites_itself: bool = False
+    tools: tuple[str, ...] = ()
+    zip_entries: int | None = None
+
+    def elf_for(self, arch: str) -> ApeElf | None:
+        """Return the header that the loader of an architecture takes."""
+        return next((one for one in self.elves if one.arch == arch and not one.problem), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """What a file is that may be executed. ``head`` are its first 256 bytes, NULs after its end; ``size`` is in bytes.
+
+    ``bom``: it begins with the byte order mark of UTF-8. Exactly the facts of its type are there. ``detail`` names it
+    more closely in words ("gzip", "Git LFS pointer"). ``problem`` says what is damaged in what it claims to be.
+    """
+
+    type: FileType
+    size: int
+    head: bytes
+    script: ScriptLine | None = None
+    ape: ApeFacts | None = None
+    pe: PeFacts | None = None
+    machos: tuple[MachoFacts, ...] = ()
+    bom: bool = False
+    zip_entries: int | None = None
+    main_class: str = ""
+    detail: str = ""
+    problem: str = ""
