@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runworthy.engine.context import Index, Objects, runtime_names
-from runworthy.engine.verdict import all_met, verdict_of
+from runworthy.engine.context import runtime_names
+from runworthy.engine.results import Cell, result_of
+from runworthy.engine.subjects import Subject, read_subject
 from runworthy.engine.workers import in_workers, workers_for
-from runworthy.formats.content import Content, release
-from runworthy.formats.elf import is_elf, read_header
-from runworthy.model.arch import Architecture, architecture_of_elf
+from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts
 from runworthy.model.errors import ArchitectureError, FormatError, UsageError
-from runworthy.model.finding import Finding, Report, Result, Tree
+from runworthy.model.finding import Report, Result, Tree
 from runworthy.model.libc import Libc
 from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
@@ -23,7 +22,7 @@ from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.directory import DirectoryView, Trail
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.placement import Source, locate, place
+from runworthy.targets.placement import place
 from runworthy.targets.target import Target
 from runworthy.targets.view import UnseenError
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from runworthy.targets.cache import Cache
     from runworthy.targets.trees import Watch
 
-__all__ = ["Engine", "Wishes", "missing_subjects"]
+__all__ = ["Engine", "Wishes"]
 
 _HANDFUL = 24
 
@@ -58,17 +57,6 @@ class Wishes:
 
 
 @dataclass(slots=True)
-class _Subject:
-    """A file as given, of which the header was read. ``problem`` says why it cannot be judged."""
-
-    name: str
-    source: Source | None = None
-    arch: Architecture | None = None
-    problem: FormatError | None = None
-    foreign: bool = False
-
-
-@dataclass(slots=True)
 class _Root:
     """A target opened for one architecture, with every subject shown in it: the root does not change under a loader."""
 
@@ -76,19 +64,6 @@ class _Root:
     machinery: Machinery
     paths: dict[str, str | OSError]
     siblings: Siblings | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
-    """One subject on one target, judged. ``root`` is None where no target was opened, ``facts`` where none were."""
-
-    subject: str
-    target: str
-    path: str
-    trace: Trace
-    facts: ElfFacts | None = None
-    libc: Libc | None = None
-    root: Target | None = None
 
 
 class Engine:
@@ -101,7 +76,7 @@ class Engine:
         self._trail = Trail()
         self._machine = self._followed(DirectoryView("/"))
         self._roots: dict[tuple[int, str], _Root] = {}
-        self._subjects: list[_Subject] = []
+        self._subjects: list[Subject] = []
         self._trees: list[Tree] = []
         self._alone = True
 
@@ -205,57 +180,41 @@ class Engine:
 
     # -- subjects ---------------------------------------------------------------------------
 
-    def _given(self, name: str, trees: list[Tree], watch: Watch | None) -> list[_Subject]:
+    def _given(self, name: str, trees: list[Tree], watch: Watch | None) -> list[Subject]:
         """Return the subjects that a name stands for; a directory's tree is added to ``trees``."""
         if not os.path.isdir(name):
-            return [self._read(name)]
+            return [read_subject(name, self._machine)]
         from runworthy.engine.trees import open_tree
 
         try:
             tree, found = open_tree(name, self._machine, watch, self._trail)
         except OSError as error:
-            return [_Subject(name, problem=FormatError(error.strerror or "cannot be read"))]
+            return [Subject(name, problem=FormatError(error.strerror or "cannot be read"))]
         trees.append(tree)
         return [
-            _Subject(one.name, problem=FormatError(one.problem)) if one.problem else self._read(one.name, one.source)
+            Subject(one.name, problem=FormatError(one.problem))
+            if one.problem
+            else read_subject(one.name, self._machine, one.source)
             for one in found
         ]
 
-    def _read(self, name: str, source: Source | None = None) -> _Subject:
-        try:
-            source = source or locate(name, self._machine)
-            if source.kind != "file":
-                return _Subject(name, problem=FormatError("is no regular file"), foreign=True)
-            content = source.view.content(source.real)
-            try:
-                head = read_header(content)
-            except FormatError as error:
-                if is_elf(content):
-                    return _Subject(name, problem=error.at(source.real))
-                return _Subject(name, problem=FormatError(_what_it_is(content)), foreign=True)
-            finally:
-                release(content)
-            return _Subject(name, source, architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags))
-        except OSError as error:
-            return _Subject(name, problem=FormatError(error.strerror or "cannot be read"))
-
     # -- cells ------------------------------------------------------------------------------
 
-    def _cell(self, subject: _Subject, name: TargetName) -> Result:
+    def _cell(self, subject: Subject, name: TargetName) -> Result:
         if subject.source is None:
             return self._unreadable(subject, name)
         try:
             elf = subject.source.view.elf(subject.source.real)
         except (FormatError, OSError) as error:
             problem = error if isinstance(error, FormatError) else FormatError(error.strerror or "cannot be read")
-            return self._unreadable(_Subject(subject.name, problem=problem), name)
+            return self._unreadable(Subject(subject.name, problem=problem), name)
         try:
             root = self._root(name, subject.arch)
         except ArchitectureError as error:
             if self._alone:
                 raise
             problem = FormatError(f"{error} ({error.hint})")
-            return self._unreadable(_Subject(subject.name, problem=problem), name)
+            return self._unreadable(Subject(subject.name, problem=problem), name)
         path = root.paths[subject.name]
         try:
             if isinstance(path, OSError):
@@ -264,7 +223,7 @@ class Engine:
             if root.siblings is not None and subject.source.base is not None:
                 trace = root.siblings.settle(path, elf.facts, trace)
         except (FormatError, OSError, UnseenError) as error:
-            subject = _Subject(subject.name, problem=FormatError(str(error)))
+            subject = Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
         return self._result(subject, path, elf.facts, root, trace)
 
@@ -312,7 +271,7 @@ class Engine:
                     paths[subject.name] = error
         return paths
 
-    def _unreadable(self, subject: _Subject, name: TargetName) -> Result:
+    def _unreadable(self, subject: Subject, name: TargetName) -> Result:
         problem = subject.problem or FormatError("cannot be read")
         need = Need(
             kind="exec-format",
@@ -324,81 +283,22 @@ class Engine:
         step = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=problem.message)
         stretch = Stretch(object=subject.name, machine="", loader="", root=name.text, steps=(step,))
         trace = Trace(stretches=(stretch,), until=self._wishes.launch.until)
-        return self._finish(_Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace))
+        return self._finish(Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace))
 
-    def _result(self, subject: _Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
+    def _result(self, subject: Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
         target = root.target
         loader = trace.stretches[-1].loader
         libc = root.machinery.libcs.get(loader) or _libc_of_root(root)
         return self._finish(
-            _Cell(subject=subject.name, target=target.name, path=path, trace=trace, facts=facts, libc=libc, root=target)
+            Cell(subject=subject.name, target=target.name, path=path, trace=trace, facts=facts, libc=libc, root=target)
         )
 
-    def _finish(self, cell: _Cell) -> Result:
-        result = _result_of(cell)
+    def _finish(self, cell: Cell) -> Result:
+        result = result_of(cell)
         if self._wishes.steps:
             return result
         bare = tuple(replace(stretch, steps=(), loaded=()) for stretch in cell.trace.stretches)
         return replace(result, trace=replace(cell.trace, stretches=bare))
-
-
-def _result_of(cell: _Cell) -> Result:
-    """Return the cell's result: verdict by the trace, findings by the rules."""
-    verdict, stage = verdict_of(cell.trace)
-    findings, unexplained = _explain(cell)
-    root, facts = cell.root, cell.facts
-    return Result(
-        subject=cell.subject,
-        target=cell.target,
-        machine=root.arch.name if root else "",
-        libc=str(cell.libc) if cell.libc else "",
-        completeness=root.completeness if root else "closed",
-        verdict=verdict,
-        stage=stage,
-        findings=findings,
-        trace=cell.trace,
-        assumptions=_assumptions(root) if root else (),
-        path=cell.path,
-        is_library=facts is not None and not facts.is_program,
-        hardware=root.machine if root else None,
-        arch_stated=root is None or root.arch_stated,
-        as_of=root.as_of if root else "",
-        notes=root.notes if root else (),
-        unexplained=unexplained,
-    )
-
-
-def _explain(cell: _Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
-    """Return what the rules find, and what they leave unexplained. Where all is met no rule is even imported."""
-    if all_met(cell.trace):
-        return (), ()
-    from runworthy.rules import Case, apply_rules, kinds_to_explain
-    from runworthy.rules._index import load_rules
-
-    root = cell.root
-    case = Case(
-        subject=cell.subject,
-        target=cell.target,
-        path=cell.path,
-        facts=cell.facts,
-        libc=cell.libc,
-        machine=root.arch.name if root else "",
-        completeness=root.completeness if root else "closed",
-        trace=cell.trace,
-        hardware=root.machine if root else None,
-        catalogue=Index(),
-        objects=Objects(root.view if root else None),
-    )
-    kinds = kinds_to_explain(cell.trace)
-    return apply_rules(case, load_rules(kinds), kinds)
-
-
-def _assumptions(target: Target) -> tuple[str, ...]:
-    """Return what the user has stated to be there, and that a root's own libraries fit each other."""
-    stated = [f"{name} is stated to be present" for name in sorted(target.present)]
-    if target.assume_all:
-        stated.append("every library outside the known core is stated to be present")
-    return tuple(stated)
 
 
 def _libc_of_root(root: _Root) -> Libc | None:
@@ -410,18 +310,3 @@ def _libc_of_root(root: _Root) -> Libc | None:
         except (OSError, FormatError, UnseenError):
             continue
     return None
-
-
-def _what_it_is(content: Content) -> str:
-    """Return what a file that is no ELF file begins like. Raises OSError."""
-    head = content.pread(0, 16)
-    kinds = ((b"", "is empty"), (b"#!", "is a script"), (b"MZ", "is a PE or APE file"), (b"PK", "is a zip archive"))
-    if not head:
-        return "is empty"
-    found = next((text for magic, text in kinds[1:] if head.startswith(magic)), "is not an ELF file")
-    return f"{found}: only ELF files are judged"
-
-
-def missing_subjects(names: Iterable[str]) -> list[str]:
-    """Return the names at which nothing lies."""
-    return [name for name in names if not os.path.lexists(name)]

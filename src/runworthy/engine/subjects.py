@@ -1,0 +1,67 @@
+"""Subjects: the files that are given, and what is read of each before any target is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from runworthy.formats.content import Content, release
+from runworthy.formats.elf import is_elf, read_header
+from runworthy.model.arch import Architecture, architecture_of_elf
+from runworthy.model.errors import FormatError
+from runworthy.model.program import FileFacts
+from runworthy.model.records import dataclass
+from runworthy.targets.directory import DirectoryView
+from runworthy.targets.placement import Source, locate
+
+__all__ = ["Subject", "missing_subjects", "read_subject"]
+
+
+@dataclass(slots=True)
+class Subject:
+    """A file as given, of which the beginning was read. ``problem`` says why it cannot be judged.
+
+    ``file`` is what it is where it is no ELF file; then it has no ``arch`` of its own.
+    """
+
+    name: str
+    source: Source | None = None
+    arch: Architecture | None = None
+    problem: FormatError | None = None
+    foreign: bool = False
+    file: FileFacts | None = None
+
+
+def read_subject(name: str, machine: DirectoryView, source: Source | None = None) -> Subject:
+    """Return the subject at ``name``, which is a path of this machine, or at ``source``."""
+    try:
+        source = source or locate(name, machine)
+        if source.kind != "file":
+            return Subject(name, problem=FormatError("is no regular file"), foreign=True)
+        content = source.view.content(source.real)
+        try:
+            if not is_elf(content):
+                return Subject(name, problem=FormatError(_what_it_is(content)), foreign=True)
+            head = read_header(content)
+        except FormatError as error:
+            return Subject(name, problem=error.at(source.real))
+        finally:
+            release(content)
+        return Subject(name, source, architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags))
+    except OSError as error:
+        return Subject(name, problem=FormatError(error.strerror or "cannot be read"))
+
+
+def _what_it_is(content: Content) -> str:
+    """Return what a file that is no ELF file begins like. Raises OSError."""
+    head = content.pread(0, 16)
+    kinds = ((b"", "is empty"), (b"#!", "is a script"), (b"MZ", "is a PE or APE file"), (b"PK", "is a zip archive"))
+    if not head:
+        return "is empty"
+    found = next((text for magic, text in kinds[1:] if head.startswith(magic)), "is not an ELF file")
+    return f"{found}: only ELF files are judged"
+
+
+def missing_subjects(names: Iterable[str]) -> list[str]:
+    """Return the names at which nothing lies."""
+    return [name for name in names if not os.path.lexists(name)]
