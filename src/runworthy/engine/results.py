@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runworthy.engine.context import Index, Objects
 from runworthy.engine.verdict import all_met, verdict_of
+from runworthy.model.binfmt import Handlers
 from runworthy.model.elf import ElfFacts
 from runworthy.model.finding import Finding, Result
 from runworthy.model.libc import Libc
@@ -78,6 +79,8 @@ def _explain(cell: Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
         hardware=root.machine if root else None,
         catalogue=Index(),
         objects=Objects(root.view if root else None),
+        file=cell.file,
+        handlers=root.handlers if root else Handlers(),
     )
     kinds = kinds_to_explain(cell.trace)
     return apply_rules(case, load_rules(kinds), kinds)

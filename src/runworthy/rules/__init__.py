@@ -15,10 +15,12 @@ import posixpath
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from runworthy.model.binfmt import Handlers
 from runworthy.model.elf import BuildInfo, ElfFacts, ImportGroup
 from runworthy.model.finding import Finding, Severity
 from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
+from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Event, Need, Step, Trace
 
@@ -58,9 +60,10 @@ class Case:
     """What a rule is given: one subject on one target, judged, less what earlier rules have explained.
 
     ``subject`` and ``target`` are the names people wrote; ``path`` is where the subject lies in the root.
-    ``facts`` is None for a subject that could not be read. ``libc`` is the C library that the subject met,
-    or that of the root when it met none. ``machine`` names the target's architecture, ``hardware`` is the
-    machine with what is assumed about it (None: no target was opened).
+    ``facts`` are there of an ELF file, ``file`` of any other, neither of a subject that could not be read. ``libc`` is
+    the C library that the subject met, or that of the root when it met none. ``machine`` names the target's
+    architecture, ``hardware`` is the machine with what is assumed about it (None: no target was opened);
+    ``handlers`` are those of its binfmt_misc.
     """
 
     subject: str
@@ -74,6 +77,8 @@ class Case:
     trace: Trace
     catalogue: Catalogue
     objects: Objects
+    file: FileFacts | None = None
+    handlers: Handlers = Handlers()
     covered: frozenset[int] = frozenset()
     causes: Mapping[str, Sequence[Step]] = field(default_factory=dict)
     """The needs of the trace that are so for no other's sake, by kind; weak ones are left out."""
