@@ -1,0 +1,91 @@
+"""What becomes of an APE once its loader or a shell has it (cosmopolitan ``ape/loader.c``, ``ape/ape.S``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.program import ApeElf, ApeFacts
+from runworthy.model.trace import Answer, Event, Evidence, Need, Step
+from runworthy.simulate.commands import command_step, find_command
+from runworthy.targets.target import Target
+
+__all__ = ["under_loader", "under_shell"]
+
+_APPLICATIONS = "/Applications"
+_NEEDED_TO_UNPACK = ("mkdir", "dd", "gzip", "chmod", "mv")
+
+
+def under_loader(path: str, ape: ApeFacts, target: Target) -> Iterator[Step | Event]:
+    """Yield what the APE loader asks of the file and of the machine."""
+    found = ape.elf_for(target.arch.name)
+    yield _payload(path, ape, found, target)
+    if found is not None:
+        yield from _pages(path, found, target)
+
+
+def under_shell(path: str, ape: ApeFacts, target: Target, search: str) -> Iterator[Step | Event]:
+    """Yield what the script at the beginning of an APE asks of the root, until the program itself is started."""
+    if target.view.exists(_APPLICATIONS) and target.view.authority is None:
+        # The script tells macOS by this directory, and passes Linux's own way by.
+        need = Need(kind="payload", name="Linux", by=path, evidence=Evidence(file=path, section="shell script"))
+        yield Step(
+            stage="exec",
+            need=need,
+            answer=Answer.UNMET,
+            detail=f"{_APPLICATIONS} exists: the script takes the machine for macOS",
+        )
+        return
+    found = ape.elf_for(target.arch.name)
+    yield _payload(path, ape, found, target)
+    if found is None:
+        return
+    loader, _ = find_command(target, "ape", search)
+    if loader is not None:
+        yield Event(stage="exec", kind="taken-by", text=f"the script starts the `ape` that it finds: {loader}", by=path)
+    elif ape.loaders:
+        for name in _NEEDED_TO_UNPACK:
+            if name in ape.tools:
+                yield command_step(target, name, path, f"{name}: not found, and the script ends with 127", search)
+        if not any(one.system == "linux" and one.arch == target.arch.name for one in ape.loaders):
+            need = Need(kind="payload", name=f"loader for {target.arch.name}", by=path, evidence=Evidence(file=path))
+            yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="the script has no loader to unpack")
+            return
+    yield from _pages(path, found, target)
+
+
+def _payload(path: str, ape: ApeFacts, found: ApeElf | None, target: Target) -> Step:
+    at = found.at if found else None
+    evidence = Evidence(file=path, section="shell script", offset=at)
+    need = Need(kind="payload", name=target.arch.name, by=path, evidence=evidence)
+    if found is not None:
+        return Step(stage="exec", need=need, answer=Answer.MET, met_by="an ELF header in its script")
+    refused = next((one for one in ape.elves if one.arch == target.arch.name), None)
+    if refused is not None:
+        return Step(
+            stage="exec", need=need, answer=Answer.UNMET, detail=f"its ELF header is refused: {refused.problem}"
+        )
+    if any(one.arch == target.arch.name for one in ape.far_elves):
+        detail = "its ELF header lies after the first 8192 bytes, where the loader does not look"
+        return Step(stage="exec", need=need, answer=Answer.UNMET, detail=detail)
+    inside = ", ".join(sorted({one.arch or f"machine {one.machine}" for one in ape.elves})) or "no processor at all"
+    detail = f"it has code for {inside}"
+    return Step(stage="exec", need=need, answer=Answer.UNMET, detail=detail)
+
+
+def _pages(path: str, elf: ApeElf, target: Target) -> Iterator[Step]:
+    """Compare page sizes: the loader maps segments by the kernel's (AT_PAGESZ)."""
+    machine = target.machine
+    if not elf.page_sizes or (machine.page_size in elf.page_sizes and machine.page_size_stated):
+        return
+    evidence = Evidence(file=path, section="program headers in its script", offset=elf.at)
+    fits = f"its segments can be mapped with pages of up to {max(elf.page_sizes) >> 10} KiB"
+    if machine.page_size not in elf.page_sizes:
+        need = Need(kind="page-size", name=f"{machine.page_size >> 10} KiB", by=path, evidence=evidence)
+        yield Step(stage="machine", need=need, answer=Answer.UNMET, detail=fits)
+        return
+    refused = [size for size in machine.arch.page_sizes if size not in elf.page_sizes]
+    if refused:
+        name = ", ".join(f"{size >> 10} KiB" for size in sorted(refused))
+        assumption = f"{machine.page_size >> 10} KiB pages"
+        need = Need(kind="page-size", name=name, by=path, evidence=evidence)
+        yield Step(stage="machine", need=need, answer=Answer.UNMET, fatal=False, assumption=assumption, detail=fits)
