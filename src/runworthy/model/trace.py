@@ -17,6 +17,7 @@ __all__ = [
     "Answer",
     "Event",
     "Evidence",
+    "Kind",
     "Need",
     "Probe",
     "Stage",

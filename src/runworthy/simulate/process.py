@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runworthy.simulate.glibc.version import VersionMemo
     from runworthy.simulate.musl import load as musl_load
 
-__all__ = ["Machinery", "simulate", "simulate_under"]
+__all__ = ["Machinery", "image_stretch", "simulate", "simulate_under"]
 
 _NEWEST_MUSL = (1, 2, 5)
 _GLIBC_COMPANIONS = ("libc.so.6", "libdl.so.2", "libpthread.so.0", "libm.so.6", "librt.so.1", "libutil.so.1")
@@ -130,6 +130,16 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
         loader = facts.interpreter if facts.is_program else _loader_for(machinery, facts)
         stretch.run(loader)
     return Trace(stretches=(stretch.finish(),), until=launch.until)
+
+
+def image_stretch(machinery: Machinery, path: str) -> Stretch:
+    """Return what happens to the program at a real path when the kernel loads it. Raises FormatError, OSError."""
+    target = machinery.target
+    elf = target.view.elf(path)
+    stretch = _Stretch(machinery, path, elf, list(exec_steps(path, elf.facts, target, machinery.launch.cwd)))
+    if not stretch.stopped:
+        stretch.run(elf.facts.interpreter)
+    return stretch.finish()
 
 
 def simulate_under(machinery: Machinery, called: str, loader: str) -> Trace:
