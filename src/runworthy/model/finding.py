@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runworthy.model.machine import Machine
 from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Evidence, Stage, Step, Trace
+
+if TYPE_CHECKING:  # most reports propose no edits
+    from runworthy.model.edit import Edit
 
 __all__ = ["Finding", "Remedy", "Report", "Result", "Severity", "Tree", "Verdict"]
 
@@ -17,11 +20,20 @@ Verdict = Literal["runs", "risky", "unknown", "fails"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """A proposal in words. Typed edits and their proof hang on it once there is a planner for them."""
+    """A proposal. ``edits`` are what it comes to, in their order; empty where only words can say it.
+
+    ``safe``: nothing but what the person named is changed, and it can be taken back byte by byte; ``unsafe``: it
+    changes how a machine treats other files too, or other programs carry it out; ``manual``: a person has to.
+    ``proved``: judging again with the edits in place showed that the cause is gone, and that nothing else fails for
+    it; ``proof`` says what was judged, or why that cannot be. ``stays``: so it is after the next boot as well.
+    """
 
     title: str
     applicability: Literal["safe", "unsafe", "manual"] = "manual"
     proved: bool = False
+    edits: tuple[Edit, ...] = ()
+    proof: str = ""
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from runworthy import __version__
-from runworthy.model.finding import Finding, Report, Result, Tree
+from runworthy.model.finding import Finding, Remedy, Report, Result, Tree
 from runworthy.model.trace import Answer, Event, Evidence, Probe, Step, Stretch
 from runworthy.report.causes import causes, ranked
 from runworthy.report.words import encodable
+
+if TYPE_CHECKING:  # most reports propose no edits
+    from runworthy.model.edit import Edit
 
 __all__ = ["SCHEMA", "Data", "document"]
 
@@ -136,12 +140,26 @@ def _finding(finding: Finding) -> Data:
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "lines": [encodable(line) for line in finding.lines],
         "notes": [encodable(note) for note in finding.notes],
-        "remedies": [
-            {"title": encodable(remedy.title), "applicability": remedy.applicability, "proved": remedy.proved}
-            for remedy in finding.remedies
-        ],
+        "remedies": [_remedy(remedy) for remedy in finding.remedies],
         "fingerprint": finding.fingerprint,
     }
+
+
+def _remedy(remedy: Remedy) -> Data:
+    return {
+        "title": encodable(remedy.title),
+        "applicability": remedy.applicability,
+        "proved": remedy.proved,
+        "proof": encodable(remedy.proof),
+        "stays": remedy.stays,
+        "edits": _edits(remedy.edits) if remedy.edits else [],
+    }
+
+
+def _edits(edits: Sequence[Edit]) -> list[Data]:
+    from runworthy.report.edits import edit_data
+
+    return [edit_data(edit) for edit in edits]
 
 
 def _evidence(evidence: Evidence) -> Data:

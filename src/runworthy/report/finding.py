@@ -24,7 +24,9 @@ def finding_lines(
     lines += [f"{bar} {clean(line)}".rstrip() for line in finding.lines]
     notes = [*(f"note: {clean(note)}" for note in finding.notes), *map(clean, also)]
     lines += [f"{style.paint('   =', 'blue')} {note}" for note in notes]
-    lines += [remedy_line(remedy, style) for remedy in finding.remedies]
+    for remedy in finding.remedies:
+        lines.append(remedy_line(remedy, style))
+        lines += [f"{bar} {clean(edit.words)}" for edit in remedy.edits] if everything else []
     return lines
 
 

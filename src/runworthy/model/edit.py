@@ -1,0 +1,304 @@
+"""Edits: what a remedy does, one thing at a time, as data. They are described here, and carried out nowhere in here.
+
+Each edit knows in words what it does, and whether it changes the files of a root or the memory of a running kernel,
+which is gone after a reboot. What takes it back depends on what was there before: see ``targets/edits.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from runworthy.model.binfmt import Handler
+from runworthy.model.records import dataclass
+
+__all__ = [
+    "ActsOn",
+    "CopyFile",
+    "DisableHandler",
+    "Edit",
+    "EditText",
+    "EnableHandler",
+    "FileEdit",
+    "InstallPackages",
+    "KernelEdit",
+    "LinkFile",
+    "RegisterHandler",
+    "RemoveDirectory",
+    "RemoveFile",
+    "RemovePackages",
+    "RunCommand",
+    "SetMode",
+    "SwitchHandlers",
+    "UnregisterHandler",
+    "WriteFile",
+    "WriteLoader",
+    "actions",
+    "acts_on",
+    "kind",
+]
+
+ActsOn = Literal["root", "kernel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFile:
+    """Put a regular file with these bytes at ``path``, over what is there; missing parents are made."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"write {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLoader:
+    """Put a program that loads others at ``path``. ``source`` says where its bytes come from, and ``sha256`` which."""
+
+    path: str
+    content: bytes
+    source: str
+    mode: int = 0o755
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its bytes, in hexadecimal digits."""
+        from hashlib import sha256
+
+        return sha256(self.content).hexdigest()
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"write {self.path} ({self.source}, sha256 {self.sha256})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFile:
+    """Put a copy of the file ``source`` at ``path``, its first bytes replaced by ``head``."""
+
+    path: str
+    source: str
+    head: bytes = b""
+    mode: int = 0o755
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        changed = f", with {len(self.head)} bytes written over its beginning" if self.head else ""
+        return f"copy {self.source} to {self.path}{changed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditText:
+    """Replace the bytes of the file at ``path``, which are ``before``, by ``after``. ``what`` says how they differ."""
+
+    path: str
+    before: bytes
+    after: bytes
+    what: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"edit {self.path}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveFile:
+    """Take the file or symbolic link at ``path`` away."""
+
+    path: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"remove {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveDirectory:
+    """Take the directory at ``path`` away, where it is empty: so that making a file can be taken back."""
+
+    path: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"remove the directory {self.path}, if it is empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFile:
+    """Put a symbolic link with the text ``text`` at ``path``, over the file that is there."""
+
+    path: str
+    text: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"link {self.path} to {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMode:
+    """Give the file at ``path`` these permission bits."""
+
+    path: str
+    mode: int
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"set the mode of {self.path} to {self.mode:04o}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterHandler:
+    """Register a handler above all others; one of the same name goes first. The kernel forgets it at a reboot."""
+
+    handler: Handler
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"register the handler {self.handler.name} ({self.handler.interpreter}) until the next boot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnregisterHandler:
+    """Take a handler away until the next boot."""
+
+    name: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"take the handler {self.name} away until the next boot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisableHandler:
+    """Switch one handler off until the next boot; its place in the order stays its own."""
+
+    name: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"switch the handler {self.name} off until the next boot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnableHandler:
+    """Switch one handler on again until the next boot."""
+
+    name: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"switch the handler {self.name} on until the next boot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchHandlers:
+    """Switch all of binfmt_misc on or off, until the next boot."""
+
+    on: bool
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"switch every handler of binfmt_misc {'on' if self.on else 'off'} until the next boot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand:
+    """Have another program make a change. It is undone by that program, and never byte by byte.
+
+    ``changes`` says what the command does, ``undo`` is the command that takes it back (empty: none does). ``effects``
+    are the edits that it is known to come to: by them it is judged.
+    """
+
+    argv: tuple[str, ...]
+    changes: str
+    undo: tuple[str, ...] = ()
+    effects: tuple[Edit, ...] = ()
+
+    @property
+    def program(self) -> str:
+        """The program that makes the change."""
+        return self.argv[0].rpartition("/")[2]
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"{self.program}: {self.changes}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallPackages:
+    """Have the system's package manager install packages. ``effects`` are what is known of what they bring."""
+
+    manager: str
+    names: tuple[str, ...]
+    effects: tuple[Edit, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"install {', '.join(self.names)} with {self.manager}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovePackages:
+    """Have the system's package manager remove packages. ``effects`` are what is known of what goes with them."""
+
+    manager: str
+    names: tuple[str, ...]
+    effects: tuple[Edit, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"remove {', '.join(self.names)} with {self.manager}"
+
+
+FileEdit = WriteFile | WriteLoader | CopyFile | EditText | RemoveFile | RemoveDirectory | LinkFile | SetMode
+KernelEdit = RegisterHandler | UnregisterHandler | DisableHandler | EnableHandler | SwitchHandlers
+ProgramEdit = RunCommand | InstallPackages | RemovePackages
+Edit = FileEdit | KernelEdit | ProgramEdit
+"""Closed: who carries edits out, judges or writes them knows every one of these."""
+
+_KERNEL = (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)
+_PROGRAMS = (RunCommand, InstallPackages, RemovePackages)
+
+
+def actions(edits: tuple[Edit, ...]) -> tuple[FileEdit | KernelEdit, ...]:
+    """Return the edits with what programs are known to do in the programs' place."""
+    found: list[FileEdit | KernelEdit] = []
+    for edit in edits:
+        if isinstance(edit, _PROGRAMS):
+            found += actions(edit.effects)
+        else:
+            found.append(edit)
+    return tuple(found)
+
+
+def acts_on(edit: Edit) -> ActsOn:
+    """Return what an edit changes: files of a root, which stay, or a running kernel."""
+    if isinstance(edit, _KERNEL):
+        return "kernel"
+    effects = actions((edit,)) if isinstance(edit, _PROGRAMS) else ()
+    return "kernel" if effects and all(isinstance(one, _KERNEL) for one in effects) else "root"
+
+
+def kind(edit: Edit) -> str:
+    """Return the name of an edit's kind, as reports write it: ``write-file``."""
+    name = type(edit).__name__
+    return name[0].lower() + "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name[1:])
