@@ -36,7 +36,8 @@ class PeFacts:
     """A program for Windows (PE/COFF specification). ``arch`` is ours by name, None where Linux has none such.
 
     ``machine`` and ``subsystem`` are the numbers of the file. ``clr``: it is a .NET assembly. ``imports`` are the DLLs
-    it names. ``offset`` is where its header lies (e_lfanew, bytes).
+    it names. ``offset`` is where its header lies (e_lfanew, bytes). ``problem`` says what of it is damaged beyond that
+    header.
     """
 
     offset: int
@@ -47,12 +48,14 @@ class PeFacts:
     dll: bool = False
     clr: bool = False
     imports: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachoFacts:
     """One part for one processor of a Mach-O file (``mach-o/loader.h``). ``offset`` and ``size`` are in bytes.
 
+    ``cpu`` is the number of the file, ``arch`` what Apple calls it (arm64, x86_64).
     ``filetype`` is the number (2: program, 6: library, 8: bundle); ``minimum`` the least system release it states.
     """
 
@@ -69,8 +72,8 @@ class ApeElf:
     """An ELF header that an APE's script writes with printf. ``at`` is the offset of its text in the file.
 
     ``problem`` says why the loader passes it over, empty where it would be taken. ``modern``: its flags say that the
-    program does not want its argv[0] to be mended (APE loader, ``e_flags``). ``page_sizes`` are those at which its
-    segments are congruent.
+    program does not want its argv[0] to be mended (APE loader, ``e_flags``). ``page_sizes`` are those (bytes) at which
+    the loader can map its segments.
     """
 
     at: int
@@ -85,13 +88,21 @@ class ApeElf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApeLoader:
-    """A loader that an APE carries, compressed with gzip or as source. ``offset`` and ``size`` are in bytes."""
+    """A loader that an APE carries. ``offset`` and ``size`` are in bytes.
+
+    ``form`` is ``gzip`` for a program compressed so, ``source`` for C source compressed so, ``plain`` for a program as
+    it is. ``sha256`` and ``unpacked`` (bytes) are those of what comes out, empty where nobody has unpacked it yet, and
+    ``problem`` why it cannot be.
+    """
 
     arch: str
     system: Literal["linux", "darwin"]
-    form: Literal["gzip", "source"]
+    form: Literal["gzip", "source", "plain"]
     offset: int
     size: int
+    sha256: str = ""
+    unpacked: int = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +112,7 @@ class ApeFacts:
     ``magic`` are its first 8 bytes as text. ``elves`` are the headers within its first 8192 bytes, in their order;
     ``far_elves`` those after, which the loaders do not see. ``rewrites_itself``: its script turns the file itself into
     an ELF file where no loader is used. ``loader_name`` is what the script calls the loader it unpacks (".ape-1.10").
-    ``tools`` are the commands that its script uses.
+    ``tools`` are the commands that its script uses, but on macOS alone.
     """
 
     magic: str
