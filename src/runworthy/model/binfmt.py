@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runworthy.model.records import dataclass
 
-__all__ = ["HEAD_SIZE", "Handler", "Handlers"]
+__all__ = ["HEAD_SIZE", "BootDifference", "BootNote", "BootPlan", "Handler", "Handlers"]
 
 HEAD_SIZE = 256
 """How many bytes of a file the kernel looks at: BINPRM_BUF_SIZE, ``include/uapi/linux/binfmts.h``, since Linux 5.1."""
@@ -17,7 +17,8 @@ class Handler:
     ``mask`` is empty where every bit of the magic counts; ``offset`` is in bytes; ``extension`` has no dot.
     ``flags`` are those of POCF that it has, in this order; C brings O. ``origin`` is the file by which it was or will
     be registered, empty where it is not known. ``detector`` is the program that binfmt-support asks whether the file
-    is one of its own; ``others`` are the formats it shares its magic with, in the order in which they are tried.
+    is one of its own; ``others``, where the interpreter is run-detectors, are all the formats that it knows, this one
+    too, each with the interpreter it stands for: those that match the file too are tried in this order.
     """
 
     name: str
@@ -66,3 +67,45 @@ class Handlers:
         if not self.enabled:
             return None
         return next((one for one in self.entries if one.enabled and one.matches(head, path)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootNote:
+    """What is worth knowing about a file that is read, or is not read, when a system boots.
+
+    ``kind`` is "refused" (the kernel does not take it), "ignored" (nobody reads it), "masked" (another file of its name
+    is read instead), "off" (what would read it does not run), "stops" (it keeps the others from being registered) or
+    "unknown" (what becomes of it depends on what cannot be seen). ``line`` counts from 1, 0 where none is meant.
+    """
+
+    kind: str
+    path: str
+    text: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootPlan:
+    """What a root registers when it boots. ``systems`` are the services that do it, in the order in which they run."""
+
+    handlers: Handlers
+    systems: tuple[str, ...] = ()
+    notes: tuple[BootNote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootDifference:
+    """What a boot changes about the handlers that a kernel has now.
+
+    ``lost`` are registered now and by nobody at boot, ``added`` the other way round; ``changed`` are those of one name
+    that differ, now and then. ``moved`` are the fewest that have to change places for the others to stay in order.
+    """
+
+    lost: tuple[Handler, ...] = ()
+    added: tuple[Handler, ...] = ()
+    changed: tuple[tuple[Handler, Handler], ...] = ()
+    moved: tuple[Handler, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.lost or self.added or self.changed or self.moved)

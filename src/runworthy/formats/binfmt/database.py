@@ -1,0 +1,107 @@
+"""The database of binfmt-support, ``/var/lib/binfmts``, and the files that packages have imported into it.
+
+Source: binfmt-support ``src/format.c`` (binfmt_load, binfmt_new) and ``src/update-binfmts.c`` (act_enable, get_import).
+A file of the database has one value on each line, in the order of ``_FIELDS``; the last four may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass
+
+__all__ = ["LOCAL", "Format", "parse_format", "parse_import"]
+
+LOCAL: Final = b":"
+"""The package of formats that an administrator has installed."""
+
+_FIELDS: Final = (
+    "package",
+    "type",
+    "offset",
+    "magic",
+    "mask",
+    "interpreter",
+    "detector",
+    "credentials",
+    "preserve",
+    "fix_binary",
+)
+_REQUIRED: Final = 6
+_SPACES: Final = b" \t\n\v\f\r"
+_FLAGS: Final = (("credentials", b"C"), ("preserve", b"P"), ("fix_binary", b"F"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A format as it is written down: magic and mask with their escapes; ``magic`` holds the extension where it is one."""
+
+    name: bytes
+    package: bytes
+    type: bytes
+    offset: bytes
+    magic: bytes
+    mask: bytes
+    interpreter: bytes
+    detector: bytes = b""
+    credentials: bytes = b""
+    preserve: bytes = b""
+    fix_binary: bytes = b""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the interpreter is opened when the format is registered."""
+        return self.fix_binary == b"yes"
+
+    def spec(self) -> tuple[bytes, ...]:
+        """Return what is equal for formats that no kernel can tell apart (binfmt_equals): compared as it is written."""
+        return self.type, self.offset, self.magic, self.mask
+
+    def line(self, interpreter: bytes) -> bytes:
+        """Return the line that is written to ``register``, with another interpreter where it needs a detector."""
+        flags = b"".join(letter for field, letter in _FLAGS if getattr(self, field) == b"yes")
+        kind = b"M" if self.type == b"magic" else b"E"
+        fields = (self.name, kind, self.offset, self.magic, self.mask, interpreter, flags)
+        return b"".join(b":" + field for field in fields) + b"\n"
+
+
+def parse_format(name: bytes, data: bytes) -> Format:
+    """Return the format ``name`` of the database. Raises FormatError for a file that update-binfmts calls corrupt."""
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    values = [line.rstrip(_SPACES).partition(b"\0")[0] for line in lines[: len(_FIELDS)]]
+    if len(values) < _REQUIRED:
+        raise FormatError(f"has {len(values)} lines, and ends before the {_FIELDS[len(values)]}")
+    return Format(name=name, **dict(zip(_FIELDS, values, strict=False)))
+
+
+def parse_import(name: bytes, data: bytes) -> Format:
+    """Return the format that a file of ``/usr/share/binfmts`` makes. Raises FormatError where none is made of it."""
+    told: dict[bytes, bytes] = {}
+    for line in data.split(b"\n"):
+        key, space, value = line.rstrip(_SPACES).partition(b"\0")[0].partition(b" ")
+        if key:
+            told[key.lower()] = value if space else b""
+    if b"package" not in told:
+        raise FormatError("has no line `package`")
+    kind = told.get(b"type") or (b"magic" if b"magic" in told else b"extension")
+    refused = _refusal(told, kind)
+    if refused:
+        raise FormatError(refused)
+    texts = {field: told.get(field.encode(), b"") for field in _FIELDS}
+    texts["magic"] = told.get(b"magic" if kind == b"magic" else b"extension", b"")
+    return Format(name=name, **texts | {"type": kind, "offset": texts["offset"] or b"0"})
+
+
+def _refusal(told: Mapping[bytes, bytes], kind: bytes) -> str:
+    if b"type" not in told:
+        if b"magic" in told and b"extension" in told:
+            return "has both a magic and an extension"
+        if b"magic" not in told and b"extension" not in told:
+            return "has neither a magic nor an extension"
+    if kind == b"extension":
+        return next((f"has a {key.decode()} with an extension" for key in (b"mask", b"offset") if key in told), "")
+    return ""

@@ -1,0 +1,1 @@
+"""The handlers of binfmt_misc that a target has."""
