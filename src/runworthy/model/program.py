@@ -71,9 +71,9 @@ class MachoFacts:
 class ApeElf:
     """An ELF header that an APE's script writes with printf. ``at`` is the offset of its text in the file.
 
-    ``problem`` says why the loader passes it over, empty where it would be taken. ``modern``: its flags say that the
-    program does not want its argv[0] to be mended (APE loader, ``e_flags``). ``page_sizes`` are those (bytes) at which
-    the loader can map its segments.
+    ``problem`` says why the loader passes it over, or why it cannot run; empty where it would be taken. ``modern``: its
+    flags say that the program does not want its argv[0] to be mended (APE loader, ``e_flags``). ``page_sizes`` are
+    those (bytes) at which the loader can map its segments.
     """
 
     at: int
@@ -113,6 +113,7 @@ class ApeFacts:
     ``far_elves`` those after, which the loaders do not see. ``rewrites_itself``: its script turns the file itself into
     an ELF file where no loader is used. ``loader_name`` is what the script calls the loader it unpacks (".ape-1.10").
     ``tools`` are the commands that its script uses, but on macOS alone.
+    ``problem`` says which parts are damaged; they are left out.
     """
 
     magic: str
@@ -125,6 +126,7 @@ class ApeFacts:
     rewrites_itself: bool = False
     tools: tuple[str, ...] = ()
     zip_entries: int | None = None
+    problem: str = ""
 
     def elf_for(self, arch: str) -> ApeElf | None:
         """Return the header that the loader of an architecture takes."""
