@@ -20,7 +20,8 @@ from runworthy.model.records import replace
 
 __all__ = ["parse_entry"]
 
-_LIMIT = 1 << 16
+_LIMIT = 1 << 12
+"""More than any registration comes to: its line has at most 1920 bytes, of which 256 and 256 are doubled."""
 _STATUS = {"enabled": True, "disabled": False}
 _FLAGS_LINE = "\nflags: "
 _HEX = frozenset("0123456789abcdef")

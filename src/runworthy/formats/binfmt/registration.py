@@ -3,7 +3,7 @@
 Source: Linux ``fs/binfmt_misc.c`` (create_entry, scanarg, check_special_flags, bm_register_write),
 ``lib/string_helpers.c`` (string_unescape with UNESCAPE_HEX), ``lib/kstrtox.c`` (kstrtoint). The kernel works on a copy
 of the line with eight more delimiters behind it, in which a field ends at the next delimiter. So does this, because
-what follows from it (a line without its last delimiters, or one whose delimiter is a flag) is then the same.
+what follows from it (for a line without its last delimiters) is then the same.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ def parse_registration(line: bytes, origin: str = "") -> Handler:
     """
     if not _SHORTEST <= len(line) <= _LONGEST:
         raise _invalid(f"a registration has {_SHORTEST} to {_LONGEST} bytes, this one {len(line)}")
+    if line[0] in _FLAGS:
+        # Linux 6.18.44 does ("reject a flag character as the field delimiter"); older ones take it before a newline.
+        raise _invalid("the delimiter is one of the flags P, O, C and F", 0)
     fields = _Fields(line)
     name = fields.plain("name")
     if not name or name in (b".", b"..") or b"/" in name:
@@ -131,7 +134,7 @@ class _Fields:
         if position < self.end:
             raise _invalid("after the flags, which are of P, O, C and F, nothing but one newline may stand", position)
         if position > self.end:
-            raise _invalid("the delimiter before the flags is missing, or is one of P, O, C, F and newline", self.end)
+            raise _invalid("the delimiter before the flags is missing, or is a newline", self.end)
         if ord("C") in held:
             held.add(ord("O"))
         return "".join(chr(flag) for flag in _FLAGS if flag in held)
