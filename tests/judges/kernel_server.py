@@ -59,7 +59,7 @@ def _write(path: str, data: bytes, flags: int = 0) -> int:
 
 
 def _text(path: str) -> str:
-    with open(path, encoding="latin-1") as file:
+    with open(path, encoding="latin-1", newline="") as file:
         return file.read()
 
 
