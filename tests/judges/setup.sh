@@ -38,6 +38,8 @@ ROOTS=(
     "bullseye-amd64         debootstrapped bullseye amd64"
     "bookworm-amd64         debootstrapped bookworm amd64"
     "trixie-amd64           debootstrapped trixie   amd64"
+    "boot-bookworm-amd64    booting        bookworm amd64"
+    "boot-trixie-amd64      booting        trixie   amd64"
     "bullseye-arm64         unpacked       bullseye arm64"
     "trixie-arm64           unpacked       trixie   arm64"
     "trixie-i386            unpacked       trixie   i386"
@@ -126,22 +128,29 @@ mirror() {
         awk -F'|' '$1 == "Debian" && $2 !~ /-/ { print $3; exit }'
 }
 
-# fetch SUITE ARCH DIRECTORY PACKAGE...: .deb files by a private apt state.
-fetch() {
-    local suite=$1 arch=$2 into=$3 state
-    shift 3
-    state=$(scratch)
+# private_apt SUITE ARCH STATE [STATUS]: make APT an apt-get with a state of its own, in which the packages of a dpkg
+# status file are installed.
+private_apt() {
+    local suite=$1 arch=$2 state=$3
     mkdir -p "$state"/{lists/partial,cache/archives/partial,etc}
-    : >"$state/status"
+    cp "${4:-/dev/null}" "$state/status"
     echo "deb [signed-by=$KEYRING] $MIRROR $suite main" >"$state/etc/sources.list"
-    local apt=(apt-get -qq
+    APT=(apt-get -qq
         -o "APT::Architecture=$arch" -o "APT::Architectures=$arch"
         -o "Dir::State::status=$state/status" -o "Dir::State::lists=$state/lists"
         -o "Dir::Cache=$state/cache" -o "Dir::Etc::sourcelist=$state/etc/sources.list"
         -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root
         -o Acquire::Languages=none)
-    "${apt[@]}" update
-    (cd "$into" && "${apt[@]}" download "$@")
+}
+
+# fetch SUITE ARCH DIRECTORY PACKAGE...: .deb files by a private apt state.
+fetch() {
+    local suite=$1 arch=$2 into=$3 state
+    shift 3
+    state=$(scratch)
+    private_apt "$suite" "$arch" "$state"
+    "${APT[@]}" update
+    (cd "$into" && "${APT[@]}" download "$@")
     rm -rf "$state"
 }
 
@@ -194,6 +203,35 @@ unpacked() {
     else
         chroot "$root" /sbin/ldconfig
     fi
+    prune "$root"
+}
+
+# What registers handlers at boot: the files that systemd and binfmt-support, with
+# what they need, add to the debootstrapped root of that release.  The two are
+# laid over one another where they are used.
+booting() {
+    local suite=$1 arch=$2 root=$3 base state deb directory
+    base=$JUDGES/$suite-$arch
+    make_root "$suite-$arch" debootstrapped "$suite" "$arch"
+    state=$(scratch)
+    private_apt "$suite" "$arch" "$state" "$base/var/lib/dpkg/status"
+    "${APT[@]}" update
+    "${APT[@]}" -y --no-install-recommends --download-only install systemd systemd-sysv binfmt-support
+    for deb in "$state"/cache/archives/*.deb; do
+        dpkg-deb -x "$deb" "$root"
+    done
+    rm -rf "$state"
+    if [ -L "$base/lib" ]; then # packages still have some of their files in /lib
+        for directory in bin sbin lib; do
+            [ -d "$root/$directory" ] || continue
+            mkdir -p "$root/usr/$directory"
+            cp -a "$root/$directory/." "$root/usr/$directory/"
+            rm -rf "${root:?}/$directory"
+        done
+    fi
+    # As systemctl enable does it, which the package's own script calls.
+    mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+    ln -s /lib/systemd/system/binfmt-support.service "$root/etc/systemd/system/multi-user.target.wants/"
     prune "$root"
 }
 
