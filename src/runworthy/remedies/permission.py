@@ -1,0 +1,67 @@
+"""Remedies for a file that may not be executed where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.edit import RunCommand, SetMode
+from runworthy.model.host import Mount
+from runworthy.model.trace import Step
+from runworthy.remedies.situation import Proposal, Situation
+
+__all__ = ["proposals"]
+
+_EXECUTE = 0o111
+
+
+def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
+    """Yield what lets the file be executed."""
+    if "noexec" in (cause.need.name, *cause.detail.replace(",", " ").split()):
+        yield from _mounted_to_execute(situation)
+    elif "no execute permission" in cause.detail and cause.need.by == situation.path:
+        yield _executable(situation)
+
+
+def _executable(situation: Situation) -> Proposal:
+    title = f"`chmod +x {situation.name}`"
+    if not situation.inside:
+        return Proposal(title=title, unprovable="the file does not lie in the target")
+    real = situation.target.view.resolve(situation.path).path
+    mode = situation.target.view.mode(real)
+    # As chmod +x with the usual umask: who may read it may execute it.
+    return Proposal(
+        title=title, edits=(SetMode(path=situation.path, mode=mode | (mode & 0o444) >> 2 | 0o100),), stays=True
+    )
+
+
+def _mounted_to_execute(situation: Situation) -> Iterator[Proposal]:
+    yield Proposal(
+        title=f"put `{situation.name}` into a directory that is not mounted noexec",
+        unprovable="where to is for a person to choose",
+    )
+    point = _mount_point(situation)
+    if point:
+        yield Proposal(
+            title=f"mount {point} so that programs on it can be executed, until the next boot; fstab or its unit says "
+            "what comes then",
+            edits=(
+                RunCommand(
+                    argv=("mount", "-o", "remount,exec", point),
+                    changes=f"allow execution on {point}",
+                    undo=("mount", "-o", "remount,noexec", point),
+                ),
+            ),
+            unprovable="mounts are not edited here",
+        )
+
+
+def _mount_point(situation: Situation) -> str:
+    """Return where the file system of the file is mounted, empty where that is not known or the mount is exec."""
+    facts = situation.target.machine_facts
+    held: Mount | None = None
+    for mount in (facts.mounts if facts else None) or ():
+        if situation.path.startswith(f"{mount.point.rstrip('/')}/") and (
+            held is None or len(mount.point) >= len(held.point)
+        ):
+            held = mount
+    return held.point if held is not None and "noexec" in held.options else ""

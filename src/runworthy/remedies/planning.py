@@ -1,0 +1,59 @@
+"""Which remedies there are for a subject that fails before its loader starts, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from runworthy.model.finding import Remedy
+from runworthy.model.trace import Answer, Step
+from runworthy.remedies import ape, conflict, interpreters, permission
+from runworthy.remedies.judging import judged
+from runworthy.remedies.situation import Proposal, Situation
+
+__all__ = ["cause_of", "plan"]
+
+Planner = Callable[[Situation, Step], Iterator[Proposal]]
+
+_APE_KINDS = frozenset({"exec-format", "caller", "tool", "scratch-directory"})
+_PLANNERS: dict[str, Planner] = {
+    "exec-format": interpreters.emulator_proposals,
+    "handler": interpreters.handler_proposals,
+    "script-interpreter": interpreters.script_proposals,
+    "permission": permission.proposals,
+}
+
+
+def plan(situation: Situation) -> tuple[Remedy, ...]:
+    """Return the remedies of a situation: what is proved first, of that what stays; else in the planner's order.
+
+    None of them is carried out. Where nothing fails, or nobody knows what helps, there are none. What is a last resort
+    is proposed only where nothing else is proved.
+    """
+    cause = cause_of(situation)
+    planner = _planner(situation, cause) if cause else None
+    if cause is None or planner is None:
+        return ()
+    proposals = list(planner(situation, cause))
+    remedies = [judged(situation, cause, one) for one in proposals if not one.last]
+    if not any(one.proved for one in remedies):
+        remedies += [judged(situation, cause, one) for one in proposals if one.last]
+    first = [one for one in remedies if one.proved and one.stays]
+    then = [one for one in remedies if one.proved and not one.stays]
+    return (*first, *then, *(one for one in remedies if not one.proved))
+
+
+def cause_of(situation: Situation) -> Step | None:
+    """Return the step at which it fails: the first that is met by the wrong thing, or not met."""
+    for step in situation.result.trace.needs:
+        fails = step.taken == "foreign" or (step.answer is Answer.UNMET and step.fatal)
+        if fails and step.stage == "exec" and step.because is None:
+            return step
+    return None
+
+
+def _planner(situation: Situation, cause: Step) -> Planner | None:
+    if situation.file is not None and situation.file.type == "ape" and cause.need.kind in _APE_KINDS:
+        return ape.proposals
+    if cause.taken == "foreign":
+        return conflict.proposals
+    return _PLANNERS.get(cause.need.kind)

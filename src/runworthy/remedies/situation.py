@@ -1,0 +1,137 @@
+"""What a planner knows: the subject in its target, what became of it, and who is to be asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from runworthy.model.binfmt import HEAD_SIZE, Handler
+from runworthy.model.edit import Edit
+from runworthy.model.errors import FormatError
+from runworthy.model.finding import Result
+from runworthy.model.program import FileFacts
+from runworthy.model.records import dataclass
+from runworthy.targets.placement import SUBJECT_ROOT
+from runworthy.targets.target import Target
+from runworthy.targets.view import FileView, UnseenError
+
+__all__ = ["Judge", "Proposal", "Situation", "System", "exists", "system_of"]
+
+Judge = Callable[[Target, str], Result]
+"""Judges the subject again: on a target, by the path at which it lies there, with every step kept."""
+
+Init = Literal["systemd", "openrc", ""]
+_SYSTEMD_BINFMT = ("/usr/lib/systemd/systemd-binfmt", "/lib/systemd/systemd-binfmt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """A subject that fails before its loader starts.
+
+    ``path`` is where it lies in the target, ``file`` what it is (None: an ELF file). ``boot`` returns a target as it
+    will be after its next boot; None where the target is none that boots. ``loader`` is the path of an APE loader in
+    the target that somebody names, empty where nobody does.
+    """
+
+    target: Target
+    path: str
+    file: FileFacts | None
+    result: Result
+    judge: Judge
+    boot: Callable[[Target], Target] | None = None
+    loader: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the subject is called."""
+        return self.result.subject
+
+    @property
+    def inside(self) -> bool:
+        """Whether the file lies in the target itself, so that it can be changed there."""
+        return not self.path.startswith(f"{SUBJECT_ROOT}/")
+
+    def taker(self) -> Handler | None:
+        """Return the handler that takes the subject."""
+        head = self.file.head if self.file else self._head()
+        return self.target.handlers.taking(head, self.path)
+
+    def _head(self) -> bytes:
+        view = self.target.view
+        try:
+            return view.content(view.resolve(self.path).path).pread(0, HEAD_SIZE).ljust(HEAD_SIZE, b"\0")
+        except (OSError, UnseenError):
+            return b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A remedy before it is judged.
+
+    ``stays``: it claims to hold after the next boot. ``path`` is the file that runs in the subject's place, empty where
+    it is the subject itself. ``unprovable`` says why nothing here can judge it, empty where it is judged.
+    ``last``: it is a last resort.
+    """
+
+    title: str
+    edits: tuple[Edit, ...] = ()
+    stays: bool = False
+    path: str = ""
+    unprovable: str = ""
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What of a target decides how handlers are registered for good.
+
+    ``systemd_binfmt`` is the path of that program, ``family`` the words of os-release that name the distribution and
+    those it descends from, ``version`` its VERSION_ID.
+    """
+
+    init: Init = ""
+    systemd_binfmt: str = ""
+    binfmt_support: bool = False
+    wsl: bool = False
+    container: bool = False
+    family: tuple[str, ...] = ()
+    version: str = ""
+
+
+def system_of(target: Target) -> System:
+    """Return what a target's files, and what it says of its kernel, tell of it."""
+    view = target.view
+    program = next((path for path in _SYSTEMD_BINFMT if exists(view, path)), "")
+    openrc = exists(view, "/sbin/openrc") or exists(view, "/usr/sbin/openrc")
+    release = _os_release(view)
+    family = (release.get("ID", ""), *release.get("ID_LIKE", "").split())
+    facts = target.machine_facts
+    return System(
+        init="systemd" if program else "openrc" if openrc else "",
+        systemd_binfmt=program,
+        binfmt_support=exists(view, "/usr/sbin/update-binfmts"),
+        wsl=facts is not None and "microsoft" in facts.kernel.lower(),
+        container=target.live and (exists(view, "/.dockerenv") or exists(view, "/run/.containerenv")),
+        family=tuple(word for word in family if word),
+        version=release.get("VERSION_ID", ""),
+    )
+
+
+def exists(view: FileView, path: str) -> bool:
+    """Whether it is known that something lies at a path."""
+    try:
+        return view.exists(path)
+    except UnseenError:
+        return False
+
+
+def _os_release(view: FileView) -> dict[str, str]:
+    """Return the fields of os-release(5), without their quotes."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            text = view.read(path, 1 << 16).decode("utf-8", "replace")
+        except (FormatError, OSError, UnseenError):
+            continue
+        pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+        return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+    return {}
