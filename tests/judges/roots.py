@@ -90,6 +90,15 @@ def requires(name: str) -> Root:
     return found
 
 
+def requires_boot(suite: str) -> tuple[Path, Path]:
+    """The root of a Debian release and the files of its boot that are laid over it, or a skip that says how to get them."""
+    base = requires(f"{suite}-amd64").path
+    found = home() / f"boot-{suite}-amd64"
+    if not found.is_dir():
+        lacking(f"no judge root {found.name}: `{_SETUP} {found.name}` makes it")
+    return base, found
+
+
 def requires_corpus(name: str) -> Path:
     """The corpus entry `name`, or a skip that says how to get it."""
     found = corpus(name)
