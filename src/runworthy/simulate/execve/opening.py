@@ -1,0 +1,186 @@
+"""Opening a file in order to execute it: the path, the kind of file, permission, where it is mounted.
+
+Source: Linux ``fs/exec.c`` (do_open_execat), ``fs/namei.c`` (may_open, path_noexec). What cannot be told from a file
+is left out: ETXTBSY (somebody has it open for writing), security modules.
+"""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+
+from runworthy.formats.content import Content
+from runworthy.formats.elf.layout import LAYOUTS
+from runworthy.model.binfmt import HEAD_SIZE
+from runworthy.model.elf import ElfFacts
+from runworthy.model.errors import FormatError
+from runworthy.model.host import Mount
+from runworthy.model.records import dataclass
+from runworthy.model.trace import Why
+from runworthy.targets.placement import SUBJECT_ROOT
+from runworthy.targets.target import Target
+from runworthy.targets.view import Resolved, UnseenError
+
+__all__ = ["Opened", "Opener", "RefusalError"]
+
+_NOEXEC_TYPES = frozenset(("mqueue", "proc", "sysfs"))
+"""File systems from which nothing is executed however they are mounted (SB_I_NOEXEC)."""
+
+_PATH_MAX = 4096
+
+
+class RefusalError(Exception):
+    """The end of an execve: ``errno`` is its name, empty where ``why`` says that it cannot be told."""
+
+    def __init__(self, errno: str, detail: str, *, why: Why | None = None) -> None:
+        super().__init__(detail)
+        self.errno = errno
+        self.detail = detail
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A file that was opened: ``name`` as it was asked for, ``real`` where it lies, ``head`` its first 256 bytes.
+
+    ``content`` is None where only the ``facts`` of an ELF file are recorded; ``size`` is in bytes.
+    """
+
+    name: str
+    real: str
+    head: bytes
+    size: int
+    content: Content | None = None
+    facts: ElfFacts | None = None
+
+
+class Opener:
+    """Opens files of a target as a process in ``cwd`` would; ``root_user``: it may pass any directory."""
+
+    def __init__(self, target: Target, cwd: str, *, root_user: bool) -> None:
+        self._target = target
+        self._cwd = cwd
+        self._root_user = root_user
+        facts = target.machine_facts
+        self._mounts: tuple[Mount, ...] = (facts.mounts if facts else None) or ()
+
+    def find(self, name: str) -> Resolved | None:
+        """Return what a path names, None where nothing that is known of."""
+        try:
+            found = self._target.view.find(posixpath.join(self._cwd, name))
+        except UnseenError:
+            return None
+        return None if isinstance(found, int) else found
+
+    def open(self, name: str, *, pinned: bool = False) -> Opened:
+        """Return the file that would be executed by this name. Raises RefusalError.
+
+        ``pinned``: it was opened when a handler was registered, and is not asked for permission again.
+        """
+        found = self._resolve(name)
+        if found.entry.kind != "file":
+            kinds = {"dir": "it is a directory", "other": "it is no regular file"}
+            raise RefusalError("EACCES", kinds.get(found.entry.kind, "it is a symbolic link"))
+        if not pinned:
+            self._check(found)
+        return self._read(name, found)
+
+    def _resolve(self, name: str) -> Resolved:
+        if len(name) >= _PATH_MAX // 4 and len(name.encode("utf-8", "surrogateescape")) >= _PATH_MAX:
+            raise RefusalError("ENAMETOOLONG", "the path has 4096 bytes or more")
+        path = posixpath.join(self._cwd, name)
+        try:
+            found = self._target.view.find(path)
+        except UnseenError:
+            raise RefusalError("", f"nothing is recorded of {path}", why="outside-core") from None
+        if isinstance(found, int):
+            if found == errno.ENOENT and not self._target.absent(name):
+                raise RefusalError("", f"{name} is outside what is known of {self._target.name}", why="outside-core")
+            raise RefusalError(errno.errorcode.get(found, str(found)), _WORDS.get(found, "it cannot be opened"))
+        self._check_search(found.path)
+        return found
+
+    # -- permission -------------------------------------------------------------------------
+
+    def _check_search(self, real: str) -> None:
+        """Refuse what lies in a directory that the user may not pass."""
+        if self._root_user or real.startswith(f"{SUBJECT_ROOT}/"):
+            return
+        directory = posixpath.dirname(real)
+        while directory != "/":
+            self._check_bits(self._mode(directory, 0o755), f"search {directory}")
+            directory = posixpath.dirname(directory)
+
+    def _check(self, found: Resolved) -> None:
+        if _mounted_noexec(found.path, self._mounts):
+            raise RefusalError("EACCES", "its file system is mounted with noexec")
+        if found.path.startswith(f"{SUBJECT_ROOT}/"):
+            return  # one that was placed there gets its mode when it is installed
+        mode = self._mode(found.path, 0o755)
+        if not mode & 0o111:
+            raise RefusalError("EACCES", "no execute permission is set")
+        if not self._root_user:
+            self._check_bits(mode, f"execute {found.path}")
+
+    @staticmethod
+    def _check_bits(mode: int, what: str) -> None:
+        """Refuse where nobody has the permission; where only some have it, it depends on the user."""
+        if mode & 0o111 == 0:
+            raise RefusalError("EACCES", f"nobody may {what}")
+        if mode & 0o111 != 0o111:
+            raise RefusalError("", f"not every user may {what}", why="machine-unstated")
+
+    def _mode(self, real: str, otherwise: int) -> int:
+        try:
+            return self._target.view.mode(real)
+        except (OSError, UnseenError):
+            return otherwise
+
+    # -- bytes ------------------------------------------------------------------------------
+
+    def _read(self, name: str, found: Resolved) -> Opened:
+        view = self._target.view
+        try:
+            content = view.content(found.path)
+            head = content.pread(0, HEAD_SIZE)
+        except (OSError, FormatError, UnseenError):
+            return self._recorded(name, found.path)
+        return Opened(name=name, real=found.path, head=head.ljust(HEAD_SIZE, b"\0"), size=content.size, content=content)
+
+    def _recorded(self, name: str, real: str) -> Opened:
+        """Return a file of which the facts are known and not the bytes. Raises RefusalError where neither are."""
+        try:
+            facts = self._target.view.elf(real).facts
+        except (OSError, FormatError, UnseenError):
+            raise RefusalError("", f"the bytes of {real} are not known", why="unreadable") from None
+        return Opened(name=name, real=real, head=_head_of(facts), size=facts.size, facts=facts)
+
+
+_WORDS = {
+    errno.ENOENT: "there is no such file",
+    errno.ENOTDIR: "a part of the path is no directory",
+    errno.ELOOP: "too many symbolic links",
+    errno.ENAMETOOLONG: "a part of the path is too long",
+    errno.EACCES: "a directory of the path may not be searched",
+}
+
+
+def _mounted_noexec(real: str, mounts: tuple[Mount, ...]) -> bool:
+    """Whether the file system that holds a real path lets nothing be executed; of two at one place the later counts."""
+    best: Mount | None = None
+    for mount in mounts:
+        inside = mount.point in {"/", real} or real.startswith(f"{mount.point}/")
+        if inside and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    if best is None:
+        return False
+    return best.fstype in _NOEXEC_TYPES or "noexec" in best.options or "noexec" in best.super_options
+
+
+def _head_of(facts: ElfFacts) -> bytes:
+    """Return the first 256 bytes as far as the header tells them: enough for the magics of emulators."""
+    head = facts.header
+    layout = LAYOUTS[head.elf_class // 32, 1 if head.endian == "little" else 2]
+    values = (head.ident, head.type, head.machine, head.version, head.entry, head.phoff, head.shoff, head.flags)
+    sizes = (layout.ehdr.size, head.phentsize, head.phnum, head.shentsize, head.shnum, head.shstrndx)
+    return layout.ehdr.pack(*values, *sizes).ljust(HEAD_SIZE, b"\0")
