@@ -34,6 +34,7 @@ from runworthy.model.trace import (
 if TYPE_CHECKING:
     from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
     from runworthy.model.floor import Breach, Floor, FloorReport, Reason, Rung, ShippedFloor
+    from runworthy.model.measurement import Comparison, Measured, Measurement, Ratio, Run, Spread, Way
     from runworthy.model.target_difference import TargetDifference
     from runworthy.report.page import Explanation
     from runworthy.targets.additions import Addition
@@ -49,6 +50,7 @@ __all__ = [
     "Captured",
     "Cell",
     "Change",
+    "Comparison",
     "Difference",
     "ElfFacts",
     "ElfFile",
@@ -60,19 +62,24 @@ __all__ = [
     "FloorReport",
     "FormatError",
     "Machine",
+    "Measured",
+    "Measurement",
     "Need",
     "Outcome",
     "Pair",
     "Path",
     "Probe",
+    "Ratio",
     "Reason",
     "Remedy",
     "Report",
     "Result",
+    "Run",
     "Rung",
     "RunworthyError",
     "Severity",
     "ShippedFloor",
+    "Spread",
     "Stage",
     "Step",
     "Stretch",
@@ -85,6 +92,7 @@ __all__ = [
     "Tree",
     "UsageError",
     "Verdict",
+    "Way",
     "check",
     "diff",
     "diff_targets",
@@ -93,6 +101,7 @@ __all__ = [
     "inspect",
     "list_rules",
     "list_targets",
+    "measure",
     "render",
     "snapshot",
 ]
@@ -113,6 +122,9 @@ _LATE = {
     "TargetDifference": "model.target_difference",
     **dict.fromkeys(("Cell", "Change", "Difference", "Outcome", "Pair", "SymbolChange"), "model.difference"),
     **dict.fromkeys(("Breach", "Floor", "FloorReport", "Reason", "Rung", "ShippedFloor"), "model.floor"),
+    **dict.fromkeys(
+        ("Comparison", "Measured", "Measurement", "Ratio", "Run", "Spread", "Way"), "model.measurement"
+    ),
 }
 """Classes that a check has no use for, by the modules that define them: a start is not to wait for them."""
 
@@ -279,6 +291,56 @@ def floor(
     if (missing := missing_subjects(names)) == names:
         raise SubjectError(missing)
     return floors(names, gates)
+
+
+def measure(
+    command: Path | Sequence[Path],
+    *,
+    runs: int = 5,
+    timeout: float = 60.0,
+    through: Path | Iterable[Path] = (),
+    loader: Path = "",
+    until_output: bool = False,
+    show_output: bool = False,
+    watch: Watch | None = None,
+) -> Measurement:
+    """Run a program, in each way of starting it, and tell what that costs, as ``runworthy measure`` does.
+
+    This is the one function that executes what it is given: ``command``, a file and its arguments, ``through``,
+    ``loader``, and the loader that an APE carries.
+
+    >>> import runworthy
+    >>> measured = runworthy.measure(["sh", "-c", "exit 3"], runs=3).ways[0]
+    >>> measured.way.label, measured.time.n, measured.endings
+    ('now', 3, (3,))
+
+    ``timeout`` is for each run (seconds). Raises SubjectError where there is no such file, and UsageError.
+    """
+    from tempfile import TemporaryDirectory
+
+    from runworthy.measure import measure_ways
+    from runworthy.measure.ways import find_program, ways
+
+    words = _texts(command)
+    if runs < 1:
+        raise UsageError(f"--runs {runs} is too few", hint="1 is the least", option="--runs")
+    if not 0 < timeout < float("inf"):
+        raise UsageError(f"--timeout {timeout:g} is no time", hint="seconds, as in 10 or 0.5", option="--timeout")
+    if not words or "" in words[:1]:
+        raise UsageError("no command is named", hint="as in `runworthy measure -- FILE ARGS`")
+    with TemporaryDirectory(prefix="runworthy-") as scratch:
+        found = ways(
+            find_program(words[0]), words[1:], loader=os.fspath(loader), through=_texts(through), scratch=scratch
+        )
+        return measure_ways(
+            words,
+            found,
+            runs=runs,
+            timeout=timeout,
+            until_output=until_output,
+            show_output=show_output,
+            watch=watch,
+        )
 
 
 def diff_targets(old: Path, new: Path, *, platform: str = "") -> TargetDifference:

@@ -22,6 +22,7 @@ _ERASE = "\r\x1b[K"
 _WORDS = {
     "find": "looked at {:,} files, {:,} to judge",
     "judge": "judged {:,} of {:,}",
+    "measure": "run {:,} of {:,}",
     "receive": "received {:,} entries",
     "capture": "captured {:,} entries",
 }
