@@ -1,0 +1,93 @@
+"""Words of a shell: paths and bytes quoted so that every POSIX shell reads exactly them, and what has to be typed."""
+
+from __future__ import annotations
+
+from runworthy.formats.binfmt.registration import format_registration
+from runworthy.model.edit import (
+    CopyFile,
+    DisableHandler,
+    EnableHandler,
+    InstallPackages,
+    KernelEdit,
+    RegisterHandler,
+    RemovePackages,
+    RunCommand,
+    SwitchHandlers,
+    UnregisterHandler,
+)
+
+__all__ = ["MISC", "argv_of", "comment", "copying", "kernel_line", "octal", "quoted", "readable"]
+
+MISC = "/proc/sys/fs/binfmt_misc"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
+_PACKAGES = {
+    ("apt", True): ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"),
+    ("apt", False): ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "remove", "-y"),
+    ("dnf", True): ("dnf", "install", "-y"),
+    ("dnf", False): ("dnf", "remove", "-y"),
+    ("apk", True): ("apk", "add"),
+    ("apk", False): ("apk", "del"),
+    ("pacman", True): ("pacman", "-S", "--noconfirm", "--needed"),
+    ("pacman", False): ("pacman", "-R", "--noconfirm"),
+    ("zypper", True): ("zypper", "--non-interactive", "install"),
+    ("zypper", False): ("zypper", "--non-interactive", "remove"),
+}
+
+
+def quoted(text: str) -> str:
+    """Return one word of a POSIX shell. Bytes that are no UTF-8 (surrogates) are made by printf."""
+    if text and _PLAIN.issuperset(text):
+        return text
+    raw = text.encode("utf-8", "surrogateescape")
+    if readable(raw):
+        return "'" + text.replace("'", "'\"'\"'") + "'"
+    # Command substitution takes newlines off the end: those are quoted.
+    body = raw.rstrip(b"\n")
+    ends = "'" + "\n" * (len(raw) - len(body)) + "'" if len(raw) > len(body) else ""
+    return f"\"$(printf '{octal(body)}')\"{ends}"
+
+
+def octal(raw: bytes) -> str:
+    """Return the format by which printf writes these bytes: letters and digits as they are, the rest by number."""
+    return "".join(chr(one) if chr(one) in _PLAIN - {"%", "-"} else f"\\{one:03o}" for one in raw)
+
+
+def readable(raw: bytes) -> bool:
+    """Whether bytes are text that can stand in a script as it is."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter in "\n\t" for letter in text)
+
+
+def comment(text: str) -> str:
+    """Return text as one line that no reader obeys."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
+def argv_of(edit: RunCommand | InstallPackages | RemovePackages) -> tuple[str, ...]:
+    """Return the command of an edit that another program makes."""
+    if isinstance(edit, RunCommand):
+        return edit.argv
+    return (*_PACKAGES[edit.manager, isinstance(edit, InstallPackages)], *edit.names)
+
+
+def kernel_line(edit: KernelEdit) -> str:
+    """Return the shell command that makes an edit of the running kernel; made again, it changes nothing."""
+    if isinstance(edit, SwitchHandlers):
+        return f"echo {int(edit.on)} >{MISC}/status"
+    if isinstance(edit, RegisterHandler):
+        entry = quoted(f"{MISC}/{edit.handler.name}")
+        line = quoted(format_registration(edit.handler).decode("utf-8", "surrogateescape"))
+        return f"if [ -e {entry} ]; then echo -1 >{entry}; fi; printf %s {line} >{MISC}/register"
+    values: dict[type, str] = {UnregisterHandler: "-1", DisableHandler: "0", EnableHandler: "1"}
+    entry = quoted(f"{MISC}/{edit.name}")
+    return f"if [ -e {entry} ]; then echo {values[type(edit)]} >{entry}; fi"
+
+
+def copying(edit: CopyFile) -> str:
+    """Return the shell command that copies a file and writes over its first bytes."""
+    new, path = quoted(f"{edit.path}.new"), quoted(edit.path)
+    head = f"printf '{octal(edit.head)}' | dd of={new} conv=notrunc 2>/dev/null && " if edit.head else ""
+    return f"cp -- {quoted(edit.source)} {new} && {head}chmod {edit.mode:o} {new} && mv -f -- {new} {path}"
