@@ -32,9 +32,11 @@ from runworthy.model.trace import (
 )
 
 if TYPE_CHECKING:
+    from runworthy.formats.content import Content
     from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
     from runworthy.model.floor import Breach, Floor, FloorReport, Reason, Rung, ShippedFloor
     from runworthy.model.measurement import Comparison, Measured, Measurement, Ratio, Run, Spread, Way
+    from runworthy.model.program import ApeElf, ApeFacts, ApeLoader, FileFacts, MachoFacts, PeFacts, ScriptLine
     from runworthy.model.target_difference import TargetDifference
     from runworthy.report.page import Explanation
     from runworthy.targets.additions import Addition
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 __all__ = [
     "STAGES",
     "Answer",
+    "ApeElf",
+    "ApeFacts",
+    "ApeLoader",
     "Architecture",
     "Breach",
     "Captured",
@@ -57,17 +62,20 @@ __all__ = [
     "Event",
     "Evidence",
     "Explanation",
+    "FileFacts",
     "Finding",
     "Floor",
     "FloorReport",
     "FormatError",
     "Machine",
+    "MachoFacts",
     "Measured",
     "Measurement",
     "Need",
     "Outcome",
     "Pair",
     "Path",
+    "PeFacts",
     "Probe",
     "Ratio",
     "Reason",
@@ -77,6 +85,7 @@ __all__ = [
     "Run",
     "Rung",
     "RunworthyError",
+    "ScriptLine",
     "Severity",
     "ShippedFloor",
     "Spread",
@@ -121,6 +130,9 @@ _LATE = {
     "Captured": "targets.snapshot.capture",
     "TargetDifference": "model.target_difference",
     **dict.fromkeys(("Cell", "Change", "Difference", "Outcome", "Pair", "SymbolChange"), "model.difference"),
+    **dict.fromkeys(
+        ("ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "MachoFacts", "PeFacts", "ScriptLine"), "model.program"
+    ),
     **dict.fromkeys(("Breach", "Floor", "FloorReport", "Reason", "Rung", "ShippedFloor"), "model.floor"),
     **dict.fromkeys(
         ("Comparison", "Measured", "Measurement", "Ratio", "Run", "Spread", "Way"), "model.measurement"
@@ -419,15 +431,19 @@ def additions(with_: Iterable[str]) -> Sequence[Addition]:
     return [addition(spec) for spec in specs]
 
 
-def inspect(path: Path) -> ElfFile:
-    """Read what the bytes of an ELF file say, without any target, as ``runworthy inspect`` does.
+def inspect(path: Path) -> ElfFile | FileFacts:
+    """Read what the bytes of a file say, without any target, as ``runworthy inspect`` does.
 
     >>> import runworthy
     >>> runworthy.inspect("app").facts.needed
     ('libc.so.6',)
+    >>> runworthy.inspect("notes.txt").type
+    'text'
 
-    Its symbols and relocations are read here already, so that a damaged file is known at once. Raises FormatError for
-    a file that is damaged or no ELF file, with the offset of what is wrong, and OSError for one that cannot be read.
+    An ELF file is given as one. Its symbols and relocations are read here already, so that a damaged file is known at
+    once. Of every other file the facts say what it is (a script, an APE, a program of another system, an archive,
+    text) and, as its ``problem``, what is damaged. Raises FormatError for an ELF file that is damaged, with the offset
+    of what is wrong, and OSError for a file that cannot be read.
     """
     from runworthy.targets.directory import DirectoryView
     from runworthy.targets.placement import locate
@@ -435,11 +451,27 @@ def inspect(path: Path) -> ElfFile:
     name = os.fspath(path)
     try:
         source = locate(name, DirectoryView("/"))
+        content = source.view.content(source.real)
+        if content.pread(0, 4) != b"\x7fELF":
+            return _inspect_other(content)
         elf = source.view.elf(source.real)
         elf.imports(), elf.exports(), elf.relocations(), elf.build()
     except FormatError as error:
         raise FormatError(error.message, path=name, offset=error.offset) from error
     return elf
+
+
+def _inspect_other(content: Content) -> FileFacts:
+    """Return the facts of a file that is no ELF file, with those of what it has embedded. Raises OSError."""
+    from runworthy.formats.identify import identify
+
+    facts = identify(content)
+    if facts.ape is None:
+        return facts
+    from runworthy.formats.ape import with_unpacked
+    from runworthy.model.records import replace
+
+    return replace(facts, ape=with_unpacked(content, facts.ape))
 
 
 def explain(code: str) -> Explanation:

@@ -103,10 +103,11 @@ def test_nothing_asked_for(runworthy: Run) -> None:
     assert ended.out.startswith("usage: runworthy COMMAND")
 
 
-def test_inspect_reads_what_it_can(runworthy: Run) -> None:
-    ended = runworthy("inspect", "notes.txt", "app")
+def test_inspect_reads_what_it_can(runworthy: Run, world: Path) -> None:
+    (world / "cut").write_bytes((world / "app").read_bytes()[:40])
+    ended = runworthy("inspect", "cut", "app")
     assert ended.code == 4
-    assert ended.out.startswith("error: notes.txt at offset 0x0: ")
+    assert ended.out.startswith("error: cut at offset 0x28: ")
     assert "interpreter" in ended.out
 
 

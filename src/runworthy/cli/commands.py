@@ -87,7 +87,7 @@ COMMANDS = (
     Command("check", "check", "will these ELF files run there, and if not, why"),
     Command("diff", "diff", "what a new build needs that the old one did not, and where it no longer runs"),
     Command("floor", "floor", "the oldest C library, kernel, CPU and targets they can run on, and why"),
-    Command("inspect", "inspect_files", "what the bytes of an ELF file say, without opinion"),
+    Command("inspect", "inspect_files", "what the bytes of a file say, without opinion"),
     Command("measure", "measure", "what it costs to start a program, through its handler and natively"),
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
     Command("snapshot", "snapshot", "capture a machine or a root into one file, to check against it elsewhere"),

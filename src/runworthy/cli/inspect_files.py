@@ -1,4 +1,4 @@
-"""`runworthy inspect`: what the bytes of ELF files say."""
+"""`runworthy inspect`: what the bytes of files say."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from collections.abc import Iterator
 
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
+from runworthy.model.program import FileFacts
 
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
 CANNOT_TELL = 4
 
+Read = tuple[str, ElfFile | FileFacts | FormatError]
+"""A name, and what lies there."""
+
 USAGE = "FILE... [options]"
-DESCRIPTION = "Show the facts of ELF files: no target, no opinion. Nothing is executed."
+DESCRIPTION = (
+    "Show the facts of files: ELF and what else may be executed, such as APE, PE, Mach-O and scripts. No target, no "
+    "opinion. Nothing is executed."
+)
 EPILOG = "exit codes: 0 every file was read, 2 usage or internal error, 3 no file found, 4 a file could not be read\n"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="ELF files")
-    add("--symbols", action="store_true", help="list the dynamic symbols too")
+    add("files", nargs="+", metavar="FILE", help="programs, libraries, scripts")
+    add("--symbols", action="store_true", help="list the dynamic symbols of ELF files too")
     add("--format", choices=("text", "json"), default="text", help="text (the default) or json")
     add("-o", "--output-file", metavar="FILE", help="write the report there")
     add("--color", choices=("auto", "always", "never"), default="auto", help="also NO_COLOR and FORCE_COLOR")
@@ -37,10 +44,10 @@ def run(options: Namespace) -> int:
     read = list(_read(options.files))
     text = _json(read, options) if options.format == "json" else _text(read, options)
     deliver(text, options.output_file)
-    return CANNOT_TELL if any(isinstance(found, FormatError) for _, found in read) else 0
+    return CANNOT_TELL if any(map(_is_damaged, read)) else 0
 
 
-def _read(names: list[str]) -> Iterator[tuple[str, ElfFile | FormatError]]:
+def _read(names: list[str]) -> Iterator[Read]:
     from runworthy.library import inspect
 
     for name in names:
@@ -52,9 +59,15 @@ def _read(names: list[str]) -> Iterator[tuple[str, ElfFile | FormatError]]:
             yield name, FormatError(error.strerror or "cannot be read", path=name)
 
 
-def _text(read: list[tuple[str, ElfFile | FormatError]], options: Namespace) -> str:
+def _is_damaged(read: Read) -> bool:
+    found = read[1]
+    return isinstance(found, FormatError) or (isinstance(found, FileFacts) and bool(found.problem))
+
+
+def _text(read: list[Read], options: Namespace) -> str:
     from runworthy.cli.terminal import style_for
     from runworthy.report.facts import elf_lines
+    from runworthy.report.file_facts import file_lines
     from runworthy.report.words import clean
 
     style = style_for(options.color, to_file=options.output_file not in (None, "-"))
@@ -62,22 +75,30 @@ def _text(read: list[tuple[str, ElfFile | FormatError]], options: Namespace) -> 
     for name, found in read:
         if isinstance(found, FormatError):
             blocks.append([f"{style.severity('error', 'error')}: {clean(str(found))}"])
+        elif isinstance(found, FileFacts):
+            blocks.append(list(file_lines(name, found, style)))
         else:
             blocks.append(list(elf_lines(name, found, style, symbols=options.symbols)))
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks)
 
 
-def _json(read: list[tuple[str, ElfFile | FormatError]], options: Namespace) -> str:
+def _json(read: list[Read], options: Namespace) -> str:
     import json
 
     from runworthy import __version__
-    from runworthy.report.facts import SCHEMA, elf_data
+    from runworthy.report.facts import SCHEMA
+
+    files = [_data(name, found, options) for name, found in read]
+    return json.dumps({"schema": SCHEMA, "runworthy": __version__, "files": files}, indent=2) + "\n"
+
+
+def _data(name: str, found: ElfFile | FileFacts | FormatError, options: Namespace) -> dict[str, object]:
+    from runworthy.report.facts import elf_data
+    from runworthy.report.file_facts import file_data
     from runworthy.report.words import encodable
 
-    files = [
-        {"file": encodable(name), "error": {"message": encodable(found.message), "offset": found.offset}}
-        if isinstance(found, FormatError)
-        else elf_data(name, found, symbols=options.symbols)
-        for name, found in read
-    ]
-    return json.dumps({"schema": SCHEMA, "runworthy": __version__, "files": files}, indent=2) + "\n"
+    if isinstance(found, FormatError):
+        return {"file": encodable(name), "error": {"message": encodable(found.message), "offset": found.offset}}
+    if isinstance(found, FileFacts):
+        return file_data(name, found)
+    return elf_data(name, found, symbols=options.symbols)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from runworthy.model.arch import machine_name
 from runworthy.model.elf import ElfFacts, ElfFile, Segment, VersionNeed
 from runworthy.model.machine import isa_level, isa_name
 from runworthy.report.words import Style, clean, count, encodable, listed, size
 
-__all__ = ["SCHEMA", "Data", "elf_data", "elf_lines", "highest_versions"]
+__all__ = ["SCHEMA", "Data", "aligned", "elf_data", "elf_lines", "highest_versions"]
 
 SCHEMA = "runworthy.facts/1"
 
@@ -75,16 +75,21 @@ def elf_data(name: str, elf: ElfFile, *, symbols: bool = False) -> Data:
 
 def elf_lines(name: str, elf: ElfFile, style: Style, *, symbols: bool = False) -> Iterator[str]:
     """Yield the facts of one file as aligned lines; what a file does not have is left out. Raises FormatError."""
+    yield from aligned(name, _rows(elf), style)
+    if symbols:
+        yield from _symbol_lines(elf, style)
+
+
+def aligned(name: str, held: Iterable[tuple[str, Sequence[str]]], style: Style) -> Iterator[str]:
+    """Yield the name of a file, and below it labels with the values that each has; a label without any is left out."""
     yield style.paint(clean(name), "bold")
-    rows = [(label, value) for label, values in _rows(elf) for value in values]
+    rows = [(label, value) for label, values in held for value in values]
     width = max(len(label) for label, _ in rows)
     last = ""
     for label, value in rows:
         shown = "" if label == last else label
         yield f"  {style.paint(shown.ljust(width), 'cyan')}  {clean(value)}"
         last = label
-    if symbols:
-        yield from _symbol_lines(elf, style)
 
 
 # -- rows of the text ------------------------------------------------------------------------
