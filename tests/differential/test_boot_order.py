@@ -86,8 +86,8 @@ class Booted:
             path.write_bytes(b"#!/bin/sh\n")
             path.chmod(mode)
 
-    def _mount(self, source: str, point: str, *, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
-        number = self.kernel.mount(source, self._merged / point, kind, flags, data)
+    def _mount(self, source: str, point: str, kind: str | None = None, *, flags: int = 0, data: str = "") -> None:
+        number = self.kernel.mount(source, self._merged / point, kind, flags, data or None)
         assert number == 0, f"mount {source} on {point}: {os.strerror(number)}"
 
     def clear(self) -> None:
@@ -103,12 +103,16 @@ class Booted:
         assert done.rc is not None, done
         return done.rc
 
+    def update(self, *argv: str) -> None:
+        """Run update-binfmts, which complains of what the tests have it do."""
+        self.run("/usr/sbin/update-binfmts", *argv)
+
     def boot(self) -> list[str]:
         """Start what the units start, in their order, and return the handlers as the kernel tells of them."""
         self.kernel.clear()
         if any(not path.name.startswith(".") for name in _CONFIGURED[:4] for path in (self.root / name).iterdir()):
             self.run("/usr/lib/systemd/systemd-binfmt")
-        self.run("/usr/sbin/update-binfmts", "--enable")
+        self.update("--enable")
         return [f"{name}\n{self.kernel.read(name)}" for name in self.kernel.entries()]
 
     def plan(self) -> BootPlan:
@@ -206,22 +210,26 @@ def test_what_was_registered_before_is_forgotten(fresh: Booted) -> None:
 
 def test_formats_are_enabled_by_name(fresh: Booted) -> None:
     for name, magic in (("ape", "MZqFpD"), ("wine", "MZ")):
-        fresh.run("/usr/sbin/update-binfmts", "--package", name, "--install", name, "/judge/runs", "--magic", magic)
+        fresh.update("--package", name, "--install", name, "/judge/runs", "--magic", magic)
     assert _names(fresh) == ["wine", "ape"]
-    fresh.run("/usr/sbin/update-binfmts", "--package", "ape", "--remove", "ape", "/judge/runs")
-    fresh.run("/usr/sbin/update-binfmts", "--install", "zz-ape", "/judge/runs", "--magic", "MZqFpD", "--preserve", "yes")
+    fresh.update("--package", "ape", "--remove", "ape", "/judge/runs")
+    fresh.run(
+        "/usr/sbin/update-binfmts", "--install", "zz-ape", "/judge/runs", "--magic", "MZqFpD", "--preserve", "yes"
+    )
     assert _names(fresh) == ["zz-ape", "wine"]
 
 
 def test_formats_come_before_the_rules_of_binfmt_d(fresh: Booted) -> None:
     _put(fresh, "etc/binfmt.d/zz-ape.conf", _PLAIN_APE)
-    fresh.run("/usr/sbin/update-binfmts", "--install", "wine", "/judge/runs", "--magic", "MZ")
+    fresh.update("--install", "wine", "/judge/runs", "--magic", "MZ")
     assert _names(fresh) == ["wine", "APE"]
 
 
 def test_formats_of_one_magic_go_through_run_detectors(fresh: Booted) -> None:
-    fresh.run("/usr/sbin/update-binfmts", "--install", "wine", "/judge/runs", "--magic", "MZ")
-    fresh.run("/usr/sbin/update-binfmts", "--install", "cli", "/judge/runs", "--magic", "MZ", "--detector", "/judge/runs")
+    fresh.update("--install", "wine", "/judge/runs", "--magic", "MZ")
+    fresh.run(
+        "/usr/sbin/update-binfmts", "--install", "cli", "/judge/runs", "--magic", "MZ", "--detector", "/judge/runs"
+    )
     assert _names(fresh) == ["wine", "cli"]
     wine, cli = fresh.plan().handlers.entries
     assert wine.interpreter == cli.interpreter == f"/{_CHOOSER}"
@@ -229,14 +237,24 @@ def test_formats_of_one_magic_go_through_run_detectors(fresh: Booted) -> None:
 
 
 def test_one_corrupt_file_keeps_all_formats_away(fresh: Booted) -> None:
-    fresh.run("/usr/sbin/update-binfmts", "--install", "wine", "/judge/runs", "--magic", "MZ")
+    fresh.update("--install", "wine", "/judge/runs", "--magic", "MZ")
     _put(fresh, "var/lib/binfmts/half", b"pkg", b"magic", b"0")
     assert _names(fresh) == []
 
 
 # -- generated -------------------------------------------------------------------------------
 
-_FILES = ("a.conf", "ape.conf", "wine.conf", "zz-ape.conf", "10-x.conf", "Z.conf", "é.conf", ".hidden.conf", "no-suffix")
+_FILES = (
+    "a.conf",
+    "ape.conf",
+    "wine.conf",
+    "zz-ape.conf",
+    "10-x.conf",
+    "Z.conf",
+    "é.conf",
+    ".hidden.conf",
+    "no-suffix",
+)
 _RULES = ("APE", "DOSWin", "x", "a b", "ü", "qemu-x", "wine", "ape", "cli")
 _INTERPRETERS = (b"/judge/runs", b"/judge/plain", b"/missing", b"relative", b"/judge", b"judge/runs")
 _ODD = (
@@ -309,7 +327,7 @@ def _install(pick: random.Random, booted: Booted) -> None:
         argv += pick.choice([[], [], [], ["--detector", "/judge/runs"]])
         for option in ("credentials", "preserve", "fix-binary"):
             argv += pick.choice([[], [], [f"--{option}", "yes"], [f"--{option}", "no"]])
-        booted.run("/usr/sbin/update-binfmts", "--package", pick.choice([":", "pkg"]), *argv)
+        booted.update("--package", pick.choice([":", "pkg"]), *argv)
     if pick.random() < 0.1:
         lines = pick.choice([[b"p", b"magic", b"0", b"MZ", b"", b"/judge/runs"], [b"p", b"magic"], [b""]])
         data = pick.choice([b"\n", b" \n", b"\t\r\n"]).join(lines)

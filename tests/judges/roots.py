@@ -91,7 +91,7 @@ def requires(name: str) -> Root:
 
 
 def requires_boot(suite: str) -> tuple[Path, Path]:
-    """The root of a Debian release and the files of its boot that are laid over it, or a skip that says how to get them."""
+    """The root of a Debian release, and the files of its boot that are laid over it, or a skip."""
     base = requires(f"{suite}-amd64").path
     found = home() / f"boot-{suite}-amd64"
     if not found.is_dir():

@@ -73,16 +73,22 @@ def shell_rules(data: bytes, *, raw: bool) -> Iterator[Rule]:
     lines = data.replace(b"\0", b"").split(b"\n")[:-1]
     number = 0
     while number < len(lines):
-        text = lines[number]
+        parts = [lines[number]]
         number += 1
+        while not raw and _is_continued(parts[-1]) and number < len(lines):
+            parts[-1] = parts[-1][:-1]
+            parts.append(lines[number])
+            number += 1
+        text = b"".join(parts)
         if not raw:
-            while (len(text) - len(text.rstrip(b"\\"))) % 2 and number < len(lines):
-                text = text[:-1] + lines[number]
-                number += 1
             text = _ESCAPED.sub(rb"\1", text)
         text = text.strip(b" \t")
         if text and not text.startswith(_COMMENTS):
             yield Rule(number, text)
+
+
+def _is_continued(line: bytes) -> bool:
+    return bool((len(line) - len(line.rstrip(b"\\"))) % 2)
 
 
 def rule_name(text: bytes) -> bytes:

@@ -36,7 +36,7 @@ _FLAGS: Final = (("credentials", b"C"), ("preserve", b"P"), ("fix_binary", b"F")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A format as it is written down: magic and mask with their escapes; ``magic`` holds the extension where it is one."""
+    """A format as it is written down: magic and mask with their escapes; ``magic`` may be an extension."""
 
     name: bytes
     package: bytes

@@ -48,13 +48,15 @@ def boot_handlers(
     """
     boot = _Boot(view, volatile=volatile)
     unknown = boot.run(wsl_of(boot.registry, kernel, now))
+    if boot.registry.full:
+        unknown = "there are more rules than are looked at"
     handlers = Handlers(
-        entries=tuple(boot.registry.entries),
+        entries=boot.registry.entries,
         enabled=boot.registry.enabled,
         basis=f"what {name or 'this root'} registers when it boots",
         unknown=unknown,
     )
-    return BootPlan(handlers=handlers, systems=tuple(boot.systems), notes=tuple(boot.registry.notes))
+    return BootPlan(handlers=handlers, systems=tuple(boot.systems), notes=boot.registry.notes)
 
 
 class _Boot:

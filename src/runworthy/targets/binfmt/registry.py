@@ -11,34 +11,67 @@ from runworthy.targets.view import FileView, UnseenError
 
 __all__ = ["Registry", "is_there", "names_nothing", "small_text"]
 
-TEXT_LIMIT = 1 << 20
+TEXT_LIMIT = 256 << 10
 """Longest file of configuration that is read (bytes)."""
+_WRITES = 10_000
+_NOTES = 1000
 _EXECUTE = 0o111
 
 
 class Registry:
-    """The handlers so far, ``entries`` with the newest first, and what was noted on the way."""
+    """The handlers so far, and what was noted on the way. ``full``: more was written than is looked at."""
 
-    __slots__ = ("enabled", "entries", "notes", "view")
+    __slots__ = ("_entries", "_notes", "_writes", "enabled", "view")
 
     def __init__(self, view: FileView) -> None:
         self.view = view
         self.enabled = True
-        self.entries: list[Handler] = []
-        self.notes: list[BootNote] = []
+        self._entries: dict[str, Handler] = {}
+        self._notes: dict[BootNote, None] = {}
+        self._writes = 0
+
+    @property
+    def entries(self) -> tuple[Handler, ...]:
+        """The handlers, the newest first."""
+        return tuple(reversed(self._entries.values()))
+
+    @property
+    def notes(self) -> tuple[BootNote, ...]:
+        """What was noted, each once."""
+        return tuple(self._notes)
+
+    @property
+    def full(self) -> bool:
+        """Whether more has been written than is looked at."""
+        return self._writes >= _WRITES
 
     def note(self, kind: str, path: str, text: str, line: int = 0) -> None:
         """Write down what is worth knowing, once."""
-        told = BootNote(kind=kind, path=path, text=text, line=line)
-        if told not in self.notes:
-            self.notes.append(told)
+        if len(self._notes) < _NOTES:
+            self._notes[BootNote(kind=kind, path=path, text=text, line=line)] = None
 
-    def has(self, name: str) -> bool:
-        """Whether there is a handler of this name."""
-        return any(one.name == name for one in self.entries)
+    def find(self, name: str) -> Handler | None:
+        """Return the handler of this name."""
+        return self._entries.get(name)
+
+    def add(self, handler: Handler) -> None:
+        """Put a handler before all others, whatever it is; one of its name gives way."""
+        self._entries.pop(handler.name, None)
+        self._entries[handler.name] = handler
+
+    def change(self, handler: Handler) -> None:
+        """Put a handler in the place of the one of its name."""
+        self._entries[handler.name] = handler
+
+    def flush(self) -> None:
+        """Delete all handlers."""
+        self._entries = {}
 
     def write(self, text: bytes, path: str, line: int = 0) -> Handler | None:
         """Write to ``register`` for a file at ``path``; return the handler, None where the kernel refuses it."""
+        self._writes += 1
+        if self.full:
+            return None
         try:
             handler = parse_registration(text, path)
         except RegistrationError as error:
@@ -47,21 +80,24 @@ class Registry:
         if "F" in handler.flags and (refused := self._unopenable(handler.interpreter, path, line)):
             self.note("refused", path, f"{refused}: {handler.name} has the flag F, by which it is opened now", line)
             return None
-        if self.has(handler.name):
+        if handler.name in self._entries:
             self.note("refused", path, f"EEXIST: a handler {handler.name} is there already", line)
             return None
-        self.entries.insert(0, handler)
+        self.add(handler)
         return handler
 
     def delete(self, name: str) -> None:
         """Write -1 to a handler: ``status`` stands for all of them."""
-        self.entries = [] if name == "status" else [one for one in self.entries if one.name != name]
+        if name == "status":
+            self.flush()
+        self._entries.pop(name, None)
 
     def switch(self, name: str, *, on: bool) -> None:
         """Write 1 or 0 to a handler: ``status`` switches binfmt_misc itself."""
         if name == "status":
             self.enabled = on
-        self.entries = [replace(one, enabled=on) if one.name == name else one for one in self.entries]
+        if name in self._entries:
+            self.change(replace(self._entries[name], enabled=on))
 
     def _unopenable(self, interpreter: str, path: str, line: int) -> str:
         """Return why the kernel cannot open an interpreter to execute it, empty where it can (do_open_execat)."""

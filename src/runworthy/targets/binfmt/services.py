@@ -15,7 +15,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.records import replace
 from runworthy.targets.binfmt.registry import Registry, is_there, names_nothing, small_text
 from runworthy.targets.binfmt.units import entries_of, real_directories
-from runworthy.targets.view import UnseenError
+from runworthy.targets.view import FileView, UnseenError
 
 __all__ = [
     "BINFMT_D",
@@ -33,7 +33,8 @@ DATABASE: Final = "/var/lib/binfmts"
 IMPORTS: Final = "/usr/share/binfmts"
 _RUN: Final = "/run/binfmt.d"
 _FILES: Final = 1024
-_DETECTORS: Final = ("/usr/lib/binfmt-support/run-detectors", "/usr/libexec/binfmt-support/run-detectors")
+_LINE: Final = 4096
+_CHOOSERS: Final = ("/usr/lib/binfmt-support/run-detectors", "/usr/libexec/binfmt-support/run-detectors")
 _OPENRC_SCRIPTS: Final = ("/usr/libexec/rc/sh/binfmt.sh", "/lib/rc/sh/binfmt.sh", "/libexec/rc/sh/binfmt.sh")
 # What a shell is told to write to a file of binfmt_misc.
 _ECHO: Final = re.compile(
@@ -52,7 +53,7 @@ def systemd_binfmt(registry: Registry, *, separate: bool, volatile: bool, locked
     forgetting the handlers.
     """
     if not locked:
-        registry.entries = []
+        registry.flush()
     for directory, name in _chosen(registry, separate=separate, volatile=volatile):
         _apply(registry, f"{directory}/{name}", systemd_rules, _systemd_rule)
 
@@ -60,8 +61,7 @@ def systemd_binfmt(registry: Registry, *, separate: bool, volatile: bool, locked
 def openrc_binfmt(registry: Registry) -> None:
     """Do what the service ``binfmt`` of OpenRC does: read the files of binfmt.d; it forgets nothing."""
     view = registry.view
-    script = next((text for path in _OPENRC_SCRIPTS if (text := small_text(view, path)) is not None), b"read -r")
-    raw = b"read -r" in script
+    raw = not any(b"read -r" not in text for path in _OPENRC_SCRIPTS if (text := _script(view, path)))
     found: dict[str, str] = {}
     for directory in ("/usr/lib/binfmt.d", "/usr/local/lib/binfmt.d", "/etc/binfmt.d"):
         for name in entries_of(view, directory):
@@ -82,29 +82,20 @@ def update_binfmts(registry: Registry) -> None:
     formats = _formats(registry)
     if formats is None:
         return
-    chooser = next((path for path in _DETECTORS if is_there(registry.view, path)), _DETECTORS[0])
     alike: dict[tuple[bytes, ...], int] = {}
     for one in formats.values():
         alike[one.spec()] = alike.get(one.spec(), 0) + 1
-    asked = set()
-    for name, one in formats.items():
+    for name, format_ in formats.items():
         path = f"{DATABASE}/{name}"
-        if name in ("register", "status") or registry.has(name):
-            if registry.has(name):
-                registry.note("masked", path, f"a handler {name} is there already, of {_origin(registry, name)}")
-            continue
-        chosen_by = bool(one.detector) or alike[one.spec()] > 1
-        if chosen_by and one.fixed:
-            why = "has a detector" if one.detector else "shares its magic with another format"
-            registry.note("refused", path, f"{name} {why} and is to be opened once: update-binfmts refuses both")
-            continue
-        handler = registry.write(one.line(chooser.encode() if chosen_by else one.interpreter), path)
-        if handler is not None:
-            registry.entries[0] = replace(handler, detector=os.fsdecode(one.detector))
-        if chosen_by and handler is not None:
-            asked.add(handler.name)
+        there = registry.find(name)
+        if there is not None:
+            registry.note("masked", path, f"a handler {name} is there already, of {there.origin}")
+        elif name not in ("register", "status"):
+            _enable(registry, format_, path, shared=alike[format_.spec()] > 1)
     others = tuple(_behind(registry, formats))
-    registry.entries = [replace(one, others=others) if one.name in asked else one for one in registry.entries]
+    for handler in registry.entries:
+        if handler.interpreter in _CHOOSERS and handler.origin.startswith(DATABASE):
+            registry.change(replace(handler, others=others))
 
 
 def shell_lines(registry: Registry, text: str, path: str) -> None:
@@ -112,6 +103,9 @@ def shell_lines(registry: Registry, text: str, path: str) -> None:
     told = 0
     for number, line in enumerate(text.splitlines(), 1):
         if "binfmt_misc/" not in line or line.lstrip().startswith("#"):
+            continue
+        if len(line) > _LINE:
+            registry.note("unknown", path, f"is longer than {_LINE} characters", number)
             continue
         for found in _ECHO.finditer(line):
             told += 1
@@ -166,6 +160,8 @@ def _apply(
             registry.note("unknown" if found else "ignored", path, "cannot be read")
             return
         for line, text in rules(data):
+            if registry.full:
+                break
             rule(registry, text, path, line)
     except FormatError as error:
         registry.note("stops", path, error.message)
@@ -189,17 +185,21 @@ def _shell_rule(registry: Registry, text: bytes, path: str, line: int) -> None:
 
 def _replaced(registry: Registry, name: str, path: str, line: int) -> None:
     """Delete the handler of a rule that is read again, and say whose it was."""
-    if registry.has(name):
-        registry.note("masked", _origin(registry, name), f"its handler {name} is deleted again by {path}, line {line}")
+    there = registry.find(name)
+    if there is not None:
+        registry.note("masked", there.origin, f"its handler {name} is deleted again by {path}, line {line}")
     registry.delete(name)
+
+
+def _script(view: FileView, path: str) -> bytes:
+    try:
+        return small_text(view, path) or b""
+    except FormatError:
+        return b""
 
 
 def _is_there(registry: Registry, directory: str, name: str) -> bool:
     return names_nothing(registry.view, directory, name) or is_there(registry.view, f"{directory}/{name}")
-
-
-def _origin(registry: Registry, name: str) -> str:
-    return next((one.origin for one in registry.entries if one.name == name), "")
 
 
 # -- binfmt-support --------------------------------------------------------------------------
@@ -231,12 +231,26 @@ def _formats(registry: Registry) -> dict[str, Format] | None:
     return found
 
 
+def _enable(registry: Registry, format_: Format, path: str, *, shared: bool) -> None:
+    """Register a format; one that needs a detector, or shares its magic with another, through run-detectors."""
+    interpreter = format_.interpreter
+    if format_.detector or shared:
+        if format_.fixed:
+            why = "has a detector" if format_.detector else "shares its magic with another format"
+            registry.note("refused", path, f"it {why} and is to be opened once: update-binfmts refuses both together")
+            return
+        interpreter = next((one for one in _CHOOSERS if is_there(registry.view, one)), _CHOOSERS[0]).encode()
+    handler = registry.write(format_.line(interpreter), path)
+    if handler is not None:
+        registry.change(replace(handler, detector=os.fsdecode(format_.detector)))
+
+
 def _behind(registry: Registry, formats: Mapping[str, Format]) -> Iterator[Handler]:
     """Yield what run-detectors chooses from, formats with a detector first (``src/find.c``).
 
     Among those it goes by the order of the directory, which a root does not tell: here it is that of the names.
     """
-    known = [(name, one) for name, one in formats.items() if registry.has(name)]
+    known = [(name, one) for name, one in formats.items() if registry.find(name)]
     for name, one in sorted(known, key=lambda row: not row[1].detector):
         try:
             handler = parse_registration(one.line(one.interpreter), f"{DATABASE}/{name}")

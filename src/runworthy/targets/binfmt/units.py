@@ -52,7 +52,10 @@ class Unit:
         found: list[str] = []
         for at, name, value in self.settings:
             if (at, name) == (section, key):
-                found = [*found, value] if value else []
+                if value:
+                    found.append(value)
+                else:
+                    found.clear()
         return found
 
     def names(self, key: str) -> frozenset[str]:
@@ -119,7 +122,10 @@ def unmet_condition(view: FileView, unit: Unit, *, mounted: bool, volatile: bool
     conditions: list[tuple[str, str]] = []
     for section, key, value in unit.settings:
         if section == "Unit" and key.startswith("Condition"):
-            conditions = [*conditions, (key, value)] if value else []
+            if value:
+                conditions.append((key, value))
+            else:
+                conditions.clear()
     unknown, triggers = [], []
     for key, value in conditions:
         asked = value.removeprefix("|").strip()
@@ -153,15 +159,15 @@ def _dropped_in(view: FileView, name: str) -> Iterator[tuple[str, str, str]]:
 
 def _parse(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield section, key and value of each setting. A comment may stand between the lines of a continued one."""
-    section = held = ""
+    section, held = "", list[str]()
     for line in text.splitlines():
         if line.lstrip().startswith(("#", ";")):
             continue
-        held += line
-        if held.endswith("\\"):
-            held = held[:-1] + " "
+        if line.endswith("\\"):
+            held.append(line[:-1])
             continue
-        whole, held = held.strip(), ""
+        whole = " ".join((*held, line)).strip()
+        held.clear()
         if whole.startswith("[") and whole.endswith("]"):
             section = whole[1:-1]
         elif "=" in whole:

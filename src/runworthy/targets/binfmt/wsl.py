@@ -57,7 +57,6 @@ class Wsl:
         """Do what a unit does behind its own commands."""
         again = self.interop and self.protected and self.late
         if again and (unit == "systemd-binfmt.service" or (unit == "binfmt-support.service" and self.after_support)):
-            registry.delete(self.late)
             _register(registry, self.late, "P")
             if not self.known:
                 told = f"{self.late} is taken to be registered again behind {unit}; WSL 2.8.9 and newer leave it oldest"
@@ -66,7 +65,7 @@ class Wsl:
 
 def _register(registry: Registry, name: str, flags: str) -> None:
     """Register WSL's handler. /init is not to be found among the root's files: WSL puts it there."""
-    registry.entries.insert(0, Handler(name=name, interpreter="/init", magic=b"MZ", flags=flags, origin="WSL"))
+    registry.add(Handler(name=name, interpreter="/init", magic=b"MZ", flags=flags, origin="WSL"))
 
 
 def wsl_of(registry: Registry, kernel: str, now: Handlers | None) -> Wsl | None:

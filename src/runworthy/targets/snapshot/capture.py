@@ -20,6 +20,7 @@ from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.host import MachineFacts
 from runworthy.model.records import dataclass, field
+from runworthy.targets.binfmt.kept import boot_texts
 from runworthy.targets.host import architecture_of_root
 from runworthy.targets.snapshot.blocks import CHUNK_LIMIT, BlockWriter
 from runworthy.targets.snapshot.held import EXEC_HEAD, elf_runs, loader_bytes, may_be_loader, other_runs, texts_alone
@@ -45,7 +46,7 @@ _EXECUTE: Final = 0o111
 _NO_NAME: Final = "\x01no file has this name\x01"
 _GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ESTALE))
 _CONFIGURATION: Final = "/etc/ld.so.conf"
-# What loaders and this package read as text, besides what ld.so.conf includes.
+# What loaders and this package read as text, besides what ld.so.conf includes and what registers handlers at boot.
 _TEXTS: Final = (
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
@@ -341,6 +342,7 @@ class _Capture:
         for path in (*_TEXTS, *self._musl_paths):
             yield from self._text(path)
         yield from self._included(_CONFIGURATION, set())
+        yield from boot_texts(self.view)
 
     def _loader(self, real: str, copies: dict[bytes, list[int]]) -> dict[str, int]:
         """Write the bytes by which a loader is known; of a copy of one before it they are there. Raises OSError."""

@@ -7,8 +7,9 @@
 #   sh -s -- [ROOT [EXCLUDED DIRECTORY]...] < collect.sh     a root that is no running system, as /mnt/image
 #
 # What is sent: the name, type, mode, size, links and inode of every file; of programs and libraries (by their first bytes)
-# all bytes; of scripts the first line; the loader's configuration and os-release. Of the machine, where ROOT is /:
-# kernel, processor features, page size, binfmt_misc, mounts, GPUs. Of no other file is a single byte sent.
+# all bytes; of scripts the first line; the loader's configuration, os-release, and the files that register handlers at
+# boot (binfmt.d, binfmt-support, and units and scripts in /etc that name binfmt). Of the machine, where ROOT is /: kernel,
+# processor features, page size, binfmt_misc, mounts, GPUs. Of no other file is a single byte sent.
 
 # shellcheck disable=SC2317 # functions are called by name
 
@@ -135,8 +136,8 @@ is_left_out() {
     return 1
 }
 
-# every WHICH [FORMAT]: the names of everything, of links, directories, texts or binaries, none with a newline; or what
-# stat says of them.
+# every WHICH [FORMAT]: the names of everything, of links, directories, texts, of what may mention binfmt, or binaries, none
+# with a newline; or what stat says of them.
 every() {
     which=$1 format=${2-}
     if ! command -v find >/dev/null; then
@@ -152,7 +153,14 @@ every() {
     links) set -- "$@" -type l ;;
     directories) set -- "$@" -type d ;;
     texts)
-        set -- "$@" -type f -size +0 '(' -path './etc/ld.so.*' -o -name 'ld-musl-*.path' -o -name os-release ')'
+        set -- "$@" -type f -size +0 '(' -path './etc/ld.so.*' -o -name 'ld-musl-*.path' -o -name os-release \
+            -o -path './etc/binfmt.d/*' -o -path './usr/lib/binfmt.d/*' -o -path './usr/local/lib/binfmt.d/*' \
+            -o -path './lib/binfmt.d/*' -o -path './var/lib/binfmts/*' -o -path './*/systemd/system/*binfmt*' \
+            -o -path './*/rc/sh/binfmt.sh' -o -path './etc/wsl.conf' -o -path './etc/inittab' ')'
+        ;;
+    mentions)
+        set -- "$@" -type f -size +0 '(' -path './etc/systemd/system*' -o -path './etc/fstab' \
+            -o -path './etc/rc.local' -o -path './etc/local.d/*.start' ')'
         ;;
     binaries)
         set -- "$@" -type f -size +3c '(' \
@@ -183,7 +191,18 @@ choose() {
             [ "$1" = all ] || continue
         elif [ "$1" = texts ]; then
             [ -s "$at" ] || continue
-            case $at in ./etc/ld.so.* | */ld-musl-*.path | */os-release) ;; *) continue ;; esac
+            case $at in
+            ./etc/ld.so.* | */ld-musl-*.path | */os-release | ./etc/wsl.conf | ./etc/inittab) ;;
+            ./etc/binfmt.d/* | ./usr/lib/binfmt.d/* | ./usr/local/lib/binfmt.d/* | ./lib/binfmt.d/*) ;;
+            ./var/lib/binfmts/* | ./*/systemd/system/*binfmt* | ./*/rc/sh/binfmt.sh) ;;
+            *) continue ;;
+            esac
+        elif [ "$1" = mentions ]; then
+            [ -s "$at" ] || continue
+            case $at in
+            ./etc/systemd/system* | ./etc/fstab | ./etc/rc.local | ./etc/local.d/*.start) ;;
+            *) continue ;;
+            esac
         elif [ "$1" = binaries ]; then
             [ -x "$at" ] || case $at in *.so | *.so.*) ;; *) continue ;; esac
         else
@@ -284,6 +303,22 @@ texts() {
     [ $# -eq 0 ] || send "$@"
 }
 
+# mentions FILE...: those that name binfmt. They may hold anything else, so no other is sent.
+mentions() {
+    for at do
+        shift
+        if [ -r "$at" ] && names_binfmt "$at"; then set -- "$@" "$at"; fi
+    done
+    [ $# -eq 0 ] || send "$@"
+}
+
+names_binfmt() {
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in *binfmt*) return 0 ;; esac
+    done <"$1"
+    return 1
+}
+
 # send FILE...: their sizes and names, and then their bytes.
 send() {
     found=$(stat -c '%s %n' "$@" 2>/dev/null)
@@ -327,6 +362,7 @@ main() {
     every links | batches links
     every binaries '%d:%i %n' | one_each | batches binaries
     every texts | batches texts
+    every mentions | batches mentions
     printf '+end\n'
     complain 'done'
 }

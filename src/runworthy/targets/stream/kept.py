@@ -14,6 +14,7 @@ from runworthy.formats.package.streams import UNPACKED_LIMIT, Spool
 from runworthy.formats.stream import StreamError
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
+from runworthy.targets.binfmt.kept import concerns_boot
 from runworthy.targets.snapshot.held import EXEC_HEAD, elf_runs, may_be_loader, other_runs
 from runworthy.targets.snapshot.sparse import Run, merged, pack_runs
 
@@ -48,8 +49,17 @@ def kept_of(content: Content, path: str, mode: int) -> Kept | str | None:
         return _elf(content, head, path)
     if content.size <= _TEXT_LIMIT and any(fnmatchcase(path, pattern) for pattern in _TEXTS):
         return Kept("N", pack_runs([(0, _whole(content, path))]))
-    runs = other_runs(_Spooled(content, head, path), head, executable=bool(mode & 0o111))
+    spooled = _Spooled(content, head, path)
+    if _registers(spooled, path):
+        return Kept("N", pack_runs([(0, spooled.pread(0, spooled.size))]))
+    runs = other_runs(spooled, head, executable=bool(mode & 0o111))
     return Kept("N", pack_runs(runs)) if runs else None
+
+
+def _registers(content: Content, path: str) -> bool:
+    """Whether a file tells which handlers are registered at boot. Raises StreamError, OSError."""
+    concerns = concerns_boot(path, content.size)
+    return b"binfmt" in content.pread(0, content.size) if concerns is None else concerns
 
 
 def kept_script(line: bytes, size: int) -> Kept:
