@@ -38,7 +38,7 @@ from runworthy.targets.view import FileView, failure
 if TYPE_CHECKING:
     from runworthy.targets.target import Target
 
-__all__ = ["edited", "inverse"]
+__all__ = ["after_boot", "edited", "inverse"]
 
 
 def edited(target: Target, edits: Sequence[Edit]) -> Target:
@@ -54,6 +54,15 @@ def edited(target: Target, edits: Sequence[Edit]) -> Target:
         else:
             _FILES[type(edit)](overlay, edit)
     return replace(target, view=overlay, handlers=handlers)
+
+
+def after_boot(target: Target) -> Target:
+    """Return the target as it is after its next boot: with the handlers that its files register."""
+    from runworthy.targets.binfmt.boot import boot_handlers
+
+    kernel = target.machine_facts.kernel if target.machine_facts else ""
+    plan = boot_handlers(target.view, name=target.name, kernel=kernel, now=target.handlers)
+    return replace(target, handlers=plan.handlers)
 
 
 # -- the kernel ------------------------------------------------------------------------------
