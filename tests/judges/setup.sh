@@ -40,6 +40,7 @@ ROOTS=(
     "trixie-amd64           debootstrapped trixie   amd64"
     "boot-bookworm-amd64    booting        bookworm amd64"
     "boot-trixie-amd64      booting        trixie   amd64"
+    "wine-bookworm-amd64    wine           bookworm amd64"
     "bullseye-arm64         unpacked       bullseye arm64"
     "trixie-arm64           unpacked       trixie   arm64"
     "trixie-i386            unpacked       trixie   i386"
@@ -48,6 +49,19 @@ ROOTS=(
     "musl-1.2.5-x86_64      musl           trixie   amd64"
     "musl-1.2.5-aarch64     musl           trixie   arm64"
     "musl-1.2.5-i386        musl           trixie   i386"
+)
+
+# Wine, and of what it depends on only what a console program starts: a third of
+# what apt would install.  In the order in which their scripts run.
+WINE=(
+    libexpat1 libbrotli1 libpng16-16 libfreetype6 fontconfig-config libfontconfig1 libunwind8 libz-mingw-w64
+    libwine wine64 wine wine-binfmt
+)
+# Of libwine's files: half of it is graphics, sound and old C++ runtimes.
+NOT_OF_WINE=(
+    'd2d1*' 'd3d*' 'ddraw*' 'dmusic*' 'dsound*' 'dwrite*' 'dx*' 'ieframe*' 'jscript*' 'mf*.dll' 'mshtml*' 'msi.dll'
+    'msvcp[0-9]*' 'msvcr[0-9]*' 'msxml*' 'opengl32*' 'quartz*' 'vbscript*' 'vcomp*' 'vulkan*' 'windowscodecs*'
+    'wined3d*' 'winevulkan*' 'wmvcore*' 'x3daudio*' 'xactengine*' 'xapofx*' 'xaudio*' 'xinput*' '*.msstyles'
 )
 
 # Corpus entry -> how to get it, what, and for wheels the platform tag.
@@ -97,7 +111,7 @@ finish() {
     rm -rf "${JUDGES:?}/$name"
     mv -T "$made" "$JUDGES/$name"
     touch "$(stamp "$name")"
-    say "made $name"
+    say "made $name, $(du -sh "$JUDGES/$name" | cut -f1), $SECONDS s after the start"
 }
 
 scratch() { mktemp -d "$JUDGES/.tmp/XXXXXXXX"; }
@@ -232,6 +246,32 @@ booting() {
     # As systemctl enable does it, which the package's own script calls.
     mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
     ln -s /lib/systemd/system/binfmt-support.service "$root/etc/systemd/system/multi-user.target.wants/"
+    prune "$root"
+}
+
+# A Debian release with Wine and binfmt-support, as their packages' own scripts
+# leave it: /usr/bin/wine and zlib1.dll are made by them.  Only the handler of
+# wine-binfmt is not registered: that is for a test to do, with a kernel of its own.
+wine() {
+    local suite=$1 arch=$2 root=$3 layer debs package deb
+    make_root "boot-$suite-$arch" booting "$suite" "$arch"
+    for layer in "$suite-$arch" "boot-$suite-$arch"; do
+        cp -a "$JUDGES/$layer/." "$root"
+    done
+    debs=$(scratch)
+    fetch "$suite" "$arch" "$debs" "${WINE[@]}"
+    mkdir -p "$root/var/log"
+    for package in "${WINE[@]}"; do
+        deb=$(echo "$debs/${package}"_*.deb)
+        dpkg-deb --fsys-tarfile "$deb" |
+            tar -x -C "$root" --keep-directory-symlink --anchored --wildcards \
+                "${NOT_OF_WINE[@]/#/--exclude=./usr/lib/*/wine/x86_64-windows/}"
+    done
+    for package in libwine wine; do
+        dpkg-deb --ctrl-tarfile "$debs/${package}"_*.deb | tar -x -O ./postinst |
+            chroot "$root" /bin/sh -s triggered
+    done
+    rm -rf "$debs"
     prune "$root"
 }
 
