@@ -28,7 +28,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 def emit(value: Value) -> str:
     """Return a document. Raises UsageError for text that is no Unicode, which YAML has no way to write."""
-    return "\n".join(_lines(value)) + "\n"
+    return "\n".join(_lines(value) if _is_nested(value) else _scalar(value)) + "\n"
 
 
 def _lines(value: Value) -> Iterator[str]:

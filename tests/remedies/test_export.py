@@ -1,0 +1,261 @@
+"""Remedies written out: what each form holds is read by another reader, and the script is run."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runworthy.model.binfmt import Handler
+from runworthy.model.edit import (
+    CopyFile,
+    DisableHandler,
+    Edit,
+    EditText,
+    InstallPackages,
+    LinkFile,
+    RegisterHandler,
+    RemoveFile,
+    RunCommand,
+    SetMode,
+    WriteFile,
+    WriteLoader,
+)
+from runworthy.model.errors import UsageError
+from runworthy.model.finding import Remedy
+from runworthy.remedies.export import FORMS, export
+from runworthy.remedies.export.words import quoted
+from runworthy.remedies.export.yaml import Unsafe, Value, emit
+from runworthy.targets.edits import edited
+from runworthy.targets.overlay import Overlay
+from tests.remedies.made import read_tree, target_of, view_tree, write_tree
+
+BASE: Mapping[str, bytes | str] = {
+    "/var/lib/dpkg/status": b"",
+    "/etc/old.conf": b"old\n",
+    "/etc/old-link": "old.conf",
+    "/usr/bin/script": b"#!/bin/sh\r\necho\r\n",
+    "/usr/bin/app": b"MZqFpD='" + bytes(range(256)),
+}
+LOADER = bytes(range(256)) * 40
+APE = Handler(name="APE", interpreter="/usr/bin/ape", magic=b"MZqFpD", flags="PF")
+CONF = b'# it\'s "$HOME" `id` \\ {{ not }} a template\n:APE:M::MZqFpD::/usr/bin/ape:PF\n'
+FILE_EDITS: tuple[Edit, ...] = (
+    WriteLoader(path="/usr/bin/ape", content=LOADER, source="the test"),
+    WriteFile(path="/etc/binfmt.d/zz-ape.conf", content=CONF),
+    WriteFile(path="/etc/old.conf", content=b"new, without a newline", mode=0o600),
+    WriteFile(path="/etc/old-link", content=b"a\tfile\n"),
+    WriteFile(path='/opt/it\'s "a" $HOME `path`\n\\x/-n', content=b"", mode=0o640),
+    LinkFile(path="/etc/binfmt.d/wine.conf", text="/dev/null"),
+    LinkFile(path="/etc/binfmt.d/odd.conf", text="a b'c"),
+    CopyFile(path="/usr/bin/app.elf", source="/usr/bin/app", head=b"\x7fELF\x00%-n\\0019'"),
+    EditText(path="/usr/bin/script", before=b"#!/bin/sh\r\necho\r\n", after=b"#!/bin/sh\necho\n", what="no CR"),
+    SetMode(path="/usr/bin/script", mode=0o711),
+    RemoveFile(path="/var/lib/dpkg/status"),
+)
+ODD_PATH = WriteFile(path="/opt/\udcff\udce4\n\n", content=b"bytes\n")
+KERNEL_EDITS: tuple[Edit, ...] = (
+    RegisterHandler(handler=APE),
+    DisableHandler(name="it's"),
+    RunCommand(
+        argv=("/usr/lib/systemd/systemd-binfmt", "/etc/binfmt.d/zz-ape.conf"),
+        changes="register what it says",
+        effects=(RegisterHandler(handler=APE),),
+    ),
+)
+
+
+def remedy(*edits: Edit, title: str = "a remedy\nof two lines {{ x }}") -> Remedy:
+    return Remedy(title=title, edits=edits)
+
+
+def run(script: Path, root: Path, *words: str, shell: str = "sh") -> None:
+    done = subprocess.run(
+        [shell, str(script), *words], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def without_kept(root: Path) -> dict[str, tuple[str, int, bytes]]:
+    return {path: held for path, held in read_tree(root).items() if not path.startswith("/var/lib/runworthy")}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_tree(tmp_path / "root", BASE)
+
+
+def test_the_script_makes_what_the_overlay_shows_and_takes_it_back(root: Path, tmp_path: Path) -> None:
+    edits = (*FILE_EDITS, ODD_PATH)
+    before = read_tree(root)
+    after = edited(target_of(root), edits).view
+    assert isinstance(after, Overlay)
+    expected = view_tree(after)
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(*edits, *KERNEL_EDITS), "sh"), encoding="ascii")
+    for _ in range(2):
+        run(script, root)
+        assert without_kept(root) == expected
+    run(script, root, "undo")
+    assert read_tree(root) == before
+
+
+def test_the_script_takes_nothing_back_twice(root: Path, tmp_path: Path) -> None:
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(*FILE_EDITS), "sh"))
+    done = subprocess.run(
+        ["sh", str(script), "undo"], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, "nothing of it has been done\n")
+
+
+def test_the_script_leaves_alone_what_is_another_file_by_now(root: Path, tmp_path: Path) -> None:
+    (root / "usr/bin/script").write_bytes(b"changed meanwhile\r\n")
+    before = read_tree(root)
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(FILE_EDITS[8]), "sh"))
+    done = subprocess.run(
+        ["sh", str(script)], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, "/usr/bin/script is another file by now\n")
+    assert without_kept(root) == before
+
+
+def test_a_damaged_script_writes_nothing(root: Path, tmp_path: Path) -> None:
+    before = read_tree(root)
+    script = tmp_path / "remedy.sh"
+    text = export(remedy(FILE_EDITS[0]), "sh")
+    at = text.index("AAECAwQF")
+    script.write_text(f"{text[:at]}BBECAwQF{text[at + 8 :]}")
+    done = subprocess.run(
+        ["sh", str(script)], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, "/usr/bin/ape: this script is damaged\n")
+    assert without_kept(root) == before
+
+
+@given(st.binary(min_size=1, max_size=12).filter(lambda raw: b"\0" not in raw))
+def test_quoted_words(raw: bytes) -> None:
+    word = quoted(raw.decode("utf-8", "surrogateescape"))
+    assert subprocess.run(["sh", "-c", f"printf %s {word}"], check=True, capture_output=True).stdout == raw
+
+
+class Loader(yaml.SafeLoader):
+    """Reads Ansible's tag."""
+
+
+def _unsafe(loader: Loader, node: yaml.ScalarNode) -> Unsafe:
+    return Unsafe(str(loader.construct_scalar(node)))
+
+
+Loader.add_constructor("!unsafe", _unsafe)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+values: st.SearchStrategy[Value] = st.recursive(
+    st.one_of(st.booleans(), st.integers(), texts, texts.map(Unsafe), texts.map(lambda text: f"{text}\nb\n")),
+    lambda below: st.one_of(
+        st.lists(below, max_size=3), st.dictionaries(st.sampled_from(("a", "b_c", "d.e")), below, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(values)
+def test_yaml_is_read_as_it_was_meant(value: Value) -> None:
+    assert yaml.load(emit({"held": value}), Loader) == {"held": value}  # noqa: S506 - a safe loader with one more tag
+
+
+def test_yaml_holds_no_bytes() -> None:
+    for form in ("ansible", "cloud-init"):
+        with pytest.raises(UsageError, match="no UTF-8"):
+            export(remedy(ODD_PATH), form)
+
+
+def test_only_edits_can_be_written_out() -> None:
+    for form in FORMS:
+        with pytest.raises(UsageError, match="only a person can carry this out: do it"):
+            export(Remedy(title="do it"), form)
+
+
+def test_user_data() -> None:
+    data: dict[str, Any] = yaml.safe_load(export(remedy(*FILE_EDITS, *KERNEL_EDITS), "cloud-init"))
+    assert set(data) == {"write_files", "runcmd"}
+    files = {row["path"]: row for row in data["write_files"]}
+    assert {
+        path: base64.b64decode(row["content"]) if row.get("encoding") == "b64" else row["content"].encode()
+        for path, row in files.items()
+    } == {edit.path: edit.content for edit in FILE_EDITS if isinstance(edit, (WriteFile, WriteLoader))}
+    assert files["/usr/bin/ape"]["permissions"] == "0755"
+    assert ["/usr/lib/systemd/systemd-binfmt", "/etc/binfmt.d/zz-ape.conf"] in data["runcmd"]
+
+
+def test_commands_of_user_data_do_what_the_edits_say(tmp_path: Path) -> None:
+    """In a directory of its own, since cloud-init knows no other root."""
+    root = write_tree(tmp_path / "root", BASE)
+    edits = (
+        LinkFile(path=f"{root}/opt/a/wine.conf", text="/dev/null"),
+        CopyFile(path=f"{root}/usr/bin/app.elf", source=f"{root}/usr/bin/app", head=b"\x7fELF\x00%-n\\0019'"),
+        EditText(path=f"{root}/usr/bin/script", before=b"#!/bin/sh\r\necho\r\n", after=b"#!/bin/sh\n", what=""),
+        SetMode(path=f"{root}/usr/bin/script", mode=0o711),
+        RemoveFile(path=f"{root}/var/lib/dpkg/status"),
+    )
+    expected = edited(target_of(Path("/")), edits).view
+    data = yaml.safe_load(export(remedy(*edits), "cloud-init"))
+    for _ in range(2):
+        for argv in data["runcmd"]:
+            subprocess.run(argv, check=True)
+    for edit in (*edits[:2], edits[3]):
+        real = expected.lstat(edit.path)
+        assert os.path.lexists(edit.path)
+        if real.entry.kind == "link":
+            assert str(Path(edit.path).readlink()) == real.entry.target
+        else:
+            assert Path(edit.path).read_bytes() == expected.read(edit.path)
+            assert Path(edit.path).stat().st_mode & 0o7777 == expected.mode(edit.path)
+    assert not (root / "var/lib/dpkg/status").exists()
+
+
+def test_playbook() -> None:
+    (play,) = yaml.load(export(remedy(*FILE_EDITS, *KERNEL_EDITS), "ansible"), Loader)  # noqa: S506 - as above
+    assert (play["hosts"], play["become"], play["name"]) == ("all", True, Unsafe("a remedy?of two lines {{ x }}"))
+    keywords = {"name", "register", "when", "changed_when", "failed_when"}
+    registered: set[str] = set()
+    for task in play["tasks"]:
+        (module,) = set(task) - keywords
+        assert module.startswith("ansible.builtin.")
+        assert task["name"]
+        conditions = [str(task[word]) for word in ("when", "changed_when") if word in task]
+        asked = {text.removeprefix("not ").split(".")[0] for text in conditions if ".stat" in text}
+        assert asked <= registered
+        registered |= {task["register"]} if "register" in task else set()
+    modules = [next(iter(set(task) - keywords)) for task in play["tasks"]]
+    copied = next(task["ansible.builtin.copy"] for task in play["tasks"] if "ansible.builtin.copy" in task)
+    assert copied == {
+        "dest": "/etc/binfmt.d/zz-ape.conf",
+        "content": Unsafe(CONF.decode()),
+        "mode": "0644",
+    }, "no template is looked for in it"
+    assert modules.count("ansible.builtin.copy") == 4
+    command = next(task["ansible.builtin.command"] for task in play["tasks"] if "ansible.builtin.command" in task)
+    assert command == {"argv": ["/usr/lib/systemd/systemd-binfmt", "/etc/binfmt.d/zz-ape.conf"]}
+
+
+def test_packages_by_each_manager() -> None:
+    found = {}
+    for manager in ("apt", "dnf", "apk", "pacman", "zypper"):
+        data = yaml.safe_load(export(remedy(InstallPackages(manager=manager, names=("a", "b"))), "cloud-init"))
+        found[manager] = " ".join(data["runcmd"][0])
+    assert found == {
+        "apt": "env DEBIAN_FRONTEND=noninteractive apt-get install -y a b",
+        "dnf": "dnf install -y a b",
+        "apk": "apk add a b",
+        "pacman": "pacman -S --noconfirm --needed a b",
+        "zypper": "zypper --non-interactive install a b",
+    }
