@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.errors import FormatError, SubjectError, UsageError
 from runworthy.model.measurement import Way
-from runworthy.model.program import FileFacts, FileType
+from runworthy.model.program import ApeLoader, FileFacts, FileType
 from runworthy.model.records import dataclass
 
 if TYPE_CHECKING:
@@ -68,8 +68,21 @@ class _File:
 
     @property
     def rewritten_by_shells(self) -> bool:
-        """Whether its script would turn the file itself into another."""
-        return self.facts.ape is not None and self.facts.ape.rewrites_itself
+        """Whether its script would turn the file itself into another, having no loader for this machine."""
+        return self.facts.ape is not None and self.facts.ape.rewrites_itself and not self.loaders
+
+    @property
+    def loaders(self) -> list[ApeLoader]:
+        """The loaders for this machine that it carries as programs."""
+        import platform
+        import sys
+
+        from runworthy.model.arch import architecture
+
+        here = architecture(platform.machine())
+        held = self.facts.ape.loaders if self.facts.ape and here else ()
+        fitting = [one for one in held if here and one.arch == here.name and one.system == sys.platform]
+        return [one for one in fitting if one.form != "source"]
 
     @property
     def script(self) -> tuple[str, ...]:
@@ -163,20 +176,13 @@ def _native(file: _File, loader: str) -> Way | str:
 
 def _embedded_loader(file: _File) -> str:
     """Write the loader that an APE carries for this machine into the scratch directory; return its path, or nothing."""
-    import platform
-    import sys
-
-    from runworthy.model.arch import architecture
-
-    here = architecture(platform.machine())
-    loaders = file.facts.ape.loaders if file.facts.ape else ()
-    fitting = [one for one in loaders if here and one.arch == here.name and one.system == sys.platform]
-    if not fitting or not file.scratch or fitting[0].form == "source":
+    loaders = file.loaders
+    if not loaders or not file.scratch:
         return ""
     from runworthy.formats.ape import extract_loader
 
     try:
-        data = extract_loader(_content(file.path), fitting[0])
+        data = extract_loader(_content(file.path), loaders[0])
     except (FormatError, OSError):
         return ""
     path = os.path.join(file.scratch, "ape")
