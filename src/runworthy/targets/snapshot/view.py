@@ -113,7 +113,8 @@ class SnapshotView(FileView):
             if kind == b"U":
                 raise self._unseen(real)
             if kind != b"O":
-                return Sparse(size, merged([*base, *runs]))
+                # Of a loader, what is held is blanked but for its texts; of what is no ELF file, it is the whole file.
+                return Sparse(size, base if base and kind == b"N" else merged([*base, *runs]))
             return _Unreadable(size, self._failure(place, real))
         return Sparse(size, base or [(0, bytes(min(size, HEAD)))])
 
