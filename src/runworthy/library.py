@@ -330,8 +330,8 @@ def measure(
     """
     from tempfile import TemporaryDirectory
 
-    from runworthy.measure import measure_ways
-    from runworthy.measure.ways import find_program, ways
+    from runworthy.measuring import measure_ways
+    from runworthy.measuring.ways import find_program, ways
 
     words = _texts(command)
     if runs < 1:

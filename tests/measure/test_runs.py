@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runworthy.measure.runs import NotStartedError, Runner
+from runworthy.measuring.runs import NotStartedError, Runner
 from runworthy.model.errors import RunworthyError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -163,7 +163,7 @@ def test_words_of_any_bytes(runner: Runner) -> None:
 def test_nothing_outlives_whoever_asks() -> None:
     """A process that measures is killed; the program ends, too."""
     mark = f"984.{os.getpid()}"
-    code = f"from runworthy.measure.runs import Runner\nwith Runner(timeout=60) as r: r.run(['/bin/sleep', '{mark}'])"
+    code = f"from runworthy.measuring.runs import Runner\nwith Runner(timeout=60) as r: r.run(['/bin/sleep', '{mark}'])"
     asking = subprocess.Popen([sys.executable, "-c", code])
     until = time.monotonic() + 10
     while not [line for line in living(mark) if "import" not in line] and time.monotonic() < until:

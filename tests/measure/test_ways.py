@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runworthy.measure.ways import Ways, find_program, ways
+from runworthy.measuring.ways import Ways, find_program, ways
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.errors import SubjectError, UsageError
 from tests.apewriter import ape

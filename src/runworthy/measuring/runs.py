@@ -1,4 +1,4 @@
-"""Runs of commands, one after the other, by a process of their own (:mod:`runworthy.measure.supervisor`)."""
+"""Runs of commands, one after the other, by a process of their own (:mod:`runworthy.measuring.supervisor`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from runworthy.measure import supervisor
+from runworthy.measuring import supervisor
 from runworthy.model.errors import RunworthyError, UsageError
 from runworthy.model.measurement import Run
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from runworthy.measure.runs import NotStartedError, Runner
-from runworthy.measure.ways import Ways
+from runworthy.measuring.runs import NotStartedError, Runner
+from runworthy.measuring.ways import Ways
 from runworthy.model.measurement import Measured, Measurement, Run, Way
 
 __all__ = ["measure_ways"]
