@@ -73,7 +73,12 @@ def test_handlers_stand_in_the_order_of_their_directory(tmp_path: Path) -> None:
     order = [name for name in os.listdir(binfmt) if name in ("a", "b")]
     texts = {"a": "disabled\n", "b": "enabled\ninterpreter /b\n"}
     assert told == BinfmtMisc(
-        status="enabled", entries=tuple(BinfmtEntry(name=name, text=texts[name]) for name in order)
+        status="enabled",
+        entries=tuple(BinfmtEntry(name=name, text=texts[name]) for name in order),
+        point=str(binfmt),
+        unknown=""
+        if os.stat(binfmt).st_uid == 0
+        else "the binfmt_misc that is mounted belongs to another user namespace",
     )
     (binfmt / "status").write_text("disabled\n")
     assert read_machine(str(tmp_path / "proc"), str(tmp_path / "sys")).binfmt.status == "disabled"

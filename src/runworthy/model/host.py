@@ -27,10 +27,15 @@ class BinfmtEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinfmtMisc:
-    """The foreign handlers of a kernel. ``entries`` stand in the order in which they are matched, the newest first."""
+    """The foreign handlers of a kernel. ``entries`` stand in the order in which they are matched, the newest first.
+
+    ``point`` is where they are mounted. ``unknown`` says why they may not be those in force, empty where they are.
+    """
 
     status: BinfmtStatus = "absent"
     entries: tuple[BinfmtEntry, ...] = ()
+    point: str = "/proc/sys/fs/binfmt_misc"
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

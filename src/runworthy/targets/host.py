@@ -6,8 +6,10 @@ import os
 import platform
 
 from runworthy.model.arch import ARCHITECTURES, Architecture, architecture
+from runworthy.model.binfmt import Handlers
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.machine import Machine, baseline
+from runworthy.targets.binfmt.live import handlers_of, read_binfmt_misc
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.machine_facts import known_machine
 from runworthy.targets.target import Target
@@ -16,6 +18,7 @@ from runworthy.targets.view import FileView, UnseenError
 __all__ = ["architecture_of_root", "directory_target", "host_target", "root_target", "this_machine"]
 
 _SYSTEM_NAMES = ("/etc/os-release", "/usr/lib/os-release")
+_BOOTED_BY = ("/sbin/init", "/etc/init", "/bin/init", "/etc/wsl.conf")
 _PROGRAMS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/usr/bin/bash", "/sbin/init", "/usr/bin/true")
 
 
@@ -36,7 +39,8 @@ def host_target(stated: Architecture | None = None) -> Target:
         raise TargetError(
             f"the target `host` is {machine.arch.name}, not {stated.name}", hint="--platform is for other targets"
         )
-    return Target(name="host", view=DirectoryView("/"), machine=machine, live=True, arch_stated=True)
+    handlers = handlers_of(read_binfmt_misc())
+    return Target(name="host", view=DirectoryView("/"), machine=machine, live=True, handlers=handlers, arch_stated=True)
 
 
 def directory_target(directory: str, name: str, stated: Architecture | None, wanted: Architecture | None) -> Target:
@@ -65,7 +69,17 @@ def root_target(
     arch = stated or own or wanted or architecture(platform.machine())
     if arch is None:
         raise TargetError(f"the architecture of {where} cannot be told", hint="state it with --platform")
-    return Target(name=name, view=view, machine=baseline(arch), arch_stated=stated is not None or own is not None)
+    arch_stated = stated is not None or own is not None
+    return Target(name=name, view=view, machine=baseline(arch), handlers=_at_boot(view, name), arch_stated=arch_stated)
+
+
+def _at_boot(view: FileView, name: str) -> Handlers:
+    """Return the handlers that a root registers when it boots: none where nothing would boot it."""
+    if any(_is_there(view, path) for path in _BOOTED_BY):
+        from runworthy.targets.binfmt.boot import boot_handlers
+
+        return boot_handlers(view, name=name).handlers
+    return Handlers(basis=f"what {name} registers when it boots")
 
 
 def architecture_of_root(view: FileView) -> Architecture | None:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from runworthy.model.host import BinfmtEntry, BinfmtMisc, BinfmtStatus, Gpu, MachineFacts, Mount
+from runworthy.model.host import Gpu, MachineFacts
+from runworthy.targets.binfmt.live import read_binfmt_misc
 from runworthy.targets.mounts import read_mounts
 
 __all__ = ["cpu_flags", "known_machine", "nvidia_version", "read_machine", "x86_64_level"]
@@ -21,8 +22,6 @@ _X86_64_FLAGS: Final = {
 }
 _X86_64: Final = ("x86_64", "amd64")
 _FLAG_LINES: Final = ("flags", "Features", "features", "isa")  # x86, Arm, s390x, RISC-V
-_BINFMT_MISC: Final = "/proc/sys/fs/binfmt_misc"
-_BINFMT_FILES: Final = ("register", "status")
 # PCI class codes (PCI-SIG): display controllers, and processing accelerators.
 _GPU_CLASSES: Final = ("0x03", "0x12")
 _NVIDIA_VERSION: Final = re.compile(r"Kernel Module(?: for \S+)?\s+([0-9][0-9.]*)")
@@ -47,11 +46,11 @@ def read_machine(proc: str = "/proc", sys: str = "/sys") -> MachineFacts:
     """Return everything that this machine says of itself, as far as it can be read."""
     from dataclasses import replace
 
-    mounts = read_mounts(f"{proc}/self/mountinfo")
+    binfmt = read_binfmt_misc(proc, sys)
     return replace(
         known_machine(),
-        binfmt=_binfmt_misc(mounts or ()),
-        mounts=mounts,
+        binfmt=binfmt,
+        mounts=read_mounts(f"{proc}/self/mountinfo"),  # with what the look at binfmt_misc may have mounted
         gpus=tuple(_gpus(proc, sys)),
         nvidia_driver=nvidia_version(_read(f"{proc}/driver/nvidia/version")),
         os_release=_read("/etc/os-release") or _read("/usr/lib/os-release"),
@@ -82,28 +81,6 @@ def nvidia_version(text: str) -> str:
     """Return the driver's version out of /proc/driver/nvidia/version, empty when there is none."""
     found = _NVIDIA_VERSION.search(text)
     return found[1] if found else ""
-
-
-def _binfmt_misc(mounts: Collection[Mount]) -> BinfmtMisc:
-    """Return the handlers in the order in which they are matched.
-
-    That is the order of the unsorted directory: both are the kernel's list, the newest first (``fs/binfmt_misc.c``).
-    """
-    points = [mount.point for mount in mounts if mount.fstype == "binfmt_misc"]
-    directory = points[-1] if points else _BINFMT_MISC
-    try:
-        names = [name for name in os.listdir(directory) if name not in _BINFMT_FILES]
-        with open(f"{directory}/status", encoding="ascii", errors="replace") as stream:
-            enabled = stream.read(_TEXT_LIMIT).strip() == "enabled"
-    except PermissionError:
-        return BinfmtMisc(status="unreadable")
-    except OSError:
-        return BinfmtMisc()
-    status: BinfmtStatus = "enabled" if enabled else "disabled"
-    return BinfmtMisc(
-        status=status,
-        entries=tuple(BinfmtEntry(name=name, text=_read(f"{directory}/{name}") or None) for name in names),
-    )
 
 
 def _gpus(proc: str, sys: str) -> Iterator[Gpu]:

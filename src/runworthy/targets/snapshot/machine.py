@@ -9,6 +9,7 @@ from runworthy.model.host import BinfmtEntry, BinfmtMisc, Gpu, MachineFacts, Mou
 __all__ = ["machine_of_json"]
 
 T = TypeVar("T")
+_UNTOLD = "the snapshot does not say whether binfmt_misc was mounted elsewhere"
 _STATUS = ("enabled", "disabled", "absent", "unreadable")
 
 
@@ -36,7 +37,12 @@ def _binfmt(told: Any) -> BinfmtMisc:  # noqa: ANN401 - as above
         BinfmtEntry(name=_of(str, one["name"]), text=None if one["text"] is None else _of(str, one["text"]))
         for one in told["entries"]
     )
-    return BinfmtMisc(status=told["status"], entries=entries)
+    return BinfmtMisc(
+        status=told["status"],
+        entries=entries,
+        point=_of(str, told.get("point", BinfmtMisc().point)),
+        unknown=_of(str, told.get("unknown", _UNTOLD if told["status"] == "absent" else "")),
+    )
 
 
 def _mount(told: Any) -> Mount:  # noqa: ANN401 - as above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runworthy.model.arch import Architecture
 from runworthy.model.errors import TargetError
+from runworthy.targets.binfmt.live import handlers_of
 from runworthy.targets.host import root_target
 from runworthy.targets.snapshot.view import open_snapshot
 from runworthy.targets.target import Target
@@ -27,4 +28,5 @@ def snapshot_target(path: str, name: str, stated: Architecture | None, wanted: A
         )
     if stated and stated.name != machine.arch.name:
         raise TargetError(f"{path} was captured on {machine.arch.name}, not {stated.name}", hint="leave --platform out")
-    return Target(name=name, view=view, machine=machine, machine_facts=facts, arch_stated=True)
+    handlers = handlers_of(facts.binfmt)
+    return Target(name=name, view=view, machine=machine, machine_facts=facts, handlers=handlers, arch_stated=True)
