@@ -135,7 +135,7 @@ def _become(request: dict[str, Any], outputs: tuple[int, int], failed: int) -> N
             _execveat(os.fsencode(request["path"]), argv, env)
         elif request["search"]:
             _execvp(os.fsencode(request["path"]), argv, env)
-        os.execve(os.fsencode(request["path"]), argv or [b""], env)
+        _execve(os.fsencode(request["path"]), argv, env)
     except OSError as error:
         os.write(failed, str(error.errno).encode())
     finally:
@@ -167,6 +167,12 @@ def _prepare(request: dict[str, Any], outputs: tuple[int, int]) -> None:
 
 def _strings(values: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
     return (ctypes.c_char_p * (len(values) + 1))(*values, None)
+
+
+def _execve(path: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> None:
+    """Execute with whatever arguments: os.execve takes no empty ones."""
+    variables = _strings([name + b"=" + text for name, text in env.items()])
+    _checked(_libc.execve(ctypes.c_char_p(path), _strings(argv), variables), "execve")
 
 
 def _execveat(path: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> None:

@@ -119,9 +119,8 @@ class _Process:
 
     def _image(self, file: Opened) -> Execution:
         """Return what becomes of a file that no interpreter takes. Raises RefusalError."""
-        machine = self._target.machine
         try:
-            image = load_elf(file, self._target.arch, machine.page_size, self._open_loader)
+            image = load_elf(file, self._target.machine, self._open_loader)
         except RefusalError as error:
             if error.errno == "ENOEXEC" and self._target.handlers.unknown:
                 raise RefusalError("", self._target.handlers.unknown, why="machine-unstated") from None
@@ -129,6 +128,7 @@ class _Process:
         return Execution(
             rewrites=tuple(self._rewrites),
             image=file.real,
+            loader=image.interpreter,
             argv=self._argv,
             dies=image.dies,
             detail=image.detail,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from runworthy.formats.elf.layout import LAYOUTS, PF_W, PF_X, PT_INTERP, PT_LOAD, Layout
 from runworthy.model.arch import Architecture, machine_name
 from runworthy.model.elf import ET_DYN, ET_EXEC, Segment
+from runworthy.model.machine import Machine
 from runworthy.model.records import dataclass
 from runworthy.model.trace import Why
 from runworthy.simulate.execve.opening import Opened, RefusalError
@@ -21,6 +22,9 @@ __all__ = ["Image", "load_elf"]
 MAGIC = b"\x7fELF"
 _PATH_MAX = 4096
 _TABLE_LIMIT = 65536
+_LONG_TABLES = (6, 12, 999), (6, 18, 0)
+"""The last release that was read and takes no more than a page of program headers, the first seen to take more."""
+_UNSTATED: Why = "machine-unstated"
 _LOFF_MAX = (1 << 63) - 1
 _TASK_SIZE = {62: (1 << 47) - 4096}  # of x86-64: arch/x86/include/asm/page_64_types.h
 
@@ -65,21 +69,21 @@ class Image:
     detail: str = ""
 
 
-def load_elf(file: Opened, arch: Architecture, page_size: int, open_exec: Callable[[str], Opened]) -> Image:
+def load_elf(file: Opened, machine: Machine, open_exec: Callable[[str], Opened]) -> Image:
     """Return what becomes of an ELF file on a machine. Raises RefusalError (ENOEXEC: it is for another loader)."""
     if file.head[:4] != MAGIC:
         raise RefusalError("ENOEXEC", "it is no ELF file")
     refused: RefusalError | None = None
-    for form in _forms(arch):
+    for form in _forms(machine.arch):
         try:
-            image = _load(file, form, page_size, open_exec)
+            image = _load(file, form, machine, open_exec)
         except RefusalError as error:
             if error.errno != "ENOEXEC":
-                raise _doubtful(error, form, arch) from None
+                raise _doubtful(error, form, machine.arch) from None
             refused = refused or error
             continue
         if not form.certain:
-            raise _doubtful(RefusalError("", ""), form, arch)
+            raise _doubtful(RefusalError("", ""), form, machine.arch)
         return image
     raise refused or RefusalError("ENOEXEC", "no ELF file")
 
@@ -88,8 +92,7 @@ def _doubtful(error: RefusalError, form: _Form, arch: Architecture) -> RefusalEr
     if form.certain:
         return error
     names = f"{form.layout.bits}-bit {machine_name(form.machines[0])} programs"
-    why: Why = "machine-unstated"
-    return RefusalError("", f"whether this {arch.name} kernel takes {names} is not known", why=why)
+    return RefusalError("", f"whether this {arch.name} kernel takes {names} is not known", why=_UNSTATED)
 
 
 def _forms(arch: Architecture) -> Iterator[_Form]:
@@ -119,21 +122,22 @@ class _Header:
         return [segment for segment in self.segments if segment.type == PT_LOAD]
 
 
-def _load(file: Opened, form: _Form, page_size: int, open_exec: Callable[[str], Opened]) -> Image:
+def _load(file: Opened, form: _Form, machine: Machine, open_exec: Callable[[str], Opened]) -> Image:
+    page_size = machine.page_size
     kind: int = form.layout.ehdr.unpack_from(file.head)[1]
     if kind not in (ET_EXEC, ET_DYN):
         raise RefusalError("ENOEXEC", "neither a program nor a library")
     if not form.takes(file.head):
         number: int = form.layout.ehdr.unpack_from(file.head)[2]
         raise RefusalError("ENOEXEC", f"it is made for {machine_name(number)}")
-    header = _header(file, form, page_size)
+    header = _header(file, form, machine)
     if header is None:
         raise RefusalError("ENOEXEC", "its program headers are not what the kernel takes")
     name = _interpreter_name(file, header.segments)
     if name is None:
         return _ended("", _killed(file, header, form, page_size) or _lost(file, header, form, page_size))
     interpreter = open_exec(name)
-    inner = _interpreter(interpreter, form, page_size)
+    inner = _interpreter(interpreter, form, machine)
     death = _killed(file, header, form, page_size) or _killed(interpreter, inner, form, page_size)
     if not death and inner.type not in (ET_EXEC, ET_DYN):
         death = "SIGSEGV", "its interpreter is neither a program nor a library"
@@ -145,12 +149,14 @@ def _ended(interpreter: str, death: tuple[str, str] | None) -> Image:
     return Image(interpreter=interpreter, dies=dies, detail=detail)
 
 
-def _header(file: Opened, form: _Form, page_size: int) -> _Header | None:
+def _header(file: Opened, form: _Form, machine: Machine) -> _Header | None:
     """Return the headers, None where load_elf_phdrs takes none."""
     layout = form.layout
     _, kind, _, _, entry, phoff, _, _, _, phentsize, phnum, *_ = layout.ehdr.unpack_from(file.head)
     size = layout.phdr.size * phnum
-    if phentsize != layout.phdr.size or not 0 < size <= min(_TABLE_LIMIT, page_size):
+    if phentsize != layout.phdr.size or not 0 < size <= _TABLE_LIMIT:
+        return None
+    if size > machine.page_size and not _takes_long_tables(machine.kernel):
         return None
     if file.facts is not None:
         return _Header(type=kind, entry=entry, segments=file.facts.segments)
@@ -158,6 +164,13 @@ def _header(file: Opened, form: _Form, page_size: int) -> _Header | None:
     if len(table) != size:
         return None
     return _Header(type=kind, entry=entry, segments=tuple(_segments(table, layout)))
+
+
+def _takes_long_tables(kernel: tuple[int, int, int] | None) -> bool:
+    """Whether program headers may take more than a page. Raises RefusalError: not known of releases in between."""
+    if kernel is None or _LONG_TABLES[0] < kernel < _LONG_TABLES[1]:
+        raise RefusalError("", "it depends on the kernel whether more than a page of headers is taken", why=_UNSTATED)
+    return kernel >= _LONG_TABLES[1]
 
 
 def _segments(table: bytes, layout: Layout) -> Iterator[Segment]:
@@ -191,7 +204,7 @@ def _interpreter_name(file: Opened, segments: Sequence[Segment]) -> str | None:
     return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def _interpreter(file: Opened, form: _Form, page_size: int) -> _Header:
+def _interpreter(file: Opened, form: _Form, machine: Machine) -> _Header:
     """Return the headers of an interpreter. Raises RefusalError."""
     if file.size < form.layout.ehdr.size:
         raise RefusalError("EIO", f"the interpreter {file.name} has {file.size} bytes, fewer than an ELF header")
@@ -200,7 +213,7 @@ def _interpreter(file: Opened, form: _Form, page_size: int) -> _Header:
     if not form.takes(file.head):
         number: int = form.layout.ehdr.unpack_from(file.head)[2]
         raise RefusalError("ELIBBAD", f"the interpreter {file.name} is made for {machine_name(number)}")
-    header = _header(file, form, page_size)
+    header = _header(file, form, machine)
     if header is None:
         raise RefusalError(
             "ELIBBAD", f"the program headers of the interpreter {file.name} are not what the kernel takes"
