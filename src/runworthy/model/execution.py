@@ -31,11 +31,10 @@ class Execution:
     """What becomes of one execve.
 
     ``errno`` is its name (``ENOEXEC``), empty where an image is loaded; ``refused`` is the path at which it fell,
-    ``detail`` says why. ``image`` is the real path of the ELF file that is loaded at last, with ``argv``; empty where that
-    is an interpreter held open since its registration (F) which the root does not have. ``loader`` is the real path of
-    the program interpreter that it names. ``dies`` names the signal that ends the process after the point of no return.
-    ``why`` says that it cannot be told, and
-    ``detail`` what is not known.
+    ``detail`` says why. ``image`` is the real path of the ELF file that is loaded at last, with ``argv``; it is empty
+    where an interpreter is loaded that is held open since its registration (F) and that the root does not have.
+    ``loader`` is the real path of the program interpreter that the image names. ``dies`` names the signal that ends the
+    process after the point of no return. ``why`` says that it cannot be told, and ``detail`` what is not known.
     """
 
     rewrites: tuple[Rewrite, ...] = ()
