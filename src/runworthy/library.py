@@ -121,7 +121,7 @@ Path = str | os.PathLike[str]
 Watch = Callable[[str, int, int], None]
 """Is told what is being done (``find``, ``judge``), how far it is, and how much there is."""
 
-ENVIRONMENT = ("LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD")
+ENVIRONMENT = ("HOME", "LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "TMPDIR")
 """The variables that ``env`` may state."""
 
 _LATE = {
@@ -134,9 +134,7 @@ _LATE = {
         ("ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "MachoFacts", "PeFacts", "ScriptLine"), "model.program"
     ),
     **dict.fromkeys(("Breach", "Floor", "FloorReport", "Reason", "Rung", "ShippedFloor"), "model.floor"),
-    **dict.fromkeys(
-        ("Comparison", "Measured", "Measurement", "Ratio", "Run", "Spread", "Way"), "model.measurement"
-    ),
+    **dict.fromkeys(("Comparison", "Measured", "Measurement", "Ratio", "Run", "Spread", "Way"), "model.measurement"),
 }
 """Classes that a check has no use for, by the modules that define them: a start is not to wait for them."""
 
@@ -156,6 +154,8 @@ def check(
     cwd: str = "/",
     secure: bool = False,
     loaded_by: str | None = None,
+    callers: str | Iterable[str] = (),
+    at_boot: bool = False,
     until: Stage = "environment",
     trace: bool = False,
     steps: bool = True,
@@ -170,7 +170,9 @@ def check(
     >>> [(result.target, result.verdict, result.stage) for result in report.results]
     [('ubuntu:22.04', 'runs', None), ('alpine:3.20', 'fails', 'exec')]
 
-    ``on`` names targets, this machine where it is empty; a directory is a root. ``trace`` keeps the needs that are met;
+    ``on`` names targets, this machine where it is empty; a directory is a root. ``callers`` are who executes the files,
+    a shell and a program that calls execve itself where nobody is named; ``at_boot`` judges targets that have a machine
+    as they will be after its next boot. ``trace`` keeps the needs that are met;
     without ``steps``, results keep none of the steps that their findings were made from, which takes less time and
     memory. ``jobs`` is the number of processes to use, 0 for as many as are worth it; ``watch`` is told how far it is.
     ``cache`` keeps what is read between calls, in the user's own place or in the directory that it names. Results are
@@ -195,6 +197,7 @@ def check(
         page_size=str(page_size),
         kernel=kernel,
         assume_present=_texts(assume_present),
+        at_boot=at_boot,
     )
     for option, path in (("--at", at), ("--cwd", cwd)):
         if path is not None and (not path.startswith("/") or path != posixpath.normpath(path)):
@@ -205,7 +208,15 @@ def check(
             raise UsageError(f"--env {name} is not modelled", hint=f"{', '.join(ENVIRONMENT)} are", option="--env")
     if until not in STAGES:
         raise UsageError(f"--until {until} is no stage", hint=f"{', '.join(STAGES)} are", option="--until")
-    launch = Launch(env=dict(env or {}), secure=secure, cwd=cwd, loaded_by=loaded_by, until=until, trace=trace)
+    launch = Launch(
+        env=dict(env or {}),
+        secure=secure,
+        cwd=cwd,
+        loaded_by=loaded_by,
+        until=until,
+        trace=trace,
+        callers=_callers(_texts(callers)),
+    )
     wishes = Wishes(
         launch=launch,
         at=at,
@@ -215,6 +226,13 @@ def check(
         cache=_cache(cache),
     )
     return Engine(wishes).check(names, targets, watch)
+
+
+def _callers(names: Sequence[str]) -> tuple[str, ...]:
+    """Return who executes the subjects, each once. Raises UsageError."""
+    from runworthy.simulate.launch import CALLERS
+
+    return tuple(dict.fromkeys(names)) or CALLERS
 
 
 def _cache(wish: Path | bool) -> str:  # noqa: FBT001 - as callers of check write it
@@ -406,6 +424,7 @@ def target_names(
     page_size: str = "",
     kernel: str = "",
     assume_present: Sequence[str] = (),
+    at_boot: bool = False,
 ) -> list[TargetName]:
     """Return the targets of what is written after ``--on``, each once, on the machine that is stated.
 
@@ -418,7 +437,7 @@ def target_names(
         raise UsageError("--assume-present names no library", hint=hint, option="--assume-present")
     wish = MachineWish(platform=platform, cpu=cpu, page_size=page_size, kernel=kernel)
     names = dict.fromkeys(part for text in on for part in _split(text))
-    return [TargetName(name, wish, tuple(assume_present)) for name in names]
+    return [TargetName(name, wish, tuple(assume_present), at_boot) for name in names]
 
 
 def additions(with_: Iterable[str]) -> Sequence[Addition]:

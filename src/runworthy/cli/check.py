@@ -36,6 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--cwd", default="/", metavar="DIR", help="the directory in which it is started (default: /)")
     add("--secure", action="store_true", help="as set-user-ID or with file capabilities (AT_SECURE)")
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
+    add("--caller", dest="callers", action="append", default=[], metavar="CALLER",
+        help="who executes them: shell, direct, bash, python, systemd, ...; may be repeated (default: shell and direct)")  # fmt: skip
+    add("--at-boot", action="store_true", help="as it will be after the next boot of a target that has a machine")
     group = parser.add_argument_group("how it is judged")
     add = group.add_argument
     add("--jobs", type=int, default=0, metavar="N", help="processes to use (default: as many as are worth it)")
@@ -70,6 +73,8 @@ def run(options: Namespace) -> int:
                 cwd=options.cwd,
                 secure=options.secure,
                 loaded_by=options.loaded_by,
+                callers=options.callers,
+                at_boot=options.at_boot,
                 until=options.until,
                 trace=options.trace,
                 steps=options.format == "json",

@@ -204,7 +204,7 @@ class Engine:
         if subject.source is None:
             return self._unreadable(subject, name)
         try:
-            elf = subject.source.view.elf(subject.source.real)
+            facts = subject.source.view.elf(subject.source.real).facts if subject.file is None else None
         except (FormatError, OSError) as error:
             problem = error if isinstance(error, FormatError) else FormatError(error.strerror or "cannot be read")
             return self._unreadable(Subject(subject.name, problem=problem), name)
@@ -219,13 +219,13 @@ class Engine:
         try:
             if isinstance(path, OSError):
                 raise path
-            trace = simulate(root.machinery, path, root.target.view.elf(path))
-            if root.siblings is not None and subject.source.base is not None:
-                trace = root.siblings.settle(path, elf.facts, trace)
+            trace = _simulate(subject, path, root)
+            if root.siblings is not None and facts is not None and subject.source.base is not None:
+                trace = root.siblings.settle(path, facts, trace)
         except (FormatError, OSError, UnseenError) as error:
             subject = Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
-        return self._result(subject, path, elf.facts, root, trace)
+        return self._result(subject, path, facts, root, trace)
 
     def _root(self, name: TargetName, arch: Architecture | None) -> _Root:
         key = (id(name), arch.name if arch else "")
@@ -285,12 +285,20 @@ class Engine:
         trace = Trace(stretches=(stretch,), until=self._wishes.launch.until)
         return self._finish(Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace))
 
-    def _result(self, subject: Subject, path: str, facts: ElfFacts, root: _Root, trace: Trace) -> Result:
+    def _result(self, subject: Subject, path: str, facts: ElfFacts | None, root: _Root, trace: Trace) -> Result:
         target = root.target
         loader = trace.stretches[-1].loader
-        libc = root.machinery.libcs.get(loader) or _libc_of_root(root)
         return self._finish(
-            Cell(subject=subject.name, target=target.name, path=path, trace=trace, facts=facts, libc=libc, root=target)
+            Cell(
+                subject=subject.name,
+                target=target.name,
+                path=path,
+                trace=trace,
+                facts=facts,
+                file=subject.file,
+                libc=root.machinery.libcs.get(loader) or _libc_of_root(root),
+                root=target,
+            )
         )
 
     def _finish(self, cell: Cell) -> Result:
@@ -299,6 +307,15 @@ class Engine:
             return result
         bare = tuple(replace(stretch, steps=(), loaded=()) for stretch in cell.trace.stretches)
         return replace(result, trace=replace(cell.trace, stretches=bare))
+
+
+def _simulate(subject: Subject, path: str, root: _Root) -> Trace:
+    """Return what happens to a subject: as an ELF file, or as whatever else somebody executes."""
+    if subject.file is None:
+        return simulate(root.machinery, path, root.target.view.elf(path))
+    from runworthy.simulate.start import start
+
+    return start(root.machinery, path, subject.file, None)
 
 
 def _libc_of_root(root: _Root) -> Libc | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from runworthy.formats.content import Content, release
+from runworthy.formats.content import release
 from runworthy.formats.elf import is_elf, read_header
 from runworthy.model.arch import Architecture, architecture_of_elf
 from runworthy.model.errors import FormatError
@@ -41,7 +41,9 @@ def read_subject(name: str, machine: DirectoryView, source: Source | None = None
         content = source.view.content(source.real)
         try:
             if not is_elf(content):
-                return Subject(name, problem=FormatError(_what_it_is(content)), foreign=True)
+                from runworthy.formats.identify import identify
+
+                return Subject(name, source, file=identify(content))
             head = read_header(content)
         except FormatError as error:
             return Subject(name, problem=error.at(source.real))
@@ -50,16 +52,6 @@ def read_subject(name: str, machine: DirectoryView, source: Source | None = None
         return Subject(name, source, architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags))
     except OSError as error:
         return Subject(name, problem=FormatError(error.strerror or "cannot be read"))
-
-
-def _what_it_is(content: Content) -> str:
-    """Return what a file that is no ELF file begins like. Raises OSError."""
-    head = content.pread(0, 16)
-    kinds = ((b"", "is empty"), (b"#!", "is a script"), (b"MZ", "is a PE or APE file"), (b"PK", "is a zip archive"))
-    if not head:
-        return "is empty"
-    found = next((text for magic, text in kinds[1:] if head.startswith(magic)), "is not an ELF file")
-    return f"{found}: only ELF files are judged"
 
 
 def missing_subjects(names: Iterable[str]) -> list[str]:

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Stage
 
-__all__ = ["Launch"]
+__all__ = ["CALLERS", "Launch"]
+
+CALLERS = ("shell", "direct")
+"""Who is taken to start a program where nobody says it: a shell, and a program that calls execve itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +19,8 @@ class Launch:
 
     ``cwd`` is where relative search paths start. ``loaded_by`` is the path, in the target's root, of the
     program that will dlopen the subject. ``until`` is the last stage to judge; ``trace`` asks for met
-    needs to be recorded as well; ``proc`` tells whether /proc is mounted.
+    needs to be recorded as well; ``proc`` tells whether /proc is mounted. ``callers`` are who executes a program: what
+    a refusal by the kernel comes to is theirs to say, and the worst of it counts.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -26,3 +30,4 @@ class Launch:
     until: Stage = "environment"
     trace: bool = False
     proc: bool = True
+    callers: tuple[str, ...] = CALLERS

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from runworthy.model.arch import Architecture
+from runworthy.model.binfmt import HEAD_SIZE
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
@@ -122,6 +123,10 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
     facts = elf.facts
     if launch.loaded_by is not None:
         return _opened(machinery, path, elf, launch.loaded_by)
+    if facts.is_program and target.handlers.entries and _is_taken(path, target):
+        from runworthy.simulate.start import start
+
+        return start(machinery, path, None, facts.architecture)
     steps: list[Step | Event] = (
         list(exec_steps(path, facts, target, launch.cwd)) if facts.is_program else _library(path, facts, target)
     )
@@ -130,6 +135,15 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
         loader = facts.interpreter if facts.is_program else _loader_for(machinery, facts)
         stretch.run(loader)
     return Trace(stretches=(stretch.finish(),), until=launch.until)
+
+
+def _is_taken(path: str, target: Target) -> bool:
+    """Whether a handler comes before the kernel's own ELF loader."""
+    try:
+        head = target.view.content(path).pread(0, HEAD_SIZE).ljust(HEAD_SIZE, b"\0")
+    except OSError:
+        return False
+    return target.handlers.taking(head, path) is not None
 
 
 def image_stretch(machinery: Machinery, path: str) -> Stretch:

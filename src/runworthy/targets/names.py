@@ -77,11 +77,15 @@ def parse_page_size(text: str) -> int:
 
 @dataclass(slots=True)
 class TargetName:
-    """A target as written. Without an architecture of its own it takes the subject's, so it is opened for each."""
+    """A target as written. Without an architecture of its own it takes the subject's, so it is opened for each.
+
+    ``at_boot``: it is wanted as it will be after its next boot.
+    """
 
     text: str
     wish: MachineWish = field(default_factory=MachineWish)
     present: Sequence[str] = ()
+    at_boot: bool = False
     _opened: dict[str, Target] = field(default_factory=dict)
 
     @property
@@ -108,6 +112,8 @@ class TargetName:
         held = self._opened.get(key)
         if held is None:
             target = self._open(arch)
+            if self.at_boot:
+                target = self._after_boot(target)
             held = self._opened[key] = replace(
                 target,
                 machine=self.wish.apply(target.machine),
@@ -137,6 +143,27 @@ class TargetName:
             return directory_target(directory, text, stated, arch)
         return self._from_catalogue(arch)
 
+    def _after_boot(self, target: Target) -> Target:
+        """Return the target with the handlers that its next boot registers. Raises UsageError."""
+        if self.in_catalogue:
+            raise UsageError(
+                f"--at-boot: {self.text} is a name of the catalogue, and no machine that boots",
+                hint="name host, a snapshot or the directory of a root",
+                option="--at-boot",
+            )
+        from runworthy.targets.binfmt.boot import boot_handlers
+
+        now = target.handlers if target.handlers.stated else None
+        kernel = target.machine_facts.kernel if target.machine_facts else os.uname().release if target.live else ""
+        plan = boot_handlers(target.view, name=self.text, kernel=kernel, now=now)
+        notes = tuple(f"{note.path}: {note.text}" for note in plan.notes)
+        return replace(
+            target,
+            handlers=replace(plan.handlers, stated=True),
+            handlers_before=now,
+            notes=(*target.notes, *notes),
+        )
+
     def _from_catalogue(self, arch: Architecture | None) -> Target:
         from runworthy.targets.catalogue import open_catalogue
         from runworthy.targets.catalogue.naming import carries_architecture
@@ -147,8 +174,12 @@ class TargetName:
             catalogue = open_catalogue()
             wanted = stated or arch
             if wanted is None and not carried:
-                # A subject of an unknown architecture is refused by every machine: the first will do to say so.
-                wanted = catalogue.architectures(self.text)[0]
+                # What has no architecture of its own, as a script, is taken to be for machines as this one is.
+                import platform
+
+                offered = catalogue.architectures(self.text)
+                own = architecture(platform.machine())
+                wanted = own if own in offered else offered[0]
             found = catalogue.find(self.text, wanted)
             if stated is not None and found.arch is not stated:
                 raise UsageError(

@@ -28,7 +28,7 @@ class Target:
     root was never configured, its ld.so.cache is what ldconfig would write. ``present`` are libraries
     that the user has stated to be there, ``assume_all`` states it of all that is outside the root's facts.
     ``machine_facts`` is what a captured machine said of itself beyond ``machine``. ``handlers`` are those of
-    its binfmt_misc.
+    its binfmt_misc; ``handlers_before`` are those that it has now, where it is wanted as it will be after a boot.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Target:
     live: bool = False
     machine_facts: MachineFacts | None = None
     handlers: Handlers = Handlers()
+    handlers_before: Handlers | None = None
     arch_stated: bool = False
     notes: tuple[str, ...] = ()
 
