@@ -91,6 +91,7 @@ CORPUS=(
 # Installed environment -> how it is installed, and what into it.
 ENVIRONMENTS=(
     "venv         pip numpy==2.2.6 scipy==1.15.3 pyarrow==20.0.0"
+    "ansible      tool ansible-core==2.19.14"
     "node_modules npm esbuild@0.25.5 @swc/core@1.12.1 sharp@0.34.2 rollup@4.43.0"
 )
 
@@ -331,6 +332,12 @@ make_corpus() {
     made=$(scratch)
     case $how in
     wheel) wheel "$what" "$platform" "$made" ;;
+    tool) # to be started with python -m: what it installs for PATH knows where it was made
+        python3 -m venv "$made"
+        "$made/bin/pip" install -q --disable-pip-version-check --only-binary=:all: "$@" 2>&1 |
+            grep -v '^WARNING' >&2 || true
+        [ -d "$made"/lib/python3*/site-packages/ansible ] || die "$name is not complete"
+        ;;
     npm)
         command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
         npm_package "$what" "$made"
@@ -353,6 +360,12 @@ make_environment() {
         "$made/bin/pip" install -q --disable-pip-version-check --only-binary=:all: "$@" 2>&1 |
             grep -v '^WARNING' >&2 || true
         [ -d "$made"/lib/python3*/site-packages/pyarrow ] || die "$name is not complete"
+        ;;
+    tool) # to be started with python -m: what it installs for PATH knows where it was made
+        python3 -m venv "$made"
+        "$made/bin/pip" install -q --disable-pip-version-check --only-binary=:all: "$@" 2>&1 |
+            grep -v '^WARNING' >&2 || true
+        [ -d "$made"/lib/python3*/site-packages/ansible ] || die "$name is not complete"
         ;;
     npm)
         command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }

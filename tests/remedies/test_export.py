@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +54,7 @@ FILE_EDITS: tuple[Edit, ...] = (
     WriteFile(path="/etc/binfmt.d/zz-ape.conf", content=CONF),
     WriteFile(path="/etc/old.conf", content=b"new, without a newline", mode=0o600),
     WriteFile(path="/etc/old-link", content=b"a\tfile\n"),
-    WriteFile(path='/opt/it\'s "a" $HOME `path`\n\\x/-n', content=b"", mode=0o640),
+    WriteFile(path='/opt/it\'s "a" `path`\n\\x/-n', content=b"", mode=0o640),
     LinkFile(path="/etc/binfmt.d/wine.conf", text="/dev/null"),
     LinkFile(path="/etc/binfmt.d/odd.conf", text="a b'c"),
     CopyFile(path="/usr/bin/app.elf", source="/usr/bin/app", head=b"\x7fELF\x00%-n\\0019'"),
@@ -61,7 +62,7 @@ FILE_EDITS: tuple[Edit, ...] = (
     SetMode(path="/usr/bin/script", mode=0o711),
     RemoveFile(path="/var/lib/dpkg/status"),
 )
-ODD_PATH = WriteFile(path="/opt/\udcff\udce4\n\n", content=b"bytes\n")
+ODD_PATH = WriteFile(path="/opt/\udcff\udce4 $HOME\n\n", content=b"bytes\n")
 KERNEL_EDITS: tuple[Edit, ...] = (
     RegisterHandler(handler=APE),
     DisableHandler(name="it's"),
@@ -77,9 +78,13 @@ def remedy(*edits: Edit, title: str = "a remedy\nof two lines {{ x }}") -> Remed
     return Remedy(title=title, edits=edits)
 
 
-def run(script: Path, root: Path, *words: str, shell: str = "sh") -> None:
+def run(script: Path, root: Path, *words: str, shell: tuple[str, ...] = ("sh",)) -> None:
     done = subprocess.run(
-        [shell, str(script), *words], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
+        [*shell, str(script), *words],
+        env={**os.environ, "ROOT": str(root)},
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -93,7 +98,11 @@ def root(tmp_path: Path) -> Path:
     return write_tree(tmp_path / "root", BASE)
 
 
-def test_the_script_makes_what_the_overlay_shows_and_takes_it_back(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", ["sh", "bash", "busybox sh", "mksh"])
+def test_the_script_makes_what_the_overlay_shows_and_takes_it_back(root: Path, tmp_path: Path, shell: str) -> None:
+    words = tuple(shell.split())
+    if shutil.which(words[0]) is None:
+        words = ("sh",)
     edits = (*FILE_EDITS, ODD_PATH)
     before = read_tree(root)
     after = edited(target_of(root), edits).view
@@ -102,9 +111,9 @@ def test_the_script_makes_what_the_overlay_shows_and_takes_it_back(root: Path, t
     script = tmp_path / "remedy.sh"
     script.write_text(export(remedy(*edits, *KERNEL_EDITS), "sh"), encoding="ascii")
     for _ in range(2):
-        run(script, root)
+        run(script, root, shell=words)
         assert without_kept(root) == expected
-    run(script, root, "undo")
+    run(script, root, "undo", shell=words)
     assert read_tree(root) == before
 
 
@@ -175,7 +184,12 @@ def test_yaml_is_read_as_it_was_meant(value: Value) -> None:
 def test_yaml_holds_no_bytes() -> None:
     for form in ("ansible", "cloud-init"):
         with pytest.raises(UsageError, match="no UTF-8"):
-            export(remedy(ODD_PATH), form)
+            export(remedy(WriteFile(path="/opt/\udcff", content=b"")), form)
+
+
+def test_a_path_that_ansible_would_change_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"would put a variable into /opt/\$HOME"):
+        export(remedy(WriteFile(path="/opt/$HOME", content=b"")), "ansible")
 
 
 def test_only_edits_can_be_written_out() -> None:

@@ -23,6 +23,7 @@ from runworthy.model.edit import (
     WriteFile,
     WriteLoader,
 )
+from runworthy.model.errors import UsageError
 from runworthy.model.finding import Remedy
 from runworthy.remedies.export.words import MISC, comment, copying, kernel_line, quoted, readable
 from runworthy.remedies.export.yaml import Unsafe, Value, emit
@@ -35,7 +36,12 @@ _THERE = {"InstallPackages": "present", "RemovePackages": "absent"}
 
 
 def playbook(remedy: Remedy) -> str:
-    """Return the playbook. Raises UsageError for names that are no UTF-8."""
+    """Return the playbook. Raises UsageError for names that are no UTF-8 or that Ansible would change."""
+    for path in (getattr(edit, "path", "") for edit in remedy.edits):
+        if "$" in path:
+            raise UsageError(
+                f"Ansible would put a variable into {comment(path)}", hint="--export sh does not", option="--export"
+            )
     tasks: list[Value] = [
         {"name": _text(comment(edit.words)), **task}
         for number, edit in enumerate(remedy.edits, 1)

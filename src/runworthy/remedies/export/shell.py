@@ -97,14 +97,14 @@ into() {
 # put N PATH MODE SHA256 DECODER...: standard input, decoded, becomes the file
 put() {
   keep "$1" "$2"
-  path=$2 mode=$3 hash=$4
+  file=$2 mode=$3 hash=$4
   shift 4
-  new=$ROOT$path.new.$$
+  new=$ROOT$file.new.$$
   rm -f -- "$new"
   (set -C; "$@" >"$new")
-  [ "$(sha256sum <"$new")" = "$hash  -" ] || fail "$path: this script is damaged"
+  [ "$(sha256sum <"$new")" = "$hash  -" ] || fail "$file: this script is damaged"
   chmod "$mode" "$new"
-  into "$path"
+  into "$file"
 }
 
 # copy N PATH SOURCE MODE HEAD: a copy, its first bytes replaced
