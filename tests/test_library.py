@@ -105,6 +105,7 @@ def test_functions_have_an_example_each() -> None:
         ("check", runworthy.check, {"subjects"}),
         ("floor", runworthy.floor, {"subjects"}),
         ("diff", runworthy.diff, {"old", "new"}),
+        ("measure", runworthy.measure, {"command"}),
     ],
 )
 def test_a_function_takes_what_its_command_takes(

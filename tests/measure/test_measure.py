@@ -277,6 +277,12 @@ time and CPU time differ no more between `now` and `proposed` than among the run
     )
 
 
+def test_the_slower_way_is_the_one_that_takes_more() -> None:
+    text = measure_text(measurement(made("now", 1.0, bound=True, memory=8 << 20), made("proposed", 4.0)))
+    told = "`proposed` takes 4 x the time, 4 x the CPU time and at least 12.5 x the memory of `now`\n"
+    assert text.endswith(f"\n\n{told}")
+
+
 def test_two_bounds_are_not_compared() -> None:
     ways = (made("now", 1.0, bound=True), made("native", 2.0, bound=True, memory=1 << 20))
     assert "memory of" not in measure_text(measurement(*ways))

@@ -85,32 +85,38 @@ def _conclusions(measurement: Measurement) -> Iterator[str]:
     held = {measured.way.label: measured for measured in measurement.ways}
     for comparison in measurement.compared:
         way, by = held[comparison.way], held[comparison.by]
-        told, same = [], []
-        for name, ratio, bound in (
-            ("time", comparison.time, ""),
-            ("time to the first output", comparison.first_output, ""),
-            ("CPU time", comparison.cpu, ""),
-            ("memory", comparison.memory, _bound(way, by)),
-        ):
-            if ratio is None or bound is None:
-                continue
-            if ratio.clear:
-                told.append(f"{bound}{ratio.value:.3g} x the {name}")
-            else:
-                same.append(name)
-        if told:
-            yield f"`{comparison.way}` takes {listed(told)} of `{comparison.by}`"
+        rows = [
+            ("time", comparison.time, ("", "")),
+            ("time to the first output", comparison.first_output, ("", "")),
+            ("CPU time", comparison.cpu, ("", "")),
+        ]
+        if not (way.memory_is_bound and by.memory_is_bound):
+            rows.append(("memory", comparison.memory, (_bound(way, by), _bound(by, way))))
+        known = [(name, ratio, bound) for name, ratio, bound in rows if ratio]
+        more = [f"{bound[0]}{ratio.value:.3g} x the {name}" for name, ratio, bound in known if _more(ratio)]
+        less = [f"{bound[1]}{1 / ratio.value:.3g} x the {name}" for name, ratio, bound in known if _less(ratio)]
+        same = [name for name, ratio, _ in known if not ratio.clear]
+        if more:
+            yield f"`{comparison.way}` takes {listed(more)} of `{comparison.by}`"
+        if less:
+            yield f"`{comparison.by}` takes {listed(less)} of `{comparison.way}`"
         if same:
             differ = "differs" if len(same) == 1 else "differ"
             between = f"between `{comparison.way}` and `{comparison.by}`"
             yield f"{listed(same)} {differ} no more {between} than among the runs of one of them"
 
 
-def _bound(way: Measured, by: Measured) -> str | None:
-    """Return what a ratio of memories is where one of them is only known to be no more; None where both are."""
-    if way.memory_is_bound:
-        return None if by.memory_is_bound else "at most "
-    return "at least " if by.memory_is_bound else ""
+def _more(ratio: Ratio) -> bool:
+    return ratio.clear and ratio.value >= 1
+
+
+def _less(ratio: Ratio) -> bool:
+    return ratio.clear and 0 < ratio.value < 1
+
+
+def _bound(way: Measured, by: Measured) -> str:
+    """Return what a ratio of memories is, where one of them is only known to be no more than it says."""
+    return "at most " if way.memory_is_bound else "at least " if by.memory_is_bound else ""
 
 
 def _errors(measurement: Measurement, style: Style) -> Iterator[str]:
