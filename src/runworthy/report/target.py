@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from runworthy.engine.target_diff import architecture_for
 from runworthy.model.arch import architecture
+from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.libc import Libc
 from runworthy.report.facts import highest_versions
@@ -86,6 +87,7 @@ def show_lines(name: str, platform: str, style: Style) -> Iterator[str]:
         ("searched", ":".join(search_directories(target, libc))),
     ]
     yield from (f"  {line}" for line in table((label, clean(text)) for label, text in rows if text))
+    yield from _handler_lines(target.handlers)
     libraries = list(_libraries(target, libc))
     yield f"  {count(len(libraries), 'library', 'libraries')}"
     yield from (f"    {line}" for line in table(libraries))
@@ -111,11 +113,34 @@ def _captured_rows(target: Target) -> Iterator[tuple[str, str]]:
         return
     yield "kernel", facts.kernel
     yield "machine", f"{target.machine.cpu}, pages of {target.machine.page_size >> 10} KiB"
-    handlers = [entry.name for entry in facts.binfmt.entries]
-    yield "binfmt_misc", f"{facts.binfmt.status}: {', '.join(handlers)}" if handlers else facts.binfmt.status
     yield "mounts", count(len(facts.mounts), "mount") if facts.mounts is not None else "could not be read"
     yield "GPUs", ", ".join(gpu.name or f"{gpu.vendor}:{gpu.device}" for gpu in facts.gpus)
     yield "NVIDIA", f"driver {facts.nvidia_driver}" if facts.nvidia_driver else ""
+
+
+def _handler_lines(handlers: Handlers) -> Iterator[str]:
+    """Yield the handlers of binfmt_misc in the order in which the kernel asks them, each with its state and flags."""
+    if not handlers.stated:
+        return
+    if handlers.unknown and not handlers.entries:
+        yield clean(f"  handlers unknown: {handlers.unknown}")
+        return
+    off = "" if handlers.enabled else ", all switched off"
+    doubt = f"; they may not apply: {handlers.unknown}" if handlers.unknown else ""
+    yield clean(f"  {count(len(handlers.entries), 'handler')} in the order of {handlers.basis}{off}{doubt}")
+    rows = []
+    for one in handlers.entries:
+        state = "enabled" if one.enabled else "disabled"
+        rows.append((clean(one.name), state, one.flags or "-", clean(one.interpreter), clean(_taken(one))))
+    yield from (f"    {line}" for line in table(rows))
+
+
+def _taken(handler: Handler) -> str:
+    """Return what the files are like that a handler takes."""
+    if handler.extension:
+        return f"*.{handler.extension}"
+    magic = "".join(chr(one) if 0x20 < one < 0x7F else f"\\x{one:02x}" for one in handler.magic)
+    return f"{magic} at {handler.offset}" if handler.offset else magic
 
 
 def _catalogue_rows(name: str, target: Target) -> Iterator[tuple[str, str]]:
