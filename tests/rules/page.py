@@ -4,6 +4,16 @@ A facts block is TOML. Its tables are files, the first one the subject; a path t
 target's root, any other in the directory of the subject; ``tree`` gives all of that as the subject, and shows what is
 said of the first file. The words before the tables are about the target and the
 way the subject is started. ``python -m tests.rules.update`` writes the text blocks anew.
+
+A file is an ELF file unless it says otherwise: ``text``, ``bytes`` (in hexadecimal), ``ape`` (what
+``tests.apewriter.ape`` is given; ``loaders`` are the machines for which there is one), ``pe`` (what
+``windows_program`` is given), ``zip`` (its members); ``size`` makes it so long, with a hole at its end.
+
+``handlers`` are the lines by which the target's handlers were registered, the newest first as they are tried; a table
+``{line = ..., origin = FILE, enabled = false}`` says more of one. ``binfmt_misc = "disabled"`` switches all off,
+``unknown_handlers`` says why they cannot be told, ``assumed_handlers`` what they are taken from without being known.
+``handlers_now``: those that it has now, where ``handlers`` are the ones after its next boot. ``mounts`` is a table of
+mount points and their options. ``callers`` are who starts the subject.
 """
 
 from __future__ import annotations
@@ -13,18 +23,25 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from struct import pack, unpack_from
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 from runworthy.engine import Engine, Wishes
-from runworthy.model.arch import architecture
+from runworthy.formats.binfmt.registration import parse_registration
+from runworthy.model.arch import Architecture, architecture
+from runworthy.model.binfmt import Handlers
 from runworthy.model.finding import Result
+from runworthy.model.host import MachineFacts, Mount
+from runworthy.model.records import replace
 from runworthy.report.text import finding_lines
-from runworthy.simulate.launch import Launch
+from runworthy.simulate.launch import CALLERS, Launch
 from runworthy.targets.names import MachineWish, TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
+from tests.apewriter import ape, windows_program
 from tests.elfwriter import MACHINES, Symbol, dlopen_note, elf, gnu_property
 
 __all__ = ["BLOCKS", "RULES", "Block", "blocks", "judge", "outcome", "pages"]
@@ -37,6 +54,8 @@ _ISA_1_NEEDED = 0xC0008002
 _DF_1_PIE = 0x8000000
 _DF_STATIC_TLS = 0x10
 _P_FILESZ = 64 + 32  # of the first Elf64_Phdr
+_PE_AT, _SECTION_AT = 64, 512
+_TABLES = ("env", "mounts")  # that are no files
 _KINDS = {"object": 1, "executable": 2, "program": 3, "library": 3}
 
 
@@ -65,10 +84,49 @@ def outcome(result: Result) -> str:
     return "\n\n".join([*parts, f"verdict: {result.verdict}{stage}"]) + "\n"
 
 
+@dataclass(slots=True)
+class _Stated(TargetName):
+    """A target of which its handlers and mounts are stated too; None leaves them as they are found."""
+
+    handlers: Handlers | None = None
+    handlers_before: Handlers | None = None
+    mounts: tuple[Mount, ...] = ()
+
+    def open(self, arch: Architecture | None) -> Target:
+        """Return the target as it is stated."""
+        target = TargetName.open(self, arch)
+        if self.handlers is not None:
+            target = replace(target, handlers=self.handlers, handlers_before=self.handlers_before)
+        if self.mounts:
+            facts = MachineFacts(arch=target.arch.name, kernel="", mounts=self.mounts)
+            target = replace(target, machine_facts=facts)
+        return target
+
+
+def _handlers(facts: Mapping[str, Any]) -> Handlers | None:
+    """Return the handlers that the facts state, None where they say nothing of any."""
+    if not {"handlers", "binfmt_misc", "unknown_handlers", "assumed_handlers"} & set(facts):
+        return None
+    rows = [row if isinstance(row, dict) else {"line": row} for row in facts.get("handlers", ())]
+    return Handlers(
+        entries=tuple(
+            replace(
+                parse_registration(row["line"].encode("latin-1"), row.get("origin", "")),
+                enabled=row.get("enabled", True),
+            )
+            for row in rows
+        ),
+        enabled=facts.get("binfmt_misc", "enabled") == "enabled",
+        stated="assumed_handlers" not in facts,
+        basis=facts.get("assumed_handlers", ""),
+        unknown=facts.get("unknown_handlers", ""),
+    )
+
+
 def judge(text: str, directory: Path) -> Result:
     """Return what the engine says of the facts; their files are written to ``directory``, the working directory."""
     facts: dict[str, Any] = tomllib.loads(text)
-    files = {path: value for path, value in facts.items() if isinstance(value, dict) and path != "env"}
+    files = {path: value for path, value in facts.items() if isinstance(value, dict) and path not in _TABLES}
     in_root = {path: value for path, value in files.items() if path.startswith("/")}
     for path, value in files.items():
         if path not in in_root:
@@ -90,6 +148,7 @@ def judge(text: str, directory: Path) -> Result:
         proc=facts.get("proc", True),
         loaded_by=facts.get("loaded_by"),
         until=facts.get("until", "environment"),
+        callers=tuple(facts.get("callers", CALLERS)),
     )
 
     def add(target: Target, root: Overlay) -> None:
@@ -97,7 +156,17 @@ def judge(text: str, directory: Path) -> Result:
         for path, value in in_root.items() if not name.startswith("./") else ():
             _put(root, path, value)
 
-    target = TargetName(text=name, wish=wish, present=facts.get("assume_present", ()))
+    target = _Stated(
+        text=name,
+        wish=wish,
+        present=facts.get("assume_present", ()),
+        handlers=_handlers(facts),
+        handlers_before=_handlers({"handlers": facts["handlers_now"]}) if "handlers_now" in facts else None,
+        mounts=tuple(
+            Mount(point=point, fstype="ext4", options=tuple(options.split(",")))
+            for point, options in facts.get("mounts", {}).items()
+        ),
+    )
     subject = facts.get("subject") or next(path for path in files if path not in in_root)
     given = "." if facts.get("tree") else subject
     report = Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([given], [target])
@@ -112,6 +181,8 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
         path.mkdir()
     else:
         path.write_bytes(_bytes(value))
+        if "size" in value:
+            os.truncate(path, value["size"])
         path.chmod(value.get("mode", 0o755))
 
 
@@ -132,6 +203,14 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
         return str(value["text"]).encode()
     if "bytes" in value:
         return bytes.fromhex(value["bytes"])
+    if "ape" in value:
+        given = dict(value["ape"])
+        given["loaders"] = {machine: elf(machine=machine, kind=2) for machine in given.get("loaders", ())}
+        return ape(**given)
+    if "zip" in value:
+        return _zip(value["zip"])
+    if "pe" in value:
+        return _pe(value["pe"])
     machine = value.get("machine", "x86_64")
     interpreter = value.get("interpreter")
     arch = architecture(machine)
@@ -163,7 +242,24 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
     if "missing_bytes" in value:  # a first segment that claims more than the file has: p_filesz and p_memsz grow
         sizes = [size + value["missing_bytes"] for size in unpack_from("<QQ", data, _P_FILESZ)]
         data = data[:_P_FILESZ] + pack("<QQ", *sizes) + data[_P_FILESZ + 16 :]
+    if value.get("appimage"):  # type 2: docs.appimage.org, "AppImage specification"
+        data = data[:8] + b"AI\x02" + data[11:]
     return data[: value["cut"]] if "cut" in value else data
+
+
+def _pe(value: Mapping[str, Any]) -> bytes:
+    """Return a whole program for Windows: DOS header, PE headers, one section."""
+    header, section = windows_program(_PE_AT, _SECTION_AT, 0, **value)
+    return b"".join((b"MZ", bytes(58), pack("<I", _PE_AT), header)).ljust(_SECTION_AT, b"\0") + section
+
+
+def _zip(members: Mapping[str, str]) -> bytes:
+    """Return a zip archive of texts."""
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(ZipInfo(name), text)
+    return packed.getvalue()
 
 
 def _words(text: str) -> tuple[frozenset[str], str, str | None]:

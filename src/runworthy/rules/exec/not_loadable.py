@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from runworthy.model.finding import Severity
 from runworthy.rules import Case, Match
+from runworthy.rules.executing import caller_rows, caller_steps, severity_of
 from runworthy.rules.words import finding
 
 CODE = "RW107"
@@ -26,7 +27,14 @@ def check(case: Case) -> Iterator[Match]:
         what = _TYPES.get(kind, reason if "neither" in reason else "an ELF file without program headers")
         message = f"`{case.needer(step.need)}` is {what}"
         seen = "the kernel answers ENOEXEC: a shell says `cannot execute binary file: Exec format error`"
-        yield Match(
-            finding=finding(case, (CODE, NAME, SEVERITY), message, cause=f"it is {what}", steps=(step,), notes=(seen,)),
-            covers=(step,),
+        callers = caller_steps(case, step.need.by)
+        found = finding(
+            case,
+            (CODE, NAME, severity_of((step, *callers))),
+            message,
+            cause=f"it is {what}",
+            steps=(step,),
+            lines=caller_rows(callers),
+            notes=(seen,),
         )
+        yield Match(finding=found, covers=(step, *callers))

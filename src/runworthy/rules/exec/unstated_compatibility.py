@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runworthy.model.arch import architecture
 from runworthy.model.finding import Severity
 from runworthy.model.trace import Answer
 from runworthy.rules import Case, Match
@@ -26,7 +27,7 @@ _DEPENDS = {"x32": ("the kernel must be built with CONFIG_X86_X32_ABI, which dis
 def check(case: Case) -> Iterator[Match]:
     """Yield the file of an architecture that only some kernels or CPUs take."""
     for step in case.steps("exec-format", answers=(Answer.UNKNOWN,)):
-        if step.why != "machine-unstated":
+        if step.why != "machine-unstated" or architecture(step.need.name) is None:
             continue
         who, program = case.needer(step.need), step.need.name
         message = f"`{who}` is built for {program}, {case.target} is {case.machine}: some such machines run it"

@@ -1,0 +1,53 @@
+"""RW127: a script starts a command that PATH does not lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.finding import Finding, Severity
+from runworthy.model.trace import Step
+from runworthy.rules import Case, Match
+from runworthy.rules.executing import assumption_note, severity_of
+from runworthy.rules.words import finding, help_, join, quoted, rows, unique
+
+CODE = "RW127"
+NAME = "missing-command"
+SINCE = "0.2.0"
+SEVERITY: Severity = "error"
+READS = ("tool:unmet",)
+ORDER = 50
+
+_APE = (
+    "the script at the beginning of an APE program unpacks its loader by them, and ends with 127; "
+    "with the loader installed as `ape`, or as a handler, it needs none"
+)
+
+
+def check(case: Case) -> Iterator[Match]:
+    """Yield the commands that each script does not find."""
+    found: dict[str, list[Step]] = {}
+    for step in case.steps("tool"):
+        found.setdefault(step.need.by, []).append(step)
+    for steps in found.values():
+        yield Match(finding=_finding(case, steps), covers=tuple(steps))
+
+
+def _finding(case: Case, steps: list[Step]) -> Finding:
+    who, names = case.needer(steps[0].need), unique(step.need.name for step in steps)
+    ape = case.file is not None and case.file.type == "ape"
+    places = unique(probe.path.rpartition("/")[0] or "/" for step in steps[:1] for probe in step.searched)
+    return finding(
+        case,
+        (CODE, NAME, severity_of(steps)),
+        f"`{who}` starts {quoted(names)}, which {case.target} has not in PATH",
+        cause="commands that are not there",
+        items=names,
+        steps=steps,
+        lines=() if ape else rows((step.need.name, step.detail) for step in steps if step.detail),
+        notes=(
+            _APE if ape else "",
+            f"PATH is {join(places)}" if places else "",
+            assumption_note(steps),
+        ),
+        remedies=() if ape else (help_(f"install {quoted(names)}, or set PATH to where it is"),),
+    )
