@@ -283,6 +283,12 @@ def test_the_slower_way_is_the_one_that_takes_more() -> None:
     assert text.endswith(f"\n\n{told}")
 
 
+def test_large_numbers_are_written_out() -> None:
+    assert "`now` takes 1234 x the time and 1234 x the CPU time" in measure_text(
+        measurement(made("now", 1234.0), made("native", 1.0))
+    )
+
+
 def test_two_bounds_are_not_compared() -> None:
     ways = (made("now", 1.0, bound=True), made("native", 2.0, bound=True, memory=1 << 20))
     assert "memory of" not in measure_text(measurement(*ways))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NotStartedError", "Runner"]
 
-_MARGIN = 512 << 10
-"""How far (bytes) the kernel's count of resident pages may be off: it is kept for each processor and summed late."""
+_MARGIN = 2 << 20
+"""How far (bytes) the kernel's counts of resident pages may be off: each processor has its own, summed up late."""
 
 _GONE = "the process that measures was ended"
 

@@ -93,8 +93,8 @@ def _conclusions(measurement: Measurement) -> Iterator[str]:
         if not (way.memory_is_bound and by.memory_is_bound):
             rows.append(("memory", comparison.memory, (_bound(way, by), _bound(by, way))))
         known = [(name, ratio, bound) for name, ratio, bound in rows if ratio]
-        more = [f"{bound[0]}{ratio.value:.3g} x the {name}" for name, ratio, bound in known if _more(ratio)]
-        less = [f"{bound[1]}{1 / ratio.value:.3g} x the {name}" for name, ratio, bound in known if _less(ratio)]
+        more = [f"{bound[0]}{_times(ratio.value)} x the {name}" for name, ratio, bound in known if _more(ratio)]
+        less = [f"{bound[1]}{_times(1 / ratio.value)} x the {name}" for name, ratio, bound in known if _less(ratio)]
         same = [name for name, ratio, _ in known if not ratio.clear]
         if more:
             yield f"`{comparison.way}` takes {listed(more)} of `{comparison.by}`"
@@ -104,6 +104,10 @@ def _conclusions(measurement: Measurement) -> Iterator[str]:
             differ = "differs" if len(same) == 1 else "differ"
             between = f"between `{comparison.way}` and `{comparison.by}`"
             yield f"{listed(same)} {differ} no more {between} than among the runs of one of them"
+
+
+def _times(value: float) -> str:
+    return f"{value:.3g}" if value < 999 else f"{value:.0f}"
 
 
 def _more(ratio: Ratio) -> bool:
