@@ -22,6 +22,7 @@ from runworthy.formats.stream import Stream, StreamError
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.stream import kept, root
+from runworthy.targets.stream.collected import machine_of
 from runworthy.targets.stream.reading import Streamed, read_stream
 from runworthy.targets.view import FileView, UnseenError
 from tests.elfwriter import elf
@@ -465,6 +466,31 @@ def test_what_is_collected_is_a_root_on_a_machine() -> None:
     assert found.elf("/lib/twin").facts.soname == "libx.so.1"  # another name of a file whose bytes were sent once
     assert found.content("/lib/script").pread(0, 20).startswith(b"#!/bin/sh -e\n")
     assert found.lstat("/lib/null").entry.kind == "other"
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "unknown"),
+    [
+        ({}, "absent", "not mounted here"),
+        ({"filesystems": ["nodev\tproc"]}, "absent", ""),
+        ({"filesystems": ["nodev\tbinfmt_misc"]}, "absent", "not mounted here"),
+        ({"binfmt-references": ["0"]}, "absent", ""),
+        ({"binfmt-status": ["enabled"]}, "enabled", ""),  # as earlier collectors said it
+        ({"binfmt-status": ["disabled"], "binfmt-owner": ["1000"]}, "disabled", "another user namespace"),
+        (
+            {"binfmt-status": ["enabled"], "binfmt-owner": ["65534"], "user-namespace": ["user:[5]"]},
+            "enabled",
+            "may have its own",
+        ),
+        ({"binfmt-closed": ["/proc/sys/fs/binfmt_misc"]}, "unreadable", ""),
+    ],
+)
+def test_whose_handlers_a_machine_has(facts: dict[str, list[str]], status: str, unknown: str) -> None:
+    machine = machine_of({"uname-m": ["x86_64"], "uname-s": ["Linux"], "uname-r": ["6.18.0"], **facts})
+    assert machine
+    assert machine.binfmt.status == status
+    assert unknown in machine.binfmt.unknown
+    assert bool(unknown) == bool(machine.binfmt.unknown)
 
 
 def test_what_was_not_sent_is_unseen_and_never_absent() -> None:

@@ -57,7 +57,13 @@ processor() {
 
 handlers() {
     at=/proc/sys/fs/binfmt_misc
+    # Whose handlers are mounted, and whether there can be others.
+    fact user-namespace "$(readlink /proc/self/ns/user 2>/dev/null)"
+    text uid-map /proc/self/uid_map
+    text filesystems /proc/filesystems
+    text binfmt-references /sys/module/binfmt_misc/refcnt
     [ -e $at/status ] || return 0
+    fact binfmt-owner "$(stat -c %u $at 2>/dev/null)"
     text binfmt-status $at/status
     [ -r $at ] || { fact binfmt-closed $at; return; }
     # In the order of the directory, in which the kernel asks them; a pattern would sort them.

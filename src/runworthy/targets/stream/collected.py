@@ -23,6 +23,7 @@ from runworthy.formats.package.member import inside
 from runworthy.formats.package.streams import Slice
 from runworthy.formats.stream import Stream, StreamError
 from runworthy.model.host import BinfmtEntry, BinfmtMisc, Gpu, MachineFacts
+from runworthy.targets.binfmt.live import Surroundings, doubt
 from runworthy.targets.machine_facts import cpu_flags, nvidia_version, x86_64_level
 from runworthy.targets.mounts import parse_mounts
 from runworthy.targets.stream.kept import kept_of, kept_script
@@ -183,13 +184,13 @@ def machine_of(facts: Facts) -> MachineFacts | None:
     if system != "Linux":
         raise StreamError(f"tells of a machine with {system or 'an unknown system'}, not Linux")
     flags = cpu_flags("\n".join(facts.get("cpuinfo", ())))
-    page = _first(facts, "page-size")
+    page = _digits(facts, "page-size")
     return MachineFacts(
         arch=arch,
         kernel=_first(facts, "uname-r"),
         level=x86_64_level(flags) if flags and arch in ("x86_64", "amd64") else 0,
         cpu_flags=flags,
-        page_size=int(page) if page.isascii() and page.isdigit() and len(page) < 8 else 0,
+        page_size=int(page) if page and len(page) < 8 else 0,
         binfmt=_binfmt(facts),
         mounts=parse_mounts(_whole(facts, "mountinfo")) if "mountinfo" in facts else None,
         gpus=tuple(_gpus(facts)),
@@ -201,8 +202,10 @@ def machine_of(facts: Facts) -> MachineFacts | None:
 def _binfmt(facts: Facts) -> BinfmtMisc:
     if "binfmt-closed" in facts and not any(name.startswith("binfmt ") for name in facts):
         return BinfmtMisc(status="unreadable")
-    if "binfmt-status" not in facts:
-        return BinfmtMisc()
+    owner = int(_digits(facts, "binfmt-owner") or "0") if "binfmt-status" in facts else None
+    unknown = doubt(_surroundings(facts), owner)
+    if owner is None:
+        return BinfmtMisc(unknown=unknown)
     entries = [
         BinfmtEntry(name=name.removeprefix("binfmt "), text=_whole(facts, name) or None)
         for name in facts
@@ -210,7 +213,18 @@ def _binfmt(facts: Facts) -> BinfmtMisc:
     ]
     closed = [BinfmtEntry(name=name, text=None) for name in facts.get("binfmt-closed", ())]
     enabled = _first(facts, "binfmt-status") == "enabled"
-    return BinfmtMisc(status="enabled" if enabled else "disabled", entries=(*entries, *closed))
+    return BinfmtMisc(status="enabled" if enabled else "disabled", entries=(*entries, *closed), unknown=unknown)
+
+
+def _surroundings(facts: Facts) -> Surroundings:
+    references = _digits(facts, "binfmt-references")
+    return Surroundings(
+        kernel=_first(facts, "uname-r"),
+        user_namespace=_first(facts, "user-namespace"),
+        uid_map=_whole(facts, "uid-map"),
+        offered="filesystems" not in facts or "binfmt_misc" in _whole(facts, "filesystems").split(),
+        references=int(references) if references else None,
+    )
 
 
 def _gpus(facts: Facts) -> Iterator[Gpu]:
@@ -223,6 +237,12 @@ def _gpus(facts: Facts) -> Iterator[Gpu]:
 
 def _first(facts: Facts, name: str) -> str:
     return next(iter(facts.get(name, ())), "").strip()
+
+
+def _digits(facts: Facts, name: str) -> str:
+    """Return a number as it is written, empty where there is none."""
+    text = _first(facts, name)
+    return text if text.isascii() and text.isdigit() and len(text) < 20 else ""
 
 
 def _whole(facts: Facts, name: str) -> str:
