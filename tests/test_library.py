@@ -207,7 +207,7 @@ def test_inspect_reads_symbols_at_once() -> None:
         ({"kernel": "new"}, runworthy.UsageError, "--kernel"),
         ({"page_size": 5000}, runworthy.UsageError, "--page-size"),
         ({"platform": "vax"}, runworthy.UsageError, "--platform"),
-        ({"env": {"HOME": "/"}}, runworthy.UsageError, "--env"),
+        ({"env": {"USER": "me"}}, runworthy.UsageError, "--env"),
         ({"at": "app"}, runworthy.UsageError, "--at"),
         ({"cwd": "a/.."}, runworthy.UsageError, "--cwd"),
         ({"until": "never"}, runworthy.UsageError, "--until"),

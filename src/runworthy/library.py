@@ -154,7 +154,7 @@ def check(
     cwd: str = "/",
     secure: bool = False,
     loaded_by: str | None = None,
-    callers: str | Iterable[str] = (),
+    caller: str | Iterable[str] = (),
     at_boot: bool = False,
     until: Stage = "environment",
     trace: bool = False,
@@ -170,7 +170,7 @@ def check(
     >>> [(result.target, result.verdict, result.stage) for result in report.results]
     [('ubuntu:22.04', 'runs', None), ('alpine:3.20', 'fails', 'exec')]
 
-    ``on`` names targets, this machine where it is empty; a directory is a root. ``callers`` are who executes the files,
+    ``on`` names targets, this machine where it is empty; a directory is a root. ``caller`` is who executes the files,
     a shell and a program that calls execve itself where nobody is named; ``at_boot`` judges targets that have a machine
     as they will be after its next boot. ``trace`` keeps the needs that are met;
     without ``steps``, results keep none of the steps that their findings were made from, which takes less time and
@@ -215,7 +215,7 @@ def check(
         loaded_by=loaded_by,
         until=until,
         trace=trace,
-        callers=_callers(_texts(callers)),
+        callers=_callers(_texts(caller)),
     )
     wishes = Wishes(
         launch=launch,

@@ -57,7 +57,7 @@ def test_format_applies_to_every_command_that_has_it(runworthy: Run) -> None:
 
 @pytest.mark.parametrize(("value", "code"), [("1", 1), ("yes", 1), ("TRUE", 1), ("0", 4), ("no", 4)])
 def test_switch(runworthy: Run, value: str, code: int) -> None:
-    assert runworthy("check", "notes.txt", "--on", "debian:12", RUNWORTHY_STRICT=value).code == code
+    assert runworthy("check", "server", "--on", "ubuntu:22.04", RUNWORTHY_STRICT=value).code == code
 
 
 def test_verbose_says_what_came_from_where(runworthy: Run) -> None:

@@ -16,7 +16,7 @@ from tests.cli.conftest import SOURCE, Run
 
 RUNS = ("app", "--on", "ubuntu:22.04")
 FAILS = ("app", "--on", "ubuntu:20.04")
-UNKNOWN = ("notes.txt", "--on", "ubuntu:22.04")
+UNKNOWN = ("server", "--on", "ubuntu:22.04")
 RISKY = ("libplugin.so", "--on", "debian:12")
 
 
@@ -39,8 +39,8 @@ def _plugin(world: Path) -> None:
         (RISKY, 0),
         ((*RISKY, "--fail-on", "risky"), 1),
         ((*UNKNOWN, "--strict"), 1),
-        (("app", "notes.txt", "--on", "ubuntu:22.04"), 4),
-        (("app", "notes.txt", "--on", "ubuntu:20.04"), 1),
+        (("app", "server", "--on", "ubuntu:22.04"), 4),
+        (("app", "notes.txt", "--on", "ubuntu:22.04"), 1),
         (("app", "nowhere", "--on", "ubuntu:22.04"), 4),
         (("app", "--on", "ubuntu:22.04", "--on", "ubuntu:20.04"), 1),
     ],
@@ -75,7 +75,7 @@ def test_no_subject(runworthy: Run, command: str) -> None:
         (("check", "app", "--page-size", "5k"), "error: --page-size 5k is no page size", "hint: 4k"),
         (("check", "app", "--kernel", "new"), "error: --kernel new is no kernel release", "hint: write it as in 5.10"),
         (("check", "app", "--platform", "vax"), "error: --platform vax is not known", "hint: write it as"),
-        (("check", "app", "--env", "HOME=/"), "error: --env HOME is not modelled", "hint: LD_BIND_NOW"),
+        (("check", "app", "--env", "USER=me"), "error: --env USER is not modelled", "hint: HOME, LD_BIND_NOW"),
         (("check", "app", "--env", "LD_PRELOAD"), "error: --env LD_PRELOAD is no NAME=VALUE", "hint: write it"),
         (("check", "app", "client", "--at", "/x"), "error: --at places one subject", "hint: check one file"),
         (("check", "app", "-o", "no/such/dir"), "error: cannot write no/such/dir: No such file", ""),

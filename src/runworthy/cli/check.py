@@ -15,7 +15,9 @@ from runworthy.model.trace import STAGES
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
 USAGE = "FILE|DIR... [--on TARGET]... [options]"
-DESCRIPTION = "Say whether ELF files will run on targets, and if not, why. Nothing is executed."
+DESCRIPTION = """\
+Say whether programs and libraries will run on targets, and if not, why: ELF files, scripts, Actually Portable
+Executables, Windows programs, by the loaders and by the handlers of binfmt_misc. Nothing is executed."""
 EPILOG = f"""\
 targets: host (this machine, the default), ./dir or rootfs:DIR (a root in a directory), FILE.runworthy or snapshot:FILE
 (what `runworthy snapshot` captured), or a name out of `runworthy targets`: alpine:3.20,
@@ -27,7 +29,7 @@ debian:12/arm64, glibc:2.28, manylinux_2_28_x86_64, ...
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="what to judge: ELF files, and of a directory all in it")
+    add("files", nargs="+", metavar="FILE", help="what to judge; of a directory, all ELF files in it")
     add_where(parser, "host")
     group = parser.add_argument_group("how it is started")
     add = group.add_argument
@@ -36,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--cwd", default="/", metavar="DIR", help="the directory in which it is started (default: /)")
     add("--secure", action="store_true", help="as set-user-ID or with file capabilities (AT_SECURE)")
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
-    add("--caller", dest="callers", action="append", default=[], metavar="CALLER",
+    add("--caller", action="append", default=[], metavar="CALLER",
         help="who executes them: shell, direct, bash, python, systemd, ...; may be repeated (default: shell and direct)")  # fmt: skip
     add("--at-boot", action="store_true", help="as it will be after the next boot of a target that has a machine")
     group = parser.add_argument_group("how it is judged")
@@ -73,7 +75,7 @@ def run(options: Namespace) -> int:
                 cwd=options.cwd,
                 secure=options.secure,
                 loaded_by=options.loaded_by,
-                callers=options.callers,
+                caller=options.caller,
                 at_boot=options.at_boot,
                 until=options.until,
                 trace=options.trace,

@@ -84,7 +84,7 @@ class Command:
 
 
 COMMANDS = (
-    Command("check", "check", "will these ELF files run there, and if not, why"),
+    Command("check", "check", "will these files run there, and if not, why"),
     Command("diff", "diff", "what a new build needs that the old one did not, and where it no longer runs"),
     Command("floor", "floor", "the oldest C library, kernel, CPU and targets they can run on, and why"),
     Command("inspect", "inspect_files", "what the bytes of a file say, without opinion"),

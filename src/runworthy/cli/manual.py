@@ -18,9 +18,9 @@ EPILOG = "example: runworthy man | man -l -\n"
 
 _PURPOSE = "tell whether software will run on other systems, and if not, why"
 _ABOUT = """\
-runworthy says whether programs and libraries in ELF files will run on other systems, and if not, why, without those
-systems and without executing anything. It reads the files, goes through what the kernel and the loader of each target
-would do, in their order (glibc's ld.so or musl's, each by its own rules), and says where it ends.
+runworthy says whether programs and libraries will run on other systems, and if not, why, without those systems and
+without executing anything. It reads the files, goes through what the kernel (with its handlers of binfmt_misc) and the
+loader of each target would do, in their order (glibc's ld.so or musl's, each by its own rules), and says where it ends.
 
 The report goes to standard output, everything else to standard error."""
 _TARGETS = (
