@@ -189,8 +189,10 @@ def _elsewhere(proc: str) -> str:
     """
     unsure = Surroundings(kernel="").elsewhere
     own = _link(f"{proc}/self/ns/mnt")
+    if _link(f"{proc}/self/ns/pid") != _FIRST_PID or not own or not _link(f"{proc}/1/ns/mnt"):
+        return unsure
     processes = [name for name in os.listdir(proc) if name.isdigit()]
-    if _link(f"{proc}/self/ns/pid") != _FIRST_PID or not own or len(processes) > _PROCESSES:
+    if len(processes) > _PROCESSES:
         return unsure
     known = {own}
     for process in processes:
