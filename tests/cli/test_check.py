@@ -219,13 +219,14 @@ def test_hostile_names_inside_a_file(runworthy: Run, world: Path) -> None:
 def test_what_is_no_file(runworthy: Run, world: Path) -> None:
     os.mkfifo(world / "fifo")
     os.symlink("loop", world / "loop")
-    ended = runworthy("check", "fifo", "loop", "empty", "app", "--on", "ubuntu:22.04/amd64", "-q")
+    ended = runworthy("check", "fifo", "loop", "empty", "app", "--on", "ubuntu:22.04", "-q")
     assert ended.code == 1
-    assert ended.out.splitlines() == [
-        "fifo on ubuntu:22.04/x86_64: ? unknown",
-        "loop on ubuntu:22.04/x86_64: ? unknown",
-        "empty on ubuntu:22.04/x86_64: ✗ fails at exec",
-        "app on ubuntu:22.04/x86_64: ✓ runs",
+    told = [line.partition(" on ") for line in ended.out.splitlines()]
+    assert [f"{name}: {rest.partition(': ')[2]}" for name, _, rest in told] == [
+        "fifo: ? unknown",
+        "loop: ? unknown",
+        "empty: ✗ fails at exec",
+        "app: ✓ runs",
     ]
 
 

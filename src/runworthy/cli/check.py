@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--secure", action="store_true", help="as set-user-ID or with file capabilities (AT_SECURE)")
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
     add("--caller", action="append", default=[], metavar="CALLER",
-        help="who executes them: shell, direct, bash, python, systemd, ...; may be repeated (default: shell and direct)")  # fmt: skip
+        help="who executes them, as python or systemd; may be repeated (default: shell and direct)")  # fmt: skip
     add("--at-boot", action="store_true", help="as it will be after the next boot of a target that has a machine")
     group = parser.add_argument_group("how it is judged")
     add = group.add_argument
