@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runworthy.model.finding import Finding, Severity
+from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import assumption_note, severity_of
@@ -49,5 +49,13 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
             f"PATH is {join(places)}" if places else "",
             assumption_note(steps),
         ),
-        remedies=() if ape else (help_(f"install {quoted(names)}, or set PATH to where it is"),),
+        remedies=() if ape else (_remedy(names),),
     )
+
+
+def _remedy(names: list[str]) -> Remedy:
+    """Propose to install what is missing, or to have env split a line of several words, which are one name to it."""
+    several = next((name for name in names if " " in name), None)
+    if several is not None:
+        return help_(f"let env split its argument: `#!/usr/bin/env -S {several}`")
+    return help_(f"install {quoted(names)}, or set PATH to where {'it is' if len(names) == 1 else 'they are'}")
