@@ -79,6 +79,13 @@ def _elf_cases(world: World) -> dict[str, tuple[bytes, str]]:
         "T30 cut before what is cleared": (whole[:0x1000], "SIGSEGV"),
         "T30 whole": (whole, "=whole"),
         "T30 cut within a segment": (program("x", loads=[long], size=0x1800), "SIGSEGV"),
+        "T30 cut before the entry point": (program("x", size=0x300), "SIGSEGV"),
+        "T30 cut pages before the entry point": (
+            program(
+                "x", loads=[Load(offset=0x1000, vaddr=0x1000, filesz=0x2000, memsz=0x2000, flags=5)], entry=0x402000
+            )[:0x800],
+            "SIGBUS",
+        ),
         "T31 class 32": (program("T31", ident=b"\1"), "=T31"),
         "T31 big endian": (program("T31", ident=b"\2\2"), "=T31"),
         "T31 OSABI 9": (program("T31", ident=b"\2\1\1\x09"), "=T31"),
@@ -501,6 +508,8 @@ class Chance:
         for name in self.random.sample(list(changes), pick([0, 0, 1, 1, 2])):
             if name != "entry" or options["kind"] == 2:  # elsewhere the kernel chooses what lies there
                 options[name] = pick(changes[name])
+        if (bits, options.get("machine")) == (32, 62):
+            del options["machine"]  # x32: it depends on how the kernel was built, and the model says so
         data = program(mark, **options)  # type: ignore[arg-type]  # names and values of the table above
         if options.get("loads") and self.random.random() < 0.3:
             data = data[:0x1000]

@@ -30,7 +30,7 @@ TOOLS=(
     patchelf pax-utils libtree
     zstd xz-utils bzip2 ca-certificates
     busybox-static toybox mksh libarchive-tools shellcheck openssh-client openssh-server # roots through pipes
-    bash zsh fish man-db mandoc
+    bash dash zsh fish tcsh perl man-db mandoc
 )
 
 # Root name -> recipe, suite, Debian architecture.

@@ -22,6 +22,8 @@ __all__ = ["Image", "load_elf"]
 MAGIC = b"\x7fELF"
 _PATH_MAX = 4096
 _TABLE_LIMIT = 65536
+# What a processor makes of a first instruction of zeros: x86 writes to the address 0, others know no such instruction.
+_ZEROS = {3: "SIGSEGV", 62: "SIGSEGV", 183: "SIGILL", 243: "SIGILL"}
 _LONG_TABLES = (6, 12, 999), (6, 18, 0)
 """The last release that was read and takes no more than a page of program headers, the first seen to take more."""
 _UNSTATED: Why = "machine-unstated"
@@ -259,8 +261,11 @@ def _lost(file: Opened, header: _Header, form: _Form, page_size: int) -> tuple[s
     mapped = segment.vaddr - segment.vaddr % page_size
     in_file = segment.offset - segment.vaddr % page_size + entry - mapped
     from_file = entry < -(-(segment.vaddr + segment.filesz) // page_size) * page_size and segment.filesz
+    behind = f"its entry point {entry:#x} lies behind the end of the file"
     if from_file and in_file // page_size * page_size >= file.size:
-        return "SIGBUS", f"its entry point {entry:#x} lies behind the end of the file"
+        return "SIGBUS", behind
+    if from_file and in_file >= file.size and form.machines[0] in _ZEROS:
+        return _ZEROS[form.machines[0]], behind
     return None
 
 
