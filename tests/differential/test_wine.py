@@ -14,11 +14,23 @@ from pathlib import Path
 import pytest
 
 from runworthy.formats.binfmt.entry import parse_entry
+from runworthy.formats.binfmt.registration import format_registration
 from runworthy.model.arch import architecture
 from runworthy.model.binfmt import Handler, Handlers
-from runworthy.model.edit import RunCommand
+from runworthy.model.edit import (
+    CopyFile,
+    DisableHandler,
+    Edit,
+    LinkFile,
+    RegisterHandler,
+    RunCommand,
+    SwitchHandlers,
+    WriteFile,
+    WriteLoader,
+)
 from runworthy.model.execution import Execution
 from runworthy.model.machine import baseline
+from runworthy.remedies.planning import plan
 from runworthy.remedies.registering import ways
 from runworthy.remedies.situation import system_of
 from runworthy.simulate.execve import execve
@@ -29,6 +41,7 @@ from runworthy.targets.target import Target
 from tests.apewriter import ape, ape_loader
 from tests.judges import roots
 from tests.judges.kernel import MS_BIND, Executed, Kernel, requires_kernel
+from tests.remedies.made import situation
 
 pytestmark = pytest.mark.judge
 
@@ -83,6 +96,29 @@ class Debian:
         """Execute a file of the root; whatever it leaves behind is ended."""
         return self.kernel.execute(argv[0], argv, via=via, chroot=self._root, env=env, timeout=60.0)
 
+    def carry_out(self, edit: Edit) -> bool:
+        """Do what a remedy says; False where a package manager would have to."""
+        match edit:
+            case WriteFile(path=path, content=content) | WriteLoader(path=path, content=content):
+                self.put(path, content)
+            case CopyFile(path=path, source=source, head=head):  # of what was put here
+                self.put(path, head + self._put[source][len(head) :])
+            case LinkFile(path=path, text=text):
+                self.does("ln", "-sfn", text, path)
+            case RegisterHandler(handler=handler):
+                # From inside: with F the kernel opens the interpreter as whoever writes sees it.
+                write = 'printf %s "$1" >/proc/sys/fs/binfmt_misc/register'
+                self.does("sh", "-c", write, "sh", format_registration(handler).decode())
+            case DisableHandler(name=name):
+                assert self.kernel.write(name, b"0") == 0, name
+            case SwitchHandlers(on=on):
+                assert self.kernel.write("status", b"1" if on else b"0") == 0
+            case RunCommand(argv=argv):
+                self.does(*argv)
+            case _:
+                return False
+        return True
+
     def does(self, *argv: str) -> None:
         """Run a command of the root that must succeed."""
         done = self.run(*argv, via=("env",))
@@ -95,6 +131,12 @@ class Debian:
     def make_prefix(self) -> None:
         """Make Wine's directory, if it is not there, and end what serves it."""
         self.does("/bin/sh", "-c", "[ -e $WINEPREFIX/user.reg ] || wineboot -i; wineserver -k; wineserver -w")
+
+    def boot(self) -> None:
+        """Start what the units start, in their order."""
+        self.kernel.clear()
+        self.run("/usr/lib/systemd/systemd-binfmt")
+        self.does("update-binfmts", "--enable")
 
     def target(self) -> Target:
         """The same for the model."""
@@ -116,17 +158,21 @@ class Debian:
         return execve(self.target(), argv[0], argv)
 
 
-def _made(*, pe: bool = True) -> bytes:
-    return ape(message=_MESSAGE, code=_NATIVE, pe_code=_WINDOWS, pe=pe)
+def _made(*, pe: bool = True, loaders: Mapping[str, bytes] | None = None) -> bytes:
+    return ape(message=_MESSAGE, code=_NATIVE, pe_code=_WINDOWS, pe=pe, loaders=loaders)
+
+
+def _base() -> Path:
+    base = roots.home() / "wine-bookworm-amd64"
+    if not base.is_dir() or os.geteuid() != 0:
+        roots.lacking("no judge root with Wine: as root, `tests/judges/setup.sh tools wine-bookworm-amd64` makes it")
+    return base
 
 
 @pytest.fixture(scope="module")
 def debian() -> Iterator[Debian]:
-    base = roots.home() / "wine-bookworm-amd64"
-    if not base.is_dir() or os.geteuid() != 0:
-        roots.lacking("no judge root with Wine: as root, `tests/judges/setup.sh tools wine-bookworm-amd64` makes it")
     with requires_kernel() as kernel:
-        yield Debian(base, kernel)
+        yield Debian(_base(), kernel)
 
 
 @pytest.fixture
@@ -261,3 +307,38 @@ def test_proposed_entry_is_there_after_the_next_boot(installed: Debian) -> None:
     assert kernel.entries() == before
     assert before[-1] == "wine"
     assert _native(debian.run(_APE))
+
+
+def _runs(debian: Debian, path: str) -> bool:
+    """Whether a bare execve and a shell both start the program itself. Wine, where it comes in, gets no directory."""
+    env = {**_ENV, "WINEPREFIX": "/proc/none"}
+    return all(_native(debian.run(path, via=via, env=env)) for via in ((), ("sh", "-c")))
+
+
+def test_every_remedy(tmp_path: Path) -> None:
+    """What is proved on the target with the edits in place holds when they are made; what is not proved does not."""
+    subject = _made(loaders={"x86_64": ape_loader("x86_64", tmp_path)})
+    told: list[tuple[bool, bool]] = []
+    number, many = 0, 1
+    while number < many:
+        with requires_kernel() as kernel:
+            debian = Debian(_base(), kernel)
+            debian.put(_APE, subject)
+            debian.does("update-binfmts", "--import", "wine")
+            asked = situation(debian.target(), _APE)
+            assert asked.result.verdict == "fails"
+            assert not _runs(debian, _APE)
+            remedies = [one for one in plan(asked) if one.edits]
+            remedy, many = remedies[number], len(remedies)
+            number += 1
+            if not all(debian.carry_out(edit) for edit in remedy.edits):
+                continue
+            copies = (edit.path for edit in remedy.edits if isinstance(edit, CopyFile))
+            path = next(copies, _APE)
+            now = _runs(debian, path)
+            debian.boot()
+            later = _runs(debian, path)
+            right = (now, later) == (True, remedy.stays) if remedy.proved else not (now and later)
+            assert right, (remedy.title, remedy.proof, now, later)
+            told.append((remedy.proved, remedy.stays))
+    assert {(True, True), (True, False), (False, False)} == set(told)
