@@ -197,8 +197,9 @@ def check(
         page_size=str(page_size),
         kernel=kernel,
         assume_present=_texts(assume_present),
-        at_boot=at_boot,
     )
+    for target in targets:
+        target.at_boot = at_boot
     for option, path in (("--at", at), ("--cwd", cwd)):
         if path is not None and (not path.startswith("/") or path != posixpath.normpath(path)):
             hint = "as in /usr/bin/app"
@@ -230,9 +231,18 @@ def check(
 
 def _callers(names: Sequence[str]) -> tuple[str, ...]:
     """Return who executes the subjects, each once. Raises UsageError."""
-    from runworthy.simulate.launch import CALLERS
+    if not names:
+        from runworthy.simulate.launch import CALLERS
 
-    return tuple(dict.fromkeys(names)) or CALLERS
+        return CALLERS
+    from runworthy.simulate.execve.callers import CALLERS as KNOWN
+    from runworthy.simulate.execve.callers import GROUPS
+
+    for name in names:
+        if name not in KNOWN and name not in GROUPS:
+            hint = f"{', '.join(dict.fromkeys((*GROUPS, *KNOWN)))} are"
+            raise UsageError(f"--caller {name} is not known", hint=hint, option="--caller")
+    return tuple(dict.fromkeys(names))
 
 
 def _cache(wish: Path | bool) -> str:  # noqa: FBT001 - as callers of check write it
@@ -424,7 +434,6 @@ def target_names(
     page_size: str = "",
     kernel: str = "",
     assume_present: Sequence[str] = (),
-    at_boot: bool = False,
 ) -> list[TargetName]:
     """Return the targets of what is written after ``--on``, each once, on the machine that is stated.
 
@@ -437,7 +446,7 @@ def target_names(
         raise UsageError("--assume-present names no library", hint=hint, option="--assume-present")
     wish = MachineWish(platform=platform, cpu=cpu, page_size=page_size, kernel=kernel)
     names = dict.fromkeys(part for text in on for part in _split(text))
-    return [TargetName(name, wish, tuple(assume_present), at_boot) for name in names]
+    return [TargetName(name, wish, tuple(assume_present)) for name in names]
 
 
 def additions(with_: Iterable[str]) -> Sequence[Addition]:

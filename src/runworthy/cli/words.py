@@ -84,6 +84,12 @@ def _rules() -> Iterator[tuple[str, str]]:
     return ((rule.code, rule.name) for rule in list_rules())
 
 
+def _callers() -> Iterator[tuple[str, str]]:
+    from runworthy.simulate.execve.callers import CALLERS, GROUPS
+
+    return ((name, "") for name in dict.fromkeys((*GROUPS, *CALLERS)))
+
+
 def _families() -> Iterator[tuple[str, str]]:
     from runworthy.library import list_targets
 
@@ -92,6 +98,7 @@ def _families() -> Iterator[tuple[str, str]]:
 
 _WORDS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "ARCH": _architectures,
+    "CALLER": _callers,
     "CODE|NAME": _rules,
     "LEVEL": _levels,
     "NAME=VALUE": _variables,

@@ -17,8 +17,9 @@ from runworthy.model.machine import baseline
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Answer, Event, Evidence, Kind, Need, Probe, Step, Stretch, Taken, Trace, Why
-from runworthy.simulate.commands import PATH, command_step
+from runworthy.simulate.commands import PATH, command_step, find_command
 from runworthy.simulate.execve import execve
+from runworthy.simulate.execve.callers import CallerOutcome, members, outcome
 from runworthy.simulate.process import Machinery, image_stretch
 from runworthy.simulate.purpose import Purpose, purpose_of, taken_by
 from runworthy.targets.target import Target
@@ -109,6 +110,8 @@ class _Start:
         if done.rewrites and (done.why is not None or done.errno):
             if done.errno == "ELOOP":
                 yield self._stretch(done.refused or self.path, [self._refusal(done)])
+            elif done.errno == "ENOEXEC":
+                yield from self._read_by_shells(self._outcomes(done), [])
         elif done.why is not None:
             step = self._step("exec-format", done.refused, Answer.UNKNOWN, why=done.why, detail=done.detail)
             yield self._stretch(done.refused or self.path, [step])
@@ -156,7 +159,8 @@ class _Start:
         if rewrite is done.rewrites[-1] and done.errno and done.errno != "ELOOP":
             probe = Probe(path=rewrite.interpreter, origin=kind, outcome=done.detail)
             detail = f"{done.errno}: {done.detail}"
-            return Step(stage="exec", need=need, answer=Answer.UNMET, searched=(probe,), detail=detail)
+            fatal = done.errno != "ENOEXEC" or any(one.how != "script" for one in self._outcomes(done))
+            return Step(stage="exec", need=need, answer=Answer.UNMET, searched=(probe,), detail=detail, fatal=fatal)
         if rewrite is done.rewrites[-1] and done.why is not None:
             return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=done.why, detail=done.detail)
         pinned = rewrite.handler is not None and "F" in rewrite.handler.flags
@@ -182,29 +186,50 @@ class _Start:
         return Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"{done.errno}: {done.detail}")
 
     def _unclaimed(self, done: Execution) -> Iterator[Stretch]:
-        """Yield what callers make of a file that the kernel does not know: a refusal, or a shell that reads it."""
-        launch = self.machinery.launch
-        readable = self.file is not None and self.file.type in ("text", "ape")
-        shells = {name: "/bin/sh" for name in launch.callers if name == "shell" and readable}
+        """Yield what comes of a file that neither a handler nor the kernel takes."""
+        outcomes = self._outcomes(done)
         unclaimed = self._step(
-            "exec-format", self.path, Answer.UNMET, detail=_EXEC_DETAIL, fatal=not shells, searched=self._all_probes()
+            "exec-format",
+            self.path,
+            Answer.UNMET,
+            detail=_EXEC_DETAIL,
+            fatal=not any(one.how == "script" for one in outcomes),
+            searched=self._all_probes(),
         )
-        steps: list[Step | Event] = [unclaimed]
-        for name in launch.callers if shells else ():
-            need = Need(kind="caller", name=name, by=self.path)
-            if name in shells:
-                met_by = f"{shells[name]} reads it as a script"
-                steps.append(Step(stage="exec", need=need, answer=Answer.MET, met_by=met_by))
-            else:
-                steps.append(Step(stage="exec", need=need, answer=Answer.UNMET, detail=done.errno))
+        yield from self._read_by_shells(outcomes, [unclaimed])
+
+    def _read_by_shells(self, outcomes: Sequence[CallerOutcome], steps: list[Step | Event]) -> Iterator[Stretch]:
+        """Yield what each caller makes of ENOEXEC, and the shells that then read the file as a script."""
+        shells = dict.fromkeys(one.shell for one in outcomes if one.how == "script")
+        steps += [self._caller_step(one) for one in outcomes]
         if shells and self.file is not None and self.file.ape is not None:
             from runworthy.simulate.ape import under_shell
 
-            search = launch.env.get("PATH", PATH)
-            steps += under_shell(self.path, self.file.ape, self.machinery.target, search)
+            steps += under_shell(self.path, self.file.ape, self.machinery.target, self._search_path())
         yield self._stretch(self.path, steps)
-        for shell in dict.fromkeys(shells.values()):
+        for shell in shells:
             yield from self._program(shell)
+
+    def _outcomes(self, done: Execution) -> list[CallerOutcome]:
+        """Return what callers make of a refusal, each once."""
+        target = self.machinery.target
+        head, size = self._head(), self.file.size if self.file else HEAD_SIZE
+        names = dict.fromkeys(name for group in self.machinery.launch.callers for name in members(group, target))
+        musl = not target.view.exists(target.arch.glibc_loader) and target.view.exists(target.arch.musl_loader)
+        libc = "musl" if musl else "glibc"
+        return [outcome(name, done, self.path, head, size, libc=libc) for name in names]
+
+    def _caller_step(self, one: CallerOutcome) -> Step:
+        need = Need(kind="caller", name=one.caller, by=self.path)
+        if one.how == "script":
+            return Step(stage="exec", need=need, answer=Answer.MET, met_by=f"{one.shell} reads it as a script")
+        if one.how == "unknown":
+            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="machine-unstated", detail=one.message)
+        status = "" if one.status is None else f" ({one.status})"
+        return Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"{one.message}{status}")
+
+    def _search_path(self) -> str:
+        return self.machinery.launch.env.get("PATH", PATH)
 
     def _all_probes(self) -> tuple[Probe, ...]:
         return tuple(
@@ -232,9 +257,8 @@ class _Start:
             return
         name = _env_command(rewrite.argv[1])
         if name:
-            search = self.machinery.launch.env.get("PATH", PATH)
             said = f"/usr/bin/env: '{name}': No such file or directory, and it ends with 127"
-            step = command_step(self.machinery.target, name, self.path, said, search)
+            step = command_step(self.machinery.target, name, self.path, said, self._search_path())
             yield self._stretch(self.path, [step])
             if step.met_by is not None:
                 yield from self._program(step.met_by)
@@ -255,6 +279,8 @@ class _Start:
     def _program(self, path: str) -> Iterator[Stretch]:
         """Yield the stretches of another program of the root that is started on the way."""
         view = self.machinery.target.view
+        if not path.startswith("/"):
+            path = find_command(self.machinery.target, path, self._search_path())[0] or path
         found = view.find(path)
         if isinstance(found, int):
             absent = view.authority is None
