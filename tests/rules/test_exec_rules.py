@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -16,6 +17,7 @@ from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step, Stretch, Trace, Why
 from runworthy.rules import Case, apply_rules, kinds_to_explain
 from runworthy.rules._index import load_rules
+from tests.rules.page import judge
 
 _PATH = "/subject/app"
 _KINDS = (
@@ -186,6 +188,77 @@ def test_a_caller_that_ends_decides_over_one_that_does_not() -> None:
         assert [(one.code, one.severity) for one in found] == [("RW122", severity)]
         assert not left
         assert len(found[0].lines) == len(steps) - 1
+
+
+def test_run_detectors_is_told_with_what_it_tries() -> None:
+    """Of all formats that it knows, those that match the file."""
+    others = (
+        _WINE,
+        parse_registration(b":cli:M::MZ::/usr/bin/mono:"),
+        parse_registration(b":jar:M::PK::/usr/bin/jar:"),
+    )
+    chooser = replace(_WINE, interpreter="/usr/lib/binfmt-support/run-detectors", others=others)
+    probes = (Probe(path="wine", origin="binfmt_misc", outcome="takes it"),)
+    taken = _step("exec-format", "APE", Answer.MET, taken="foreign", searched=probes)
+    found, _ = _told(taken, file=_file("ape"), handlers=Handlers(entries=(chooser,), stated=True))
+    assert "binfmt-support's run-detectors" in found[0].message
+    assert any("tries wine (/usr/bin/wine) and cli (/usr/bin/mono) in this order" in note for note in found[0].notes)
+    assert any("unable to find an interpreter" in note for note in found[0].notes)
+
+
+_ARM = """
+target = "./root"
+platform = "linux/amd64"
+{state}
+[app]
+machine = "aarch64"
+kind = "executable"
+base = 4194304
+"""
+_QEMU = (
+    r":qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64:F"
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        (f"handlers = [{{{{line = '{_QEMU}', enabled = false}}}}]", "emulates it, and is disabled"),
+        (f"handlers = ['{_QEMU}']\nbinfmt_misc = 'disabled'", "emulates it, and binfmt_misc is disabled as a whole"),
+        ("handlers = [':wine:M::MZ::/usr/bin/wine:']", "no handler emulates aarch64: ./root has wine"),
+        ("handlers = []", "no handler emulates aarch64: ./root has no handlers"),
+        (f"handlers = ['{_QEMU.replace('xb7', 'xb8')}']", "its magic does not match the beginning of the file"),
+    ],
+)
+def test_why_no_emulator_takes_a_foreign_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, note: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = judge(_ARM.format(state=state.replace("{{", "{").replace("}}", "}")), tmp_path)
+    assert [one.code for one in result.findings] == ["RW103"]
+    assert any(note in one for one in result.findings[0].notes)
+    assert result.verdict == "fails"
+
+
+def test_an_emulator_that_takes_it_is_a_risk_and_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = judge(_ARM.format(state=f"handlers = ['{_QEMU}']"), tmp_path)
+    assert [one.code for one in result.findings] == ["RW111"]
+    assert result.verdict == "risky"
+
+
+def test_a_handler_that_takes_a_windows_program_is_no_foreign_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One handler, two files: what is meant for Wine, and what is not."""
+    monkeypatch.chdir(tmp_path)
+    head = "target = './root'\nplatform = 'linux/amd64'\nhandlers = [':wine:M::MZ::/usr/bin/wine:F']\n"
+    codes = {
+        name: [one.code for one in judge(f"{head}['{name}']\n{what}\n", tmp_path).findings]
+        for name, what in (("app.exe", "pe = {}"), ("app", "ape = {machines = ['x86_64']}"))
+    }
+    assert codes == {"app.exe": ["RW112"], "app": ["RW110"]}
 
 
 def test_only_files_with_a_part_for_windows_are_too_large_for_it() -> None:

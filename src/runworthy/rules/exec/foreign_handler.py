@@ -127,6 +127,6 @@ def _seen(case: Case, step: Step, handler: Handler) -> Iterator[str]:
         yield f"{handler.interpreter} emulates {purpose.arch.name}, and refuses code for {step.need.name}"
     if purpose.kind == "unknown":
         yield f"what {handler.interpreter} makes of the file is not known; the program itself does not start"
-    if handler.others:
-        asked = join([handler.name, *(one.name for one in handler.others)])
-        yield f"{asked} have one magic: run-detectors asks each in turn whether the file is its own"
+    tried = [one for one in handler.others if case.file is not None and one.matches(case.file.head, case.path)]
+    if tried:
+        yield f"run-detectors tries {join([handler_words(one) for one in tried], 4)} in this order"

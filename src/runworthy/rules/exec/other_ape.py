@@ -33,7 +33,7 @@ def _is_other(case: Case, path: str) -> str:
     """Return why a file is not cosmopolitan's loader, which is a small static ELF program, empty where it may be."""
     facts = case.objects.facts(path)
     if facts is None:
-        return "no ELF file"
+        return "no ELF file that can be read"
     if facts.needed:
         return f"linked to {quoted(facts.needed)}"
     return "started by a dynamic loader" if facts.interpreter is not None else ""
