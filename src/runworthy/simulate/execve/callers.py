@@ -56,8 +56,8 @@ class _Caller:
     """``text`` says which files it takes for scripts after ENOEXEC, None: it takes none.
 
     ``reader`` is what reads them. ``line`` returns the interpreter of a ``#!`` line that the caller cuts and executes
-    itself, empty where it sees none. ``needs_glibc``: it leaves that to the C library, and musl's does not. ``says`` gives status and message of an
-    errno.
+    itself, empty where it sees none. ``needs_glibc``: it leaves all that to the C library, and musl's does not.
+    ``says`` gives status and message of an errno.
     """
 
     says: Callable[[str, Execution, _File], tuple[int | None, str]]
@@ -265,8 +265,13 @@ def _zsh(name: str, _: Execution, file: _File) -> tuple[int, str]:
     return status, f"{_words(name).lower()}: {file.path}"
 
 
+def _is_closed(name: str, done: Execution) -> bool:
+    """Whether it is the file itself that may not be executed."""
+    return name == "EACCES" and not done.rewrites and not done.detail.startswith("its interpreter")
+
+
 def _fish(name: str, done: Execution, file: _File) -> tuple[int, str]:
-    if file.head is None or (name == "EACCES" and not done.rewrites and not done.detail.startswith("its interpreter")):
+    if file.head is None or _is_closed(name, done):
         missing = file.head is None and name in _NOT_FOUND
         return 127 if missing else 126, "Unknown command"
     if name == "ENOENT" and _interpreter(file).endswith("\r"):
@@ -276,7 +281,7 @@ def _fish(name: str, done: Execution, file: _File) -> tuple[int, str]:
     return 127 if name == "ENOENT" else 126, "Failed to execute process"
 
 
-def _mksh(name: str, _: Execution, file: _File) -> tuple[int, str]:
+def _mksh(name: str, done: Execution, file: _File) -> tuple[int, str]:
     head = file.head
     if name == "ENOEXEC" and head:
         seen = _mksh_seen(head)
@@ -287,6 +292,9 @@ def _mksh(name: str, _: Execution, file: _File) -> tuple[int, str]:
         return 126, f"{file.path}: not executable: magic {seen[:2].hex().upper()}"
     if head is None and name == "ENOENT":
         return 127, f"{file.path}: inaccessible or not found"
+    if _is_closed(name, done):
+        said = "Is a directory" if done.detail == "it is a directory" else _words(name)
+        return 126, f"{file.path}: can't execute: {said}"
     return 126, f"{file.path}: {_words(name)}"
 
 
