@@ -7,14 +7,20 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from runworthy.engine.again import judge_again
+from runworthy.formats.elf import is_elf
+from runworthy.formats.identify import identify
 from runworthy.model.arch import architecture
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.machine import baseline
+from runworthy.remedies.situation import Situation
+from runworthy.simulate.launch import Launch
 from runworthy.targets.directory import DirectoryView
+from runworthy.targets.edits import after_boot
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
 
-__all__ = ["WINE", "Tree", "handlers", "read_tree", "target_of", "view_tree", "write_tree"]
+__all__ = ["WINE", "Tree", "handlers", "read_tree", "situation", "target_of", "view_tree", "write_tree"]
 
 Tree = Mapping[str, tuple[str, int, bytes]]
 """Path -> kind, mode and bytes (the text of a link)."""
@@ -75,6 +81,22 @@ def view_tree(overlay: Overlay) -> Tree:
                 content = overlay.content(path)
                 found[path] = ("file", overlay.mode(path), content.pread(0, content.size))
     return found
+
+
+def situation(target: Target, path: str, *, loader: str = "") -> Situation:
+    """Return the situation of a file of a target that is judged by the product itself."""
+    judge = judge_again(path.rpartition("/")[2], Launch())
+    content = target.view.content(path)
+    file = None if is_elf(content) else identify(content)
+    return Situation(
+        target=target,
+        path=path,
+        file=file,
+        result=judge(target, path),
+        judge=judge,
+        boot=after_boot,
+        loader=loader,
+    )
 
 
 def target_of(root: Path, held: Handlers | None = None, arch: str = "x86_64") -> Target:

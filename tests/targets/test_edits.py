@@ -41,6 +41,8 @@ APE = Handler(name="APE", interpreter="/usr/bin/ape", magic=b"MZqFpD", flags="PF
 WINE = Handler(name="DOSWin", interpreter="/usr/bin/wine", magic=b"MZ")
 QEMU = Handler(name="qemu-arm", interpreter="/usr/bin/qemu-arm", magic=b"\x7fELF", flags="F", enabled=False)
 FILES: dict[str, bytes | str] = {
+    "/usr/bin/ape": b"\x7fELF, as it was",
+    "/usr/bin/qemu-arm": b"\x7fELF",
     "/etc/one": b"one\n",
     "/etc/link": "one",
     "/usr/bin/tool": b"#!/bin/sh\r\necho\r\n",
@@ -79,6 +81,7 @@ def test_files(target: Target) -> None:
         "/etc/link": ("file", 0o644, b"a file, not what the link leads to\n"),
         "/usr/bin/tool": ("file", 0o711, b"#!/bin/sh\necho\n"),
         "/usr/bin/ape": ("file", 0o755, b"\x7fELF"),
+        "/usr/bin/qemu-arm": ("file", 0o755, b"\x7fELF"),
         "/usr/bin/big.elf": ("file", 0o755, b"\x7fELF%-0" + b"'" + b"x" * 100),
         "/etc/binfmt.d/wine.conf": ("link", 0o777, b"/dev/null"),
     }

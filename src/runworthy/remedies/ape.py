@@ -24,6 +24,12 @@ _MAGICS = (("APE", b"MZqFpD"), ("APE-jart", b"jartsr"))
 
 def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield what helps an APE, best first."""
+    if _facts(situation).elf_for(situation.target.arch.name) is None:
+        yield Proposal(
+            title=f"use a build that has code for {situation.target.arch.name} inside",
+            unprovable="another file has to be made",
+        )
+        return
     yield from _registered(situation)
     if cause.taken == "foreign":
         yield from disable(situation, "a shell then reads the APE as a script")

@@ -97,7 +97,7 @@ def last_resort(situation: Situation) -> Iterator[Proposal]:
     if handler is None:
         return
     others = (
-        f"this also ends {', '.join(hit[:6])}{' and more' if len(hit) > 6 else ''}" if hit else "nobody else has one"
+        f"this also ends {', '.join(hit[:6])}{' and more' if len(hit) > 6 else ''}" if hit else "no other is registered"
     )
     yield Proposal(
         title=f"as a last resort, switch binfmt_misc off until the next boot: {others}; "

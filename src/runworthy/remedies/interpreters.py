@@ -10,6 +10,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.records import replace
 from runworthy.model.trace import Step
 from runworthy.remedies.situation import Proposal, Situation, System, system_of
+from runworthy.simulate.purpose import purpose_of
 from runworthy.targets.view import UnseenError
 
 __all__ = ["emulator_proposals", "handler_proposals", "script_proposals"]
@@ -46,7 +47,12 @@ def handler_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
             title=f"on the host, register {handler.name} again with the flag F: its {handler.interpreter} is "
             "then opened there, once, and is used in every container",
             edits=(RegisterHandler(handler=replace(handler, flags=flags)),),
+            unprovable="whether the host has it is not known here",
         )
+    emulated = purpose_of(handler).arch if handler is not None else None
+    if emulated is not None:
+        yield from _emulators(situation, emulated.name)
+        return
     yield Proposal(
         title=f"put {cause.need.name} into the target",
         unprovable="which program is meant is not known here",
@@ -56,8 +62,11 @@ def handler_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
 def emulator_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield the packages by which code of another architecture runs in an emulator."""
     wanted = cause.need.name
-    if architecture(wanted) is None or wanted == situation.target.arch.name:
-        return
+    if architecture(wanted) is not None and wanted != situation.target.arch.name:
+        yield from _emulators(situation, wanted)
+
+
+def _emulators(situation: Situation, wanted: str) -> Iterator[Proposal]:
     system = system_of(situation.target)
     found = _emulator(system, _QEMU_NAMES.get(wanted, wanted))
     if system.container:
@@ -71,6 +80,8 @@ def emulator_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
             edits=(found,),
             unprovable=_UNSEEN,
         )
+    else:
+        yield Proposal(title=f"install an emulator for {wanted} (qemu-user)", unprovable=_UNSEEN)
 
 
 def _emulator(system: System, qemu: str) -> InstallPackages | None:

@@ -66,6 +66,8 @@ def _judge(situation: Situation, cause: Step, proposal: Proposal) -> tuple[bool,
     """Return whether the cause is gone now, whether it stays gone, and what that was told from."""
     try:
         now = edited(situation.target, proposal.edits)
+        if situation.at_boot and situation.boot is not None:
+            now = situation.boot(now)
         wrong = next(_wrong(situation, cause, proposal, now), "")
         if wrong or not proposal.stays:
             return not wrong, False, wrong or _NOW

@@ -20,7 +20,9 @@ __all__ = ["Way", "conf_directories", "ways"]
 
 DATABASE = "/var/lib/binfmts"
 _CONF = ("/etc/binfmt.d", "/run/binfmt.d", "/usr/local/lib/binfmt.d", "/usr/lib/binfmt.d", "/lib/binfmt.d")
-_UNIT = "/etc/systemd/system/{}.service"
+_UNITS = "/etc/systemd/system"
+MISC = "/proc/sys/fs/binfmt_misc"
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,8 @@ class Way:
 
 def ways(view: FileView, system: System, handlers: Sequence[Handler], purpose: str) -> Iterator[Way]:
     """Yield the ways of a system, the one that comes last at boot first. ``purpose`` is a comment for files."""
-    if system.wsl and system.systemd_binfmt:
-        yield _after_wsl(view, system, handlers, purpose)
+    if system.wsl and _is_plain(handlers):
+        yield _after_wsl(view, handlers, purpose)
     if system.binfmt_support:
         yield _with_update_binfmts(view, handlers)
     if system.init == "systemd" and not system.wsl:
@@ -45,7 +47,9 @@ def ways(view: FileView, system: System, handlers: Sequence[Handler], purpose: s
         )
     if system.init == "openrc":
         path = _conf_path(view, handlers)
-        yield Way(words=f"for good, in {path}", edits=(_conf(path, handlers, purpose), _rc_update(), *_now(handlers)))
+        yield Way(
+            words=f"for good, in {path}", edits=(_conf(path, handlers, purpose), *_rc_update(view), *_now(handlers))
+        )
     yield Way(words="until the next boot", edits=_now(handlers), stays=False)
 
 
@@ -87,34 +91,53 @@ def _systemd(system: System, path: str, handlers: Sequence[Handler]) -> RunComma
     return RunCommand(argv=(system.systemd_binfmt, path), changes=f"register what {path} says", effects=_now(handlers))
 
 
-def _rc_update() -> RunCommand:
-    link = LinkFile(path="/etc/runlevels/boot/binfmt", text="/etc/init.d/binfmt")
-    return RunCommand(
-        argv=("rc-update", "add", "binfmt", "boot"),
-        changes="register what binfmt.d says at every boot",
-        undo=("rc-update", "delete", "binfmt", "boot"),
-        effects=(link,),
+def _rc_update(view: FileView) -> tuple[Edit, ...]:
+    """Return what has OpenRC mount binfmt_misc, where it does not yet, and read binfmt.d."""
+    levels = [f"/etc/runlevels/{level}" for level in ("sysinit", "boot", "default")]
+    missing = [one for one in ("procfs", "binfmt") if not any(exists(view, f"{level}/{one}") for level in levels)]
+    return tuple(
+        RunCommand(
+            argv=("rc-update", "add", service, "boot"),
+            changes=f"start {service} at every boot",
+            undo=("rc-update", "delete", service, "boot"),
+            effects=(LinkFile(path=f"/etc/runlevels/boot/{service}", text=f"/etc/init.d/{service}"),),
+        )
+        for service in missing
     )
 
 
-def _after_wsl(view: FileView, system: System, handlers: Sequence[Handler], purpose: str) -> Way:
-    """Return the way for WSL, whose own unit registers Windows' handler after systemd-binfmt has run."""
-    path = _conf_path(view, handlers)
-    name = f"{path.rpartition('/')[2].removesuffix('.conf')}-binfmt"
-    unit = _UNIT.format(name)
+def _after_wsl(view: FileView, handlers: Sequence[Handler], purpose: str) -> Way:
+    """Return the way for WSL, which registers Windows' handler behind the services that register handlers."""
+    name = (
+        f"{_last(handlers[0].name.lower(), _names(view, _UNITS), '-binfmt.service').removesuffix('.service')}.service"
+    )
+    unit = f"{_UNITS}/{name}"
+    commands = "".join(_unit_lines(one) for one in handlers)
+    after = "systemd-binfmt.service wsl-binfmt.service binfmt-support.service"
     text = (
-        f"[Unit]\nDescription={purpose}\nAfter=systemd-binfmt.service wsl-binfmt.service\n\n"
-        f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={system.systemd_binfmt} {path}\n\n"
+        f"[Unit]\nDescription={purpose}\nAfter={after}\n\n"
+        f"[Service]\nType=oneshot\nRemainAfterExit=yes\n{commands}\n"
         "[Install]\nWantedBy=multi-user.target\n"
     )
-    wanted = f"/etc/systemd/system/multi-user.target.wants/{name}.service"
-    edits = (
-        _conf(path, handlers, purpose),
+    edits: tuple[Edit, ...] = (
         WriteFile(path=unit, content=text.encode("ascii", "replace")),
-        LinkFile(path=wanted, text=unit),
-        _systemd(system, path, handlers),
+        LinkFile(path=f"{_UNITS}/multi-user.target.wants/{name}", text=unit),
     )
-    return Way(words=f"for good, by {name}.service after WSL's own", edits=edits)
+    return Way(words=f"for good, by {name} after WSL's own", edits=(*edits, *_now(handlers)))
+
+
+def _unit_lines(handler: Handler) -> str:
+    """Return the lines of a unit that register a handler anew. Nothing in them is special to a shell or to systemd."""
+    entry, line = f"{MISC}/{handler.name}", format_registration(handler).decode()
+    return (
+        f'ExecStart=-/bin/sh -c "[ ! -e {entry} ] || echo -1 >{entry}"\n'
+        f'ExecStart=/bin/sh -c "echo {line} >{MISC}/register"\n'
+    )
+
+
+def _is_plain(handlers: Sequence[Handler]) -> bool:
+    """Whether the lines that register handlers can stand in a unit as they are."""
+    return all(set(format_registration(one)) <= _PLAIN for one in handlers)
 
 
 # -- binfmt-support --------------------------------------------------------------------------

@@ -30,7 +30,8 @@ class Situation:
 
     ``path`` is where it lies in the target, ``file`` what it is (None: an ELF file). ``boot`` returns a target as it
     will be after its next boot; None where the target is none that boots. ``loader`` is the path of an APE loader in
-    the target that somebody names, empty where nobody does.
+    the target that somebody names, empty where nobody does. ``at_boot``: what the target has for handlers is what its
+    files register at boot, so that nothing else counts.
     """
 
     target: Target
@@ -40,6 +41,7 @@ class Situation:
     judge: Judge
     boot: Callable[[Target], Target] | None = None
     loader: str = ""
+    at_boot: bool = False
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ Files are edited on an overlay, handlers as data; nothing is written anywhere.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def edited(target: Target, edits: Sequence[Edit]) -> Target:
     handlers = target.handlers
     for edit in actions(tuple(edits)):
         if isinstance(edit, (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)):
-            handlers = _changed(handlers, edit)
+            handlers = _changed(handlers, edit, overlay)
         else:
             _FILES[type(edit)](overlay, edit)
     return replace(target, view=overlay, handlers=handlers)
@@ -60,20 +61,24 @@ def after_boot(target: Target) -> Target:
     """Return the target as it is after its next boot: with the handlers that its files register."""
     from runworthy.targets.binfmt.boot import boot_handlers
 
-    kernel = target.machine_facts.kernel if target.machine_facts else ""
-    plan = boot_handlers(target.view, name=target.name, kernel=kernel, now=target.handlers)
-    return replace(target, handlers=plan.handlers)
+    now = target.handlers_before or target.handlers
+    kernel = target.machine_facts.kernel if target.machine_facts else os.uname().release if target.live else ""
+    plan = boot_handlers(target.view, name=target.name, kernel=kernel, now=now if now.stated else None)
+    return replace(target, handlers=replace(plan.handlers, stated=True))
 
 
 # -- the kernel ------------------------------------------------------------------------------
 
 
-def _changed(handlers: Handlers, edit: KernelEdit) -> Handlers:
-    """Return the handlers after an edit; one that names a handler that is not there changes nothing."""
+def _changed(handlers: Handlers, edit: KernelEdit, view: FileView) -> Handlers:
+    """Return the handlers after an edit; one that names a handler that is not there changes nothing. Raises OSError."""
     held = handlers.entries
     if isinstance(edit, SwitchHandlers):
         return replace(handlers, enabled=edit.on)
-    if isinstance(edit, RegisterHandler):  # insert_binfmt puts the newest at the head of the list
+    if isinstance(edit, RegisterHandler):
+        if "F" in edit.handler.flags:  # bm_register_write opens it
+            view.resolve(edit.handler.interpreter)
+        # insert_binfmt puts the newest at the head of the list.
         rest = tuple(one for one in held if one.name != edit.handler.name)
         return replace(handlers, entries=(edit.handler, *rest))
     if isinstance(edit, UnregisterHandler):

@@ -1,0 +1,56 @@
+"""One subject judged once more: on another target, or on the same with edits in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from runworthy.engine.context import runtime_names
+from runworthy.engine.results import Cell, result_of
+from runworthy.formats.content import release
+from runworthy.formats.elf import is_elf
+from runworthy.model.arch import architecture_of_elf
+from runworthy.model.finding import Result
+from runworthy.simulate.process import Machinery
+from runworthy.targets.target import Target
+
+if TYPE_CHECKING:
+    from runworthy.model.elf import ElfFacts
+    from runworthy.model.program import FileFacts
+    from runworthy.simulate.launch import Launch
+
+__all__ = ["judge_again"]
+
+
+def judge_again(name: str, launch: Launch) -> Callable[[Target, str], Result]:
+    """Return what judges the file at a path of a target, which is called ``name``, with every step kept.
+
+    It raises FormatError, OSError and UnseenError for a file that is not to be read.
+    """
+
+    def judge(target: Target, path: str) -> Result:
+        from runworthy.simulate.start import start
+
+        real = target.view.resolve(path).path
+        facts, file = _facts_of(target, real)
+        head = facts.header if facts else None
+        arch = architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags) if head else None
+        trace = start(Machinery(target, launch, runtime_names(target.arch)), real, file, arch)
+        return result_of(
+            Cell(subject=name, target=target.name, path=real, trace=trace, facts=facts, file=file, root=target)
+        )
+
+    return judge
+
+
+def _facts_of(target: Target, real: str) -> tuple[ElfFacts | None, FileFacts | None]:
+    """Return what an ELF file says, or what any other file is."""
+    content = target.view.content(real)
+    try:
+        if is_elf(content):
+            return target.view.elf(real).facts, None
+        from runworthy.formats.identify import identify
+
+        return None, identify(content)
+    finally:
+        release(content)

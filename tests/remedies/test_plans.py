@@ -1,0 +1,208 @@
+"""What is proposed for each system, in full: ``UPDATE=1`` in the environment writes the expected texts anew."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from runworthy.formats.binfmt.registration import format_registration
+from runworthy.model.binfmt import Handler
+from runworthy.model.edit import (
+    Edit,
+    EditText,
+    InstallPackages,
+    RegisterHandler,
+    RemovePackages,
+    RunCommand,
+    WriteFile,
+)
+from runworthy.model.finding import Remedy
+from runworthy.model.host import MachineFacts, Mount
+from runworthy.model.records import replace
+from runworthy.remedies.planning import plan
+from runworthy.remedies.situation import Situation
+from runworthy.targets.edits import edited, inverse
+from tests.apewriter import ape
+from tests.elfwriter import elf
+from tests.remedies.made import WINE, handlers, situation, target_of, write_tree
+
+Files = Mapping[str, bytes | str]
+EXPECTED = Path(__file__).parent / "expected"
+STATIC = elf(kind=2, dynamic=False)
+APP = ape(loaders={"x86_64": STATIC})
+COMMON: Files = {
+    "/bin/sh": STATIC,
+    "/usr/bin/wine": STATIC,
+    "/opt/app": APP,
+    "/etc/os-release": b'ID=debian\nVERSION_ID="12"\n',
+}
+SYSTEMD: Files = {
+    **COMMON,
+    "/sbin/init": "/usr/lib/systemd/systemd",
+    "/usr/lib/systemd/systemd": STATIC,
+    "/usr/lib/systemd/systemd-binfmt": STATIC,
+    "/usr/lib/systemd/system/systemd-binfmt.service": b"[Service]\nExecStart=/usr/lib/systemd/systemd-binfmt\n",
+    "/usr/lib/systemd/system/sysinit.target.wants/systemd-binfmt.service": "../systemd-binfmt.service",
+    "/usr/lib/binfmt.d/wine.conf": b":DOSWin:M::MZ::/usr/bin/wine:\n",
+}
+BINFMT_SUPPORT: Files = {
+    **{path: held for path, held in SYSTEMD.items() if not path.endswith("wine.conf")},
+    "/usr/sbin/update-binfmts": STATIC,
+    "/usr/lib/systemd/system/binfmt-support.service": (
+        b"[Unit]\nAfter=systemd-binfmt.service\n[Service]\nExecStart=/usr/sbin/update-binfmts --enable\n"
+    ),
+    "/etc/systemd/system/multi-user.target.wants/binfmt-support.service": (
+        "/usr/lib/systemd/system/binfmt-support.service"
+    ),
+    "/var/lib/binfmts/wine": b"wine\nmagic\n0\nMZ\n\n/usr/bin/wine\n\n\n\n\n",
+    "/usr/share/binfmts/wine": b"package wine\ninterpreter /usr/bin/wine\nmagic MZ\n",
+    "/var/lib/dpkg/info/wine-binfmt.list": b"/.\n/usr\n/usr/share/binfmts/wine\n/usr/share/doc/wine-binfmt\n",
+}
+OPENRC: Files = {
+    **{path: held for path, held in COMMON.items() if path != "/etc/os-release"},
+    "/etc/os-release": b"ID=alpine\nVERSION_ID=3.20\n",
+    "/sbin/openrc": STATIC,
+    "/sbin/init": STATIC,
+    "/etc/inittab": b"::sysinit:/sbin/openrc sysinit\n::sysinit:/sbin/openrc boot\n::wait:/sbin/openrc default\n",
+    "/etc/init.d/binfmt": b"#!/sbin/openrc-run\n",
+    "/usr/lib/binfmt.d/wine.conf": b":DOSWin:M::MZ::/usr/bin/wine:\n",
+    "/etc/init.d/procfs": b"#!/sbin/openrc-run\n",
+    "/etc/runlevels/boot/hostname": "/etc/init.d/hostname",
+}
+ARM = Handler(name="qemu-aarch64", interpreter="/usr/bin/qemu-aarch64-static", magic=b"\xb7\0", offset=18, flags="POC")
+WINE_PACKAGE = Handler(name="wine", interpreter="/usr/bin/wine", magic=b"MZ", origin="/var/lib/binfmts/wine")
+
+
+def at(root: Path, files: Files, *held: Handler, path: str = "/opt/app", loader: str = "") -> Situation:
+    return situation(target_of(write_tree(root, files), handlers(*held)), path, loader=loader)
+
+
+def on_wsl(root: Path) -> Situation:
+    interop = Handler(name="WSLInterop", interpreter="/init", magic=b"MZ", flags="P")
+    made = at(root, {**SYSTEMD, "/init": STATIC, "/etc/wsl.conf": b"[boot]\nsystemd=true\n"}, interop)
+    facts = MachineFacts(arch="x86_64", kernel="5.15.167.4-microsoft-standard-WSL2")
+    return situation(replace(made.target, machine_facts=facts), made.path)
+
+
+def noexec(root: Path) -> Situation:
+    made = at(root, SYSTEMD)
+    mounts = (Mount(point="/", fstype="ext4"), Mount(point="/opt", fstype="tmpfs", options=("rw", "noexec")))
+    facts = MachineFacts(arch="x86_64", kernel="6.1.0", mounts=mounts)
+    return situation(replace(made.target, machine_facts=facts), made.path)
+
+
+def not_executable(root: Path) -> Situation:
+    write_tree(root, {**SYSTEMD, "/opt/tool": STATIC})
+    (root / "opt/tool").chmod(0o640)
+    return situation(target_of(root), "/opt/tool")
+
+
+def in_container(root: Path) -> Situation:
+    made = at(root, {**COMMON, "/.dockerenv": b""}, WINE)
+    return situation(replace(made.target, live=True), made.path)
+
+
+def without_emulator(release: bytes, root: Path) -> Situation:
+    return at(root, {**SYSTEMD, "/etc/os-release": release, "/opt/app": elf(machine="aarch64", kind=2, dynamic=False)})
+
+
+SCENES: Mapping[str, Callable[[Path], Situation]] = {
+    "ape-systemd": lambda root: at(root, SYSTEMD, WINE),
+    "ape-systemd-names-that-sort-last": lambda root: at(
+        root, {**SYSTEMD, "/etc/binfmt.d/zzz.conf": b":zzz:M::MZ::/usr/bin/wine:\n"}, WINE
+    ),
+    "ape-loader-named": lambda root: at(
+        root, {**SYSTEMD, "/opt/app": ape(), "/opt/bin/ape": STATIC}, WINE, loader="/opt/bin/ape"
+    ),
+    "ape-without-a-loader": lambda root: at(root, {**SYSTEMD, "/opt/app": ape()}, WINE),
+    "ape-of-another-machine": lambda root: at(root, {**SYSTEMD, "/opt/app": ape(machines=("aarch64",))}, WINE),
+    "ape-binfmt-support": lambda root: at(root, BINFMT_SUPPORT, WINE_PACKAGE),
+    "ape-openrc": lambda root: at(root, OPENRC, WINE),
+    "ape-wsl": on_wsl,
+    "ape-in-a-container": in_container,
+    "ape-nobody-takes": lambda root: at(root, SYSTEMD),
+    "elf-taken": lambda root: at(
+        root,
+        {**SYSTEMD, "/opt/app": STATIC},
+        Handler(name="all-elf", interpreter="/usr/bin/wine", magic=b"\x7fELF"),
+        ARM,
+    ),
+    "handler-without-interpreter": lambda root: at(
+        root, {**SYSTEMD, "/opt/app": elf(machine="aarch64", kind=2, dynamic=False)}, ARM
+    ),
+    **{
+        f"no-emulator-{name}": functools.partial(without_emulator, release)
+        for name, release in {
+            "debian-12": b"ID=debian\nVERSION_ID=12\n",
+            "debian-13": b"ID=debian\nVERSION_ID=13\n",
+            "fedora": b"ID=fedora\nVERSION_ID=41\n",
+            "alpine": b"ID=alpine\nVERSION_ID=3.20.1\n",
+            "arch": b"ID=arch\n",
+            "suse": b'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n',
+            "nobody": b"ID=other\n",
+        }.items()
+    },
+    "noexec": noexec,
+    "not-executable": not_executable,
+    "carriage-returns": lambda root: at(root, {**SYSTEMD, "/opt/app": b"#!/bin/sh\r\nexit\r\n"}),
+    "script-interpreter": lambda root: at(root, {**SYSTEMD, "/opt/app": b"#!/usr/bin/node\n"}),
+    "script-interpreter-relative": lambda root: at(root, {**SYSTEMD, "/opt/app": b"#!bin/none\n"}),
+    "nothing-fails": lambda root: at(root, {**SYSTEMD, "/opt/app": STATIC}),
+}
+
+
+def told(remedy: Remedy) -> str:
+    marks = [remedy.applicability, "proved" if remedy.proved else "not proved", *(["stays"] if remedy.stays else [])]
+    return "\n".join([f"{remedy.title}  ({', '.join(marks)})", f"  {remedy.proof}", *lines(remedy.edits, "  ")])
+
+
+def lines(edits: tuple[Edit, ...], indent: str) -> list[str]:
+    found = []
+    for edit in edits:
+        found.append(f"{indent}- {edit.words}")
+        if isinstance(edit, WriteFile):
+            found += [f"{indent}    | {line}" for line in edit.content.decode().splitlines()]
+        elif isinstance(edit, EditText):
+            found.append(f"{indent}    {edit.before!r} -> {edit.after!r}")
+        elif isinstance(edit, RegisterHandler):
+            found.append(f"{indent}    {format_registration(edit.handler).decode()}")
+        elif isinstance(edit, RunCommand):
+            found.append(f"{indent}    $ {' '.join(edit.argv)}")
+            found += [f"{indent}    undo: {' '.join(edit.undo)}"] if edit.undo else []
+        if isinstance(edit, (RunCommand, InstallPackages, RemovePackages)):
+            found += lines(edit.effects, f"{indent}    ")
+    return found
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_plan(name: str, tmp_path: Path) -> None:
+    made = SCENES[name](tmp_path)
+    remedies = plan(made)
+    text = "\n\n".join(map(told, remedies)) + "\n"
+    expected = EXPECTED / f"{name}.txt"
+    if os.environ.get("UPDATE"):
+        expected.write_text(text)
+    assert text == expected.read_text()
+    for remedy in (one for one in remedies if one.proved):
+        after = edited(made.target, remedy.edits)
+        back = edited(after, inverse(made.target, remedy.edits))
+        assert back.handlers == made.target.handlers
+    proved = [remedy.proved for remedy in remedies]
+    assert proved == sorted(proved, reverse=True), "what is proved comes first"
+
+
+def test_every_expected_text_is_of_a_scene() -> None:
+    assert {path.stem for path in EXPECTED.iterdir()} == set(SCENES)
+
+
+def test_a_remedy_that_loses_at_boot_does_not_stay() -> None:
+    """The database of binfmt-support is read after binfmt.d: a file there wins now and loses at boot."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = at(Path(scratch), {**BINFMT_SUPPORT, "/usr/sbin/update-binfmts": STATIC}, WINE_PACKAGE)
+        assert not [one for one in plan(made) if one.proved and "in /etc/binfmt.d" in one.title]
+        assert [one for one in plan(made) if not one.proved and "in /etc/binfmt.d" in one.title]
