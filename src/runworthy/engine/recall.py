@@ -109,13 +109,13 @@ def _key(subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes,
     """Return the words for a request: who asks for what, where, of which program, on which machine."""
     import hashlib
 
-    asked = [(target.text, target.wish, tuple(target.present)) for target in targets]
+    asked = [(target.text, target.wish, tuple(target.present), target.at_boot) for target in targets]
     who = [getattr(os, name, int)() for name in ("geteuid", "getegid", "getgroups")]
     machine = None
     if any(target.text == "host" for target in targets):
-        from runworthy.targets.host import this_machine
+        from runworthy.targets.host import running_facts
 
-        machine = this_machine()
+        machine = running_facts()
     where = (os.getcwd(), list(roots), machine)
     words = (list(subjects), where, asked, wishes.launch, wishes.at, wishes.steps, who, _program())
     return hashlib.sha256(repr(words).encode("utf-8", "surrogateescape")).digest()

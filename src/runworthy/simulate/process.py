@@ -123,7 +123,7 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
     facts = elf.facts
     if launch.loaded_by is not None:
         return _opened(machinery, path, elf, launch.loaded_by)
-    if facts.is_program and target.handlers.entries and _is_taken(path, target):
+    if facts.is_program and (_is_taken(path, target) or _lies_on_noexec(path, target)):
         from runworthy.simulate.start import start
 
         return start(machinery, path, None, facts.architecture)
@@ -139,11 +139,22 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
 
 def _is_taken(path: str, target: Target) -> bool:
     """Whether a handler comes before the kernel's own ELF loader."""
+    if not target.handlers.entries:
+        return False
     try:
         head = target.view.content(path).pread(0, HEAD_SIZE).ljust(HEAD_SIZE, b"\0")
     except OSError:
         return False
     return target.handlers.taking(head, path) is not None
+
+
+def _lies_on_noexec(path: str, target: Target) -> bool:
+    facts = target.machine_facts
+    if facts is None or not facts.mounts:
+        return False
+    from runworthy.simulate.execve.opening import mounted_noexec
+
+    return mounted_noexec(path, facts.mounts)
 
 
 def image_stretch(machinery: Machinery, path: str) -> Stretch:

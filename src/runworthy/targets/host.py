@@ -8,14 +8,17 @@ import platform
 from runworthy.model.arch import ARCHITECTURES, Architecture, architecture
 from runworthy.model.binfmt import Handlers
 from runworthy.model.errors import FormatError, TargetError
+from runworthy.model.host import MachineFacts
 from runworthy.model.machine import Machine, baseline
+from runworthy.model.records import replace
 from runworthy.targets.binfmt.live import handlers_of, read_binfmt_misc
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.machine_facts import known_machine
+from runworthy.targets.mounts import read_mounts
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["architecture_of_root", "directory_target", "host_target", "root_target", "this_machine"]
+__all__ = ["architecture_of_root", "directory_target", "host_target", "root_target", "running_facts", "this_machine"]
 
 _SYSTEM_NAMES = ("/etc/os-release", "/usr/lib/os-release")
 _BOOTED_BY = ("/sbin/init", "/etc/init", "/bin/init", "/etc/wsl.conf")
@@ -39,8 +42,21 @@ def host_target(stated: Architecture | None = None) -> Target:
         raise TargetError(
             f"the target `host` is {machine.arch.name}, not {stated.name}", hint="--platform is for other targets"
         )
-    handlers = handlers_of(read_binfmt_misc())
-    return Target(name="host", view=DirectoryView("/"), machine=machine, live=True, handlers=handlers, arch_stated=True)
+    facts = running_facts()
+    return Target(
+        name="host",
+        view=DirectoryView("/"),
+        machine=machine,
+        live=True,
+        machine_facts=facts,
+        handlers=handlers_of(facts.binfmt),
+        arch_stated=True,
+    )
+
+
+def running_facts() -> MachineFacts:
+    """Return what a check needs to know of this machine: that does not stay as it is while the machine runs."""
+    return replace(known_machine(), binfmt=read_binfmt_misc(), mounts=read_mounts("/proc/self/mountinfo"))
 
 
 def directory_target(directory: str, name: str, stated: Architecture | None, wanted: Architecture | None) -> Target:

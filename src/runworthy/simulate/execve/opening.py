@@ -21,7 +21,7 @@ from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, UnseenError
 
-__all__ = ["Opened", "Opener", "RefusalError"]
+__all__ = ["Opened", "Opener", "RefusalError", "mounted_noexec"]
 
 _NOEXEC_TYPES = frozenset(("mqueue", "proc", "sysfs"))
 """File systems from which nothing is executed however they are mounted (SB_I_NOEXEC)."""
@@ -112,7 +112,7 @@ class Opener:
             directory = posixpath.dirname(directory)
 
     def _check(self, found: Resolved) -> None:
-        if _mounted_noexec(found.path, self._mounts):
+        if mounted_noexec(found.path, self._mounts):
             raise RefusalError("EACCES", "its file system is mounted with noexec")
         if found.path.startswith(f"{SUBJECT_ROOT}/"):
             return  # one that was placed there gets its mode when it is installed
@@ -165,7 +165,7 @@ _WORDS = {
 }
 
 
-def _mounted_noexec(real: str, mounts: tuple[Mount, ...]) -> bool:
+def mounted_noexec(real: str, mounts: tuple[Mount, ...]) -> bool:
     """Whether the file system that holds a real path lets nothing be executed; of two at one place the later counts."""
     best: Mount | None = None
     for mount in mounts:
