@@ -28,8 +28,8 @@ _CONFIGURED = (
     "usr/local/lib/binfmt.d",
     "usr/lib/binfmt.d",
     "var/lib/binfmts",
-    "judge",
 )
+_SHARED = ("etc/binfmt.d", "run", "tmp", *_CONFIGURED[2:], "etc/systemd/system", "judge")
 _UNITS = (
     "systemd-binfmt.service",
     "binfmt-support.service",
@@ -48,19 +48,19 @@ class Booted:
     def __init__(self, base: Path, layer: Path, kernel: Kernel) -> None:
         self.kernel = kernel
         self.root = kernel.files / "root"
-        self._merged = kernel.files / "merged"
-        self._merged.mkdir()
-        for name in _CONFIGURED:
-            (self.root / name).mkdir(parents=True)
-        self._copy(layer)
+        self.merged = kernel.files / "merged"
+        self.merged.mkdir()
         points = kernel.files / "points"
-        for name in _CONFIGURED:
+        for name in _SHARED:
+            (self.root / name).mkdir(parents=True)
             (points / name).mkdir(parents=True)
+        (self.root / "run/binfmt.d").mkdir()
+        self._copy(layer)
         self._mount("overlay", "", kind="overlay", data=f"lowerdir={points}:{layer}:{base}")
         for name in ("proc", "dev"):
             self._mount(f"/{name}", name, flags=MS_BIND | _MS_REC)
         self._mount(str(kernel.binfmt_misc), "proc/sys/fs/binfmt_misc", flags=MS_BIND)
-        for name in _CONFIGURED:
+        for name in _SHARED:
             self._mount(str(self.root / name), name, flags=MS_BIND)
 
     def _copy(self, layer: Path) -> None:
@@ -87,21 +87,31 @@ class Booted:
             path.chmod(mode)
 
     def _mount(self, source: str, point: str, kind: str | None = None, *, flags: int = 0, data: str = "") -> None:
-        number = self.kernel.mount(source, self._merged / point, kind, flags, data or None)
+        number = self.kernel.mount(source, self.merged / point, kind, flags, data or None)
         assert number == 0, f"mount {source} on {point}: {os.strerror(number)}"
 
     def clear(self) -> None:
         """Take the configuration and every handler away."""
-        for name in _CONFIGURED[:-1]:
+        for name in _CONFIGURED:
             for path in (self.root / name).iterdir():
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         self.kernel.clear()
 
     def run(self, *argv: str) -> int:
         """Run a program of the release as root; return its exit status."""
-        done = self.kernel.execute(argv[0], argv, chroot=self._merged, env=_RUNNING)
+        done = self.kernel.execute(argv[0], argv, chroot=self.merged, env=_RUNNING)
         assert done.rc is not None, done
         return done.rc
+
+    @property
+    def conditions(self) -> list[str]:
+        """What the unit of systemd-binfmt asks for, but for the mount, which is there."""
+        text = (self.root / "usr/lib/systemd/system/systemd-binfmt.service").read_text()
+        return [line for line in text.splitlines() if line.startswith("ConditionDirectory")]
+
+    def holds(self, *conditions: str) -> bool:
+        """Whether systemd itself finds that conditions hold."""
+        return self.run("/usr/bin/systemd-analyze", "condition", *conditions) == 0
 
     def update(self, *argv: str) -> None:
         """Run update-binfmts, which complains of what the tests have it do."""
@@ -110,7 +120,7 @@ class Booted:
     def boot(self) -> list[str]:
         """Start what the units start, in their order, and return the handlers as the kernel tells of them."""
         self.kernel.clear()
-        if any(not path.name.startswith(".") for name in _CONFIGURED[:4] for path in (self.root / name).iterdir()):
+        if self.holds(*self.conditions):
             self.run("/usr/lib/systemd/systemd-binfmt")
         self.update("--enable")
         return [f"{name}\n{self.kernel.read(name)}" for name in self.kernel.entries()]
@@ -167,6 +177,38 @@ def test_the_units_give_the_order(booted: Booted) -> None:
     text = (booted.root / "usr/lib/systemd/system/binfmt-support.service").read_text()
     after = [line.split() for line in text.splitlines() if line.startswith("After=")]
     assert any("systemd-binfmt.service" in words for words in after)
+
+
+_NAMES = "x .x x~ x.bak x.conf lost+found aquota.user x.dpkg-new x.swp new x.new .new x.bak.conf"
+
+
+@pytest.mark.parametrize("name", _NAMES.split())
+def test_what_makes_a_directory_be_not_empty(fresh: Booted, name: str) -> None:
+    (fresh.root / "etc/binfmt.d" / name).touch()
+    started = "systemd-binfmt.service" in fresh.plan().systems
+    assert started == fresh.holds(*fresh.conditions)
+
+
+@pytest.mark.parametrize(
+    "target", ["/dev/null", "../../../dev/null", "/usr/lib/systemd/system/systemd-binfmt.service", ""]
+)
+def test_what_masks_a_unit(fresh: Booted, target: str) -> None:
+    _put(fresh, "etc/binfmt.d/ape.conf", _PLAIN_APE)
+    place = fresh.root / "etc/systemd/system/systemd-binfmt.service"
+    place.symlink_to(target) if target else place.touch()
+    try:
+        masked = _said(fresh, "is-enabled", "systemd-binfmt.service") == "masked"
+        assert masked == (not fresh.plan().handlers.entries)
+    finally:
+        place.unlink()
+
+
+def _said(booted: Booted, *argv: str) -> str:
+    """Return what systemctl says of the units that lie in the root."""
+    done = booted.kernel.execute(
+        "/usr/bin/systemctl", ["systemctl", "--root=/", *argv], chroot=booted.merged, env=_RUNNING
+    )
+    return done.stdout.strip()
 
 
 def test_files_are_read_by_name_and_the_last_one_wins(fresh: Booted) -> None:

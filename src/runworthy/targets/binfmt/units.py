@@ -34,6 +34,8 @@ _BACKUPS: Final = frozenset(
     "ucf-dist swp bak old new".split()
 )
 
+_PASSED_OVER: Final = ("lost+found", "aquota.user", "aquota.group")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
@@ -216,7 +218,8 @@ def _holds_names(view: FileView, path: str) -> bool:
 
 def _is_backup(name: str) -> bool:
     """Whether systemd passes a name over (hidden_or_backup_file)."""
-    return name.startswith(".") or name.endswith("~") or ("." in name and name.rpartition(".")[2] in _BACKUPS)
+    named = name.startswith(".") or name.endswith("~") or name in _PASSED_OVER
+    return named or ("." in name and name.rpartition(".")[2] in _BACKUPS)
 
 
 def _is_executable(view: FileView, path: str) -> bool:
