@@ -18,8 +18,11 @@ import pytest
 from runworthy.engine import Engine, Wishes
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Report
+from runworthy.model.host import BinfmtEntry
+from runworthy.model.records import replace
 from runworthy.simulate.launch import Launch
 from runworthy.targets import cache as cache_module
+from runworthy.targets import host
 from runworthy.targets.cache import Cache, signature_of
 from runworthy.targets.names import TargetName
 from tests.elfwriter import Symbol, elf
@@ -183,6 +186,19 @@ def test_what_was_changed_just_now_is_not_kept(tree: Path, tmp_path: Path) -> No
     settle()
     judge(tree, kept)
     assert kept.info().reports == 1
+
+
+def test_a_report_on_this_machine_counts_under_its_handlers_alone(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle()
+    facts = host.running_facts()
+    taken = BinfmtEntry(name="new", text="enabled\ninterpreter /bin/new\nflags: \noffset 0\nmagic 4d5a\n")
+    changed = replace(facts, binfmt=replace(facts.binfmt, entries=(taken,)))
+    for now, reports in ((facts, 1), (facts, 1), (changed, 2), (facts, 2)):
+        monkeypatch.setattr(host, "running_facts", lambda now=now: now)
+        judge(tree, Cache(str(tmp_path / "cache")), on="host")
+        assert Cache(str(tmp_path / "cache")).info().reports == reports
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all", b"SQLite format 3\0" + bytes(4080)])
