@@ -158,7 +158,12 @@ class Engine:
     def _recall(self, subjects: Sequence[str], targets: Sequence[TargetName]) -> Recall | None:
         """Return what this request has to do with earlier ones, None where they cannot tell."""
         looked_before = bool(self._subjects)  # and what was looked at then is not looked at again
-        if self._cache is None or self._wishes.additions or looked_before or any(name.is_captured for name in targets):
+        if (
+            self._cache is None
+            or self._wishes.additions
+            or looked_before
+            or any(name.is_captured or name.at_boot for name in targets)
+        ):
             return None
         from runworthy.engine.recall import Recall
 
