@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -419,6 +421,101 @@ def test_an_interpreter_that_is_held_open(world: World) -> None:
             assert (gone.errno, real.errno) == ("ENOENT", errno.ENOENT)
 
 
+# -- emulators ------------------------------------------------------------------------------------
+
+QEMU_MAGIC = (
+    r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00",
+    r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff",
+)
+ARGUMENTS = (
+    '#include <stdio.h>\nint main(int n, char **a) {for (int i = 0; i < n; i++) printf("%s|", a[i]); return 7;}\n'
+)
+
+
+def _compiled(world: World, name: str, source: str, *options: str) -> Path:
+    """Compile a program inside; skip where the compiler is missing."""
+    compiler, *rest = options
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed (tests/judges/setup.sh tools)")
+    made = world.kernel.files / name
+    text = world.put(f"{name}.c", source.encode(), 0o644)
+    built = world.kernel.execute(compiler, [compiler, *rest, "-o", str(made), str(text)], search=True, timeout=60)
+    assert built.rc == 0, built
+    return made
+
+
+def test_an_emulator(world: World) -> None:
+    """T58 to T61: programs of arm64 under qemu, with argv[0] and without, without their libraries, with odd marks."""
+    qemu = shutil.which("qemu-aarch64-static")
+    if qemu is None:
+        pytest.skip("qemu-aarch64-static is not installed (tests/judges/setup.sh tools)")
+    static = _compiled(world, "static", ARGUMENTS, "aarch64-linux-gnu-gcc", "-static")
+    dynamic = _compiled(world, "dynamic", ARGUMENTS, "aarch64-linux-gnu-gcc")
+    marked = world.put("marked", b"\x7fELF\2\1\1\0AI\2" + static.read_bytes()[11:])
+    armhf = world.put("armhf", program("x", machine=40, bits=32))
+    for flags, shown in (("F", f"{static}|one|"), ("PF", "zero|one|"), ("POCF", "zero|one|")):
+        world.kernel.clear()
+        _register(world, f":qemu:M::{':'.join(QEMU_MAGIC)}:{qemu}:{flags}")
+        predicted, real = world.compare(static, ["zero", "one"])
+        assert (predicted.image, real.rc, real.stdout) == (str(Path(qemu).resolve()), 7, shown)
+        predicted, real = world.compare(dynamic, ["zero", "one"])
+        assert predicted.image == str(Path(qemu).resolve())
+        assert Path("/lib/ld-linux-aarch64.so.1").exists() or real.rc == 255
+        assert world.compare(marked)[0].errno == "ENOEXEC"
+        assert world.compare(armhf)[0].errno == "ENOEXEC"
+
+
+# -- namespaces -----------------------------------------------------------------------------------
+
+
+def test_namespaces(world: World) -> None:
+    """T63 to T66, T68: the handlers of the nearest user namespace that has ever mounted its own; they end with it."""
+    kernel = world.kernel
+    _printer(world, "printer")
+    path = world.put("subject", b"MZ")
+    _register(world, ":mz:M::MZ::FILES/printer:")
+    assert said(kernel.execute(path, user_namespace=True).stdout)[0] == "printer"
+    point = kernel.files / "point"
+    point.mkdir()
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    steps = {
+        "true": "printer",
+        f"mount -t binfmt_misc none {point}": "",
+        f"mount -t binfmt_misc none {point}; umount {point}": "",
+        f"mount -t binfmt_misc none {point}; cat {kernel.binfmt_misc}/mz >&2": "",
+        f"echo 0 >{kernel.binfmt_misc}/status": "",  # the owner may, in whichever namespace
+    }
+    for step, who in steps.items():
+        real = kernel.execute("/usr/bin/unshare", [*inside, f"{step}; exec {path}"])
+        assert said(real.stdout)[0] == who, (step, real)
+    assert kernel.read("status") == "disabled\n"
+    assert kernel.execute(path, user_namespace=True).errno == errno.ENOEXEC
+    assert world.compare(path)[0].errno == "ENOEXEC"
+    assert kernel.mount("none", point, "binfmt_misc") == 0
+    assert kernel.unmount(kernel.binfmt_misc) == 0
+    assert kernel.execute(path).errno == errno.ENOEXEC
+    assert kernel.mount("none", kernel.binfmt_misc, "binfmt_misc") == 0
+    assert kernel.entries() == ["mz"]
+    assert kernel.unmount(point) == 0
+    assert kernel.unmount(kernel.binfmt_misc) == 0
+    assert kernel.mount("none", kernel.binfmt_misc, "binfmt_misc") == 0
+    assert (kernel.entries(), kernel.read("status")) == ([], "enabled\n")
+    assert world.compare(path)[0].errno == "ENOEXEC"
+
+
+def test_credentials(world: World) -> None:
+    """T69: with C the interpreter has the rights of the file's owner, without it those of the caller."""
+    if not world.kernel.many_users:
+        pytest.skip("needs root: a second user")
+    source = '#include <stdio.h>\n#include <unistd.h>\nint main(void) {printf("%d", geteuid());}\n'
+    who = _compiled(world, "who", source, "gcc", "-static")
+    path = world.put("subject", b"MZ", 0o4755)
+    for flags, user in (("", "1000"), ("O", "1000"), ("C", "0")):
+        world.kernel.clear()
+        _register(world, f":mz:M::MZ::{who}:{flags}")
+        assert world.kernel.execute(path, uid=1000).stdout == user
+
+
 # -- at random ------------------------------------------------------------------------------------
 
 
@@ -451,7 +548,7 @@ class Chance:
         name = f"{self.random.choice(['MZ', '#!', 'f', 's.exe', 't.', 'u.ex'])}{next(self._numbers)}"
         name += self.random.choice(["", "", ".exe", ".EXE", ".é"])
         data, mark = self.random.choice(self._makers)(self)
-        mode = self.random.choice([0o755] * 12 + [0o644, 0o111, 0o000, 0o100])
+        mode = self.random.choice([0o755] * 12 + [0o644, 0o111, 0o000, 0o711])
         self.world.put(name, data, mode, mark=mark)
         self.subjects.append(name)
 
@@ -571,7 +668,8 @@ def test_at_random(world: World, seed: int) -> None:
         handlers: Handlers = world.handlers()
         for _ in range(RUNS):
             path, argv = chance.name(), ["zero", *chance.random.choices(["one", "", "-x", "é"], k=2)]
-            predicted, _ = world.compare(path, argv, cwd=world.kernel.files, handlers=handlers)
+            privileged = chance.random.random() < 0.8
+            predicted = world.compare(path, argv, cwd=world.kernel.files, handlers=handlers, privileged=privileged)[0]
             outcomes[predicted.errno or predicted.dies] = outcomes.get(predicted.errno or predicted.dies, 0) + 1
             taken += any(step.handler for step in predicted.rewrites)
     assert {"", "ENOENT", "ENOEXEC", "EACCES"} <= outcomes.keys()
