@@ -12,6 +12,7 @@ from runworthy.rules import Case
 from runworthy.rules.words import join, rows, unique
 
 __all__ = [
+    "LEFT_TO_CALLER",
     "NO_SHELL",
     "assumption_note",
     "caller_rows",
@@ -29,6 +30,9 @@ __all__ = [
     "taker",
     "what_it_is",
 ]
+
+LEFT_TO_CALLER = "the kernel answers ENOEXEC, and it is left to the caller what becomes of the file"
+"""What becomes of a file that nobody takes where a stated caller has a shell read it."""
 
 NO_SHELL = "the kernel answers ENOEXEC, which callers tell as `Exec format error`"
 """What becomes of a file that nobody takes where no stated caller has a shell read it."""
@@ -161,17 +165,16 @@ def caller_steps(case: Case, path: str) -> list[Step]:
     return [step for step in case.trace.needs if step.need.kind == "caller" and step.need.by == path]
 
 
-def caller_rows(steps: Sequence[Step]) -> tuple[str, ...]:
+def caller_rows(case: Case, steps: Sequence[Step]) -> tuple[str, ...]:
     """Return a table of callers and what each does."""
-    return rows((_CALLERS.get(step.need.name, step.need.name), _does(step)) for step in steps)
+    return rows((_CALLERS.get(step.need.name, step.need.name), _does(case, step)) for step in steps)
 
 
-def _does(step: Step) -> str:
+def _does(case: Case, step: Step) -> str:
     if step.answer is Answer.MET:
         return step.met_by or "runs it"
-    if step.answer is Answer.UNMET:
-        return f"ends with {step.detail}: Exec format error" if step.detail == "ENOEXEC" else step.detail
-    return step.detail or "is not known"
+    said = step.detail.replace(step.need.by, case.needer(step.need))
+    return said or ("ends" if step.answer is Answer.UNMET else "is not known")
 
 
 # -- files --------------------------------------------------------------------------------------

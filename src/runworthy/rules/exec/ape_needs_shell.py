@@ -44,7 +44,7 @@ def _finding(case: Case, step: Step, callers: list[Step]) -> Finding:
         f"`{case.subject}` is an APE program, and no handler of {case.target} takes it: {how}",
         cause="an APE program without a handler",
         steps=(step,),
-        lines=caller_rows(callers),
+        lines=caller_rows(case, callers),
         notes=(
             *passed_over(case, case.path),
             "the kernel answers ENOEXEC: its beginning (MZ) is neither `#!` nor ELF",

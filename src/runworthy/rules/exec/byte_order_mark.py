@@ -38,7 +38,7 @@ def check(case: Case) -> Iterator[Match]:
                 f"`{case.subject}` begins with a byte order mark (EF BB BF), and the kernel does not see its `{line}`",
                 cause="a byte order mark before the `#!` line",
                 steps=(step,),
-                lines=caller_rows(callers),
+                lines=caller_rows(case, callers),
                 notes=(_SHELL if any(one.answer is Answer.MET for one in callers) else NO_SHELL,),
                 remedies=(help_(f"save it as UTF-8 without a mark: `sed -i '1s/^\\xEF\\xBB\\xBF//' {case.subject}`"),),
             ),

@@ -9,6 +9,7 @@ from runworthy.model.program import FileFacts
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import (
+    LEFT_TO_CALLER,
     NO_SHELL,
     assumption_note,
     caller_rows,
@@ -56,10 +57,10 @@ def _finding(case: Case, file: FileFacts, step: Step, callers: list[Step]) -> Fi
         f"`{case.subject}` is {what}: the kernel executes no such file, and no handler of {case.target} takes it",
         cause=f"it is {what}",
         steps=(step,),
-        lines=caller_rows(callers),
+        lines=caller_rows(case, callers),
         notes=(
             *passed_over(case, case.path),
-            "the kernel answers ENOEXEC, and it is left to the caller what becomes of the file" if reads else NO_SHELL,
+            LEFT_TO_CALLER if reads else NO_SHELL,
             f"it is damaged: {file.problem}" if file.problem else "",
             "a byte order mark (EF BB BF) is its beginning" if file.bom else "",
             assumption_note((step, *callers)),

@@ -34,7 +34,7 @@ def check(case: Case) -> Iterator[Match]:
             message,
             cause=f"it is {what}",
             steps=(step,),
-            lines=caller_rows(callers),
+            lines=caller_rows(case, callers),
             notes=(seen,),
         )
         yield Match(finding=found, covers=(step, *callers))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from runworthy.model.finding import Finding, Severity
 from runworthy.model.program import FileFacts
-from runworthy.model.trace import Step
+from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import (
     NO_SHELL,
@@ -41,14 +41,18 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, file: FileFacts, step: Step, callers: list[Step]) -> Finding:
     what = what_it_is(file)
     damage = f"it is damaged: {file.problem}" if file.problem else ""
-    notes = ["" if callers else NO_SHELL, *passed_over(case, case.path), damage]
+    notes = [
+        "" if any(one.answer is Answer.MET for one in callers) else NO_SHELL,
+        *passed_over(case, case.path),
+        damage,
+    ]
     return finding(
         case,
         (CODE, NAME, severity_of((step, *callers))),
         f"`{case.subject}` is {what}, and no handler of {case.target} takes it",
         cause=f"it is {what}",
         steps=(step,),
-        lines=caller_rows(callers),
+        lines=caller_rows(case, callers),
         notes=(*notes, assumption_note((step, *callers))),
         remedies=(help_(f"fetch or build it for Linux on {case.machine}"),),
     )

@@ -55,6 +55,6 @@ def _finding(case: Case, names: Step, refused: Step, callers: tuple[Step, ...]) 
         cause=f"the interpreter `{interpreter}` of a script cannot be executed",
         items=(interpreter,),
         steps=(names,),
-        lines=caller_rows(callers),
+        lines=caller_rows(case, callers),
         notes=(seen(refused, who), assumption_note((refused,))),
     )

@@ -46,7 +46,7 @@ def _finding(case: Case, step: Step, callers: list[Step]) -> Finding:
         f"`{who}` begins with a `#!` line that {reason}",
         cause="a `#!` line that names no interpreter",
         steps=(step,),
-        lines=caller_rows(callers),
+        lines=caller_rows(case, callers),
         notes=(says,),
     )
 

@@ -50,7 +50,7 @@ def _finding(case: Case, step: Step, callers: list[Step]) -> Finding:
         cause="built for another architecture",
         items=(step.need.name,),
         steps=(step,),
-        lines=caller_rows(callers),
+        lines=caller_rows(case, callers),
         notes=(
             seen,
             *(_why_not(case, one) for one in emulators),
