@@ -9,6 +9,7 @@ from runworthy.model.program import FileFacts
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import (
+    LEFT_TO_CALLER,
     NO_SHELL,
     assumption_note,
     caller_rows,
@@ -41,11 +42,8 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, file: FileFacts, step: Step, callers: list[Step]) -> Finding:
     what = what_it_is(file)
     damage = f"it is damaged: {file.problem}" if file.problem else ""
-    notes = [
-        "" if any(one.answer is Answer.MET for one in callers) else NO_SHELL,
-        *passed_over(case, case.path),
-        damage,
-    ]
+    reads = any(one.answer is Answer.MET for one in callers)
+    notes = [LEFT_TO_CALLER if reads else NO_SHELL, *passed_over(case, case.path), damage]
     return finding(
         case,
         (CODE, NAME, severity_of((step, *callers))),
