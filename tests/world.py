@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.apewriter import ape
+from tests.apewriter import ape
 from tests.elfwriter import Symbol, elf
 
 __all__ = ["LOADER", "MUSL_LOADER", "make"]
@@ -23,12 +25,16 @@ def make(directory: Path) -> Path:
     for name, data in _files().items():
         path = directory / name
         path.parent.mkdir(exist_ok=True, parents=True)
+        if isinstance(data, str):
+            path.unlink(missing_ok=True)
+            path.symlink_to(data)
+            continue
         path.write_bytes(data)
         path.chmod(0o755)
     return directory
 
 
-def _files() -> dict[str, bytes]:
+def _files() -> dict[str, bytes | str]:
     view = elf(soname="libview.so.2", needed=["libGL.so.1", "libc.so.6"], imports=["glFlush"], exports=["show"])
     return {
         # as gcc on Ubuntu 22.04 links it
@@ -86,9 +92,40 @@ def _files() -> dict[str, bytes]:
         "rootfs/lib/ld-musl-x86_64.so.1": elf(
             soname="libc.musl-x86_64.so.1", exports=["__libc_start_main", "stdin", "dlopen", "puts", "statx"]
         ),
+        # an Actually Portable Executable that carries its loader, and a machine with Wine that boots with systemd
+        "llamafile": ape(loaders={"x86_64": _static()}),
+        **{f"winebox/{path}": data for path, data in _WINEBOX.items()},
+        **{
+            f"winebox/usr/bin/{name}": _static()
+            for name in ("sh", "env", "wine", "uname", "mkdir", "dd", "gzip", "chmod", "mv")
+        },
+        **{f"winebox/usr/lib/systemd/{name}": _static() for name in ("systemd", "systemd-binfmt")},
+        # one file for several systems, with its own loader inside
+        "hello.com": ape(loaders={"x86_64": elf(kind=2, dynamic=False)}),
         "notes.txt": b"no program\n",
         "empty": b"",
     }
+
+
+def _static() -> bytes:
+    return elf(kind=2, tags=[DT_DEBUG])
+
+
+_UNITS = "usr/lib/systemd/system"
+_WINEBOX: dict[str, bytes | str] = {
+    "etc/os-release": b"ID=debian\nVERSION_ID=12\n",
+    "bin": "usr/bin",
+    "sbin/init": "../usr/lib/systemd/systemd",
+    f"{_UNITS}/systemd-binfmt.service": (
+        b"[Unit]\nConditionDirectoryNotEmpty=|/usr/lib/binfmt.d\nConditionDirectoryNotEmpty=|/etc/binfmt.d\n"
+        b"[Service]\nExecStart=/usr/lib/systemd/systemd-binfmt\n"
+    ),
+    f"{_UNITS}/proc-sys-fs-binfmt_misc.automount": b"[Automount]\nWhere=/proc/sys/fs/binfmt_misc\n",
+    f"{_UNITS}/proc-sys-fs-binfmt_misc.mount": b"[Mount]\nWhere=/proc/sys/fs/binfmt_misc\n",
+    f"{_UNITS}/sysinit.target.wants/systemd-binfmt.service": "../systemd-binfmt.service",
+    f"{_UNITS}/sysinit.target.wants/proc-sys-fs-binfmt_misc.automount": "../proc-sys-fs-binfmt_misc.automount",
+    "usr/lib/binfmt.d/wine.conf": b":DOSWin:M::MZ::/usr/bin/wine:\n",
+}
 
 
 def _program(needed: Sequence[str], *imports: Symbol) -> bytes:
