@@ -13,6 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from runworthy.engine.again import judge_again
+from runworthy.model.records import replace
+from runworthy.model.trace import Answer
+from runworthy.simulate.launch import Launch
+from runworthy.targets.directory import DirectoryView
+from runworthy.targets.overlay import Overlay
+from runworthy.targets.view import FileView
 from tests.apewriter import ape, ape_loader
 from tests.differential.execution import World
 from tests.differential.programs import program
@@ -157,6 +164,30 @@ def test_chroot(world: World, dynamic: bytes, name: str, flags: str) -> None:
         assert _TOO_OLD[1] in real.stderr
     else:
         assert (real.rc, real.stdout) == (_STATUS, _printed(predicted.argv[2:])), (real, predicted)
+
+
+def _verdict(world: World, view: FileView, path: str) -> tuple[str, str]:
+    """What the whole check says of a program, and the first thing that is not met."""
+    target = replace(world.target(world.handlers()), view=view)
+    result = judge_again("guest", Launch())(target, path)
+    steps = list(result.trace.needs)
+    unmet = [step.need for step in steps if step.answer is Answer.UNMET]
+    return result.verdict, (unmet[0].version or unmet[0].name) if unmet else ""
+
+
+@pytest.mark.parametrize("name", _ROOTS)
+def test_check_of_emulated_programs(world: World, static: bytes, dynamic: bytes, name: str) -> None:
+    """The check goes on inside the emulator, and says what the guest's own loader says."""
+    _register(world, _line())
+    root = Overlay(DirectoryView(str(roots.requires(name).path)))
+    for where, data in (("/static", static), ("/dynamic", dynamic)):
+        root.add_file(where, data)
+    assert _verdict(world, root, "/static") == ("risky", "")
+    told = _verdict(world, root, "/dynamic")
+    assert told == (("fails", "GLIBC_2.34") if name == _TOO_OLD[0] else ("risky", ""))
+    guest = world.put("guest", dynamic)
+    told = _verdict(world, DirectoryView("/"), str(guest))
+    assert told == ("fails", "/lib/ld-linux-aarch64.so.1")
 
 
 @pytest.mark.parametrize("flags", ["", "F", "P", "PF", "OF", "OPF", "C", "OPCF"])

@@ -62,6 +62,8 @@ _EMULATORS = {
 # QEMU's names of architectures that ours have no spelling for.
 _QEMU = {"armeb": None, "ppc": None, "mips": None, "mips64": None, "mipsn32": None, "sparc": None, "m68k": None}
 _SUFFIXES = ("-static", "-binfmt-P", "-binfmt", ".elf", ".exe")
+# Debian's name of QEMU in registrations: /usr/libexec/qemu-binfmt/aarch64-binfmt-P, a link to qemu-aarch64-static.
+_QEMU_SUFFIXES = ("-binfmt-P", "-binfmt")
 _APE_MAGICS = (b"MZqFpD", b"jartsr")
 
 # Which file, given to whom, runs as it is meant. Wine runs a Windows program on purpose, but not as Windows would.
@@ -77,12 +79,11 @@ _OWN_PROGRAMS: tuple[FileType, ...] = ("elf", "ape")
 
 def purpose_of(handler: Handler) -> Purpose:
     """Return what a handler's interpreter is for; a handler of APE's own magics is taken for the APE loader's."""
-    name = posixpath.basename(handler.interpreter)
+    name = base = posixpath.basename(handler.interpreter)
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
-    arch = _emulated(name)
-    if name.startswith("qemu-") or name.lower() in _EMULATORS:
-        return Purpose(kind="emulator", words=f"the emulator {posixpath.basename(handler.interpreter)}", arch=arch)
+    if name.startswith("qemu-") or base.endswith(_QEMU_SUFFIXES) or name.lower() in _EMULATORS:
+        return Purpose(kind="emulator", words=f"the emulator {base}", arch=_emulated(name))
     kind = next(
         (kind for start, kind in _NAMES if name.startswith(start) and not name[len(start) :][:1].isalpha()), None
     )
