@@ -192,6 +192,11 @@ def _taken_by(debian: Debian, *argv: str) -> tuple[str, ...]:
     return tuple(one.handler.name for one in debian.predicted(*argv).rewrites if one.handler)
 
 
+def _verdict(debian: Debian, path: str) -> str:
+    """What the whole check says of a file."""
+    return situation(debian.target(), path).result.verdict
+
+
 def _hijacked(done: Executed) -> bool:
     """Whether Wine loaded the file as a program of its own, and the part for Windows ended it."""
     return _MESSAGE not in done.stdout and done.rc == _WINDOWS and r'\\srv\\llama" at' in done.stderr
@@ -230,6 +235,7 @@ def test_hijacked_and_repaired(installed: Debian) -> None:
         done = debian.run(_APE, via=via)
         assert _hijacked(done), (caller, done)
     assert _taken_by(debian, _APE) == ("wine",)
+    assert _verdict(debian, _APE) == "fails"
     seconds = _median(debian, _APE)
     done = debian.run(_APE, via=("sh",))  # no execve of the file: the shell reads it, whatever is registered
     assert (done.rc, done.stdout) == (_NATIVE, _MESSAGE)
@@ -239,8 +245,8 @@ def test_hijacked_and_repaired(installed: Debian) -> None:
     for caller, via in _CALLERS.items():
         done = debian.run(_APE, via=via)
         assert _native(done), (caller, done)
-    repaired = debian.predicted(_APE)
-    assert repaired.image == _LOADER
+    assert debian.predicted(_APE).image == _LOADER
+    assert _verdict(debian, _APE) == "runs"
     print(f"\nthe APE through Wine {seconds:.3f} s, by the entry that is proposed {_median(debian, _APE):.3f} s")  # noqa: T201
     assert _median(debian, _APE) < seconds
 
@@ -249,6 +255,7 @@ def test_hijacked_and_repaired(installed: Debian) -> None:
     assert windows.stdout.strip()
     assert r'\\srv\\hostname.exe" at' in windows.stderr
     assert _taken_by(debian, _PROGRAM) == ("wine",)
+    assert _verdict(debian, _PROGRAM) == "risky"  # it runs, and not on Windows
 
 
 def test_no_part_for_windows(installed: Debian) -> None:
