@@ -32,6 +32,7 @@ except OSError as error: print(error, file=sys.stderr); sys.exit(199)
 COMMANDS = {
     "bash": ("bash", "-c", "FILE one; exit $?"),
     "dash": ("dash", "-c", "FILE one; exit $?"),
+    "sh": ("dash", "-c", "FILE one; exit $?"),
     "zsh": ("zsh", "-fc", "FILE one; exit $?"),
     "fish": ("fish", "--no-config", "-c", "FILE one; exit $status"),
     "mksh": ("mksh", "-c", "FILE one; exit $?"),

@@ -15,7 +15,7 @@ from runworthy.model.host import MachineFacts, Mount
 from runworthy.model.machine import baseline
 from runworthy.model.records import replace
 from runworthy.simulate.execve import execve
-from runworthy.simulate.execve.callers import CALLERS, outcome
+from runworthy.simulate.execve.callers import CALLERS, members, outcome
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
@@ -69,6 +69,24 @@ def test_handlers_that_are_not_known(root: Overlay) -> None:
         "binfmt_misc cannot be read",
     )
     assert run(target, "/bin/nothing").errno == "ENOENT"
+
+
+def test_a_root_of_which_not_all_is_known(tmp_path: Path) -> None:
+    """What is not among the known files may be there; a known name, and one that nobody gives a file, is not."""
+    view = Overlay(DirectoryView(str(tmp_path)))
+    view.authority = frozenset(("/lib64/ld-linux-x86-64.so.2",))
+    expected = {
+        b"#!/bin/bash\n": ("", "outside-core"),
+        b"#!/bin/bash\r\n": ("ENOENT", None),
+        b"nothing": ("ENOEXEC", None),
+        elf(kind=2, interpreter="/lib64/ld-linux-x86-64.so.2"): ("ENOENT", None),
+        elf(kind=2, interpreter="/opt/loader"): ("", "outside-core"),
+    }
+    for data, (errno, why) in expected.items():
+        view.add_file("/opt/app", data)
+        done = run(target_of(view), "/opt/app")
+        assert (done.errno, done.why) == (errno, why)
+    assert members("shell", target_of(view)) == ("sh", "bash")
 
 
 def test_an_interpreter_outside_the_root(root: Overlay) -> None:

@@ -80,16 +80,16 @@ def members(group: str, target: Target) -> tuple[str, ...]:
 
 
 def _called(target: Target, path: str) -> str:
-    """Return which shell lies at a path: by its real name; empty where there is none."""
+    """Return which shell lies at a path: by its real name; empty where there is none, its own name if unknown."""
     try:
         found = target.view.find(path)
     except UnseenError:
         found = 2
     own = path.rpartition("/")[2]
     if isinstance(found, int):
-        return "" if target.view.authority is None else {"sh": "dash"}.get(own, own)
+        return "" if target.view.authority is None else own
     name = found.path.rpartition("/")[2]
-    return next((shell for shell in _SHELLS if name.startswith(shell)), {"sh": "dash"}.get(own, own))
+    return next((shell for shell in _SHELLS if name.startswith(shell)), own)
 
 
 _SHELLS = ("bash", "dash", "zsh", "mksh", "busybox", "fish", "tcsh")
@@ -338,6 +338,7 @@ def _systemd(name: str, _: Execution, file: _File) -> tuple[int, str]:
 CALLERS: dict[str, _Caller] = {
     "bash": _Caller(says=_bash, text=_bash_text, reader="bash"),
     "dash": _Caller(says=_dash, text=_dash_text),
+    "sh": _Caller(says=_dash, text=_dash_text),  # one that is not known: of those that are common, the strictest
     "zsh": _Caller(says=_zsh, text=_zsh_text, line=_zsh_line),
     "fish": _Caller(says=_fish, text=_posix_text),
     "mksh": _Caller(says=_mksh, text=_mksh_text, line=_mksh_line),

@@ -94,11 +94,15 @@ class Opener:
         except UnseenError:
             raise RefusalError("", f"nothing is recorded of {path}", why="outside-core") from None
         if isinstance(found, int):
-            if found == errno.ENOENT and not self._target.absent(name):
+            if found == errno.ENOENT and not self._is_absent(name):
                 raise RefusalError("", f"{name} is outside what is known of {self._target.name}", why="outside-core")
             raise RefusalError(errno.errorcode.get(found, str(found)), _WORDS.get(found, "it cannot be opened"))
         self._check_search(found.path)
         return found
+
+    def _is_absent(self, name: str) -> bool:
+        """Whether a file that was not found is not there for certain; no package has a name that ends in a CR."""
+        return name.endswith("\r") or self._target.absent(name)
 
     # -- permission -------------------------------------------------------------------------
 
