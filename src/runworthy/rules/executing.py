@@ -92,7 +92,7 @@ def severity_of(steps: Sequence[Step], usual: Severity = "error") -> Severity:
 def assumption_note(steps: Sequence[Step]) -> str:
     """Return on what assumed facts of the machine the answers rest, empty where on none."""
     held = unique(step.assumption for step in steps if step.assumption)
-    return f"this is so where the machine is as it is assumed to be: {join(held)}" if held else ""
+    return f"this rests on what is assumed of the machine: {join(held)}" if held else ""
 
 
 # -- handlers -----------------------------------------------------------------------------------

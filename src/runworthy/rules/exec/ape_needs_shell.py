@@ -59,5 +59,5 @@ def _unstated(case: Case) -> str:
     if case.handlers.stated:
         return ""
     if case.handlers.basis:
-        return f"the handlers are those of {case.handlers.basis}"
+        return f"its handlers are taken to be {case.handlers.basis}"
     return "which handlers a machine has is not stated of this target: it is taken to have none"
