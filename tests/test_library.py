@@ -27,6 +27,7 @@ from tests.world import make
 
 # What the command line adds to the call: how the report looks, where it goes, what it ends with.
 OF_THE_COMMAND_LINE = {
+    "--export",
     *("--help", "--format", "--output-file", "--fail-on", "--strict", "--color", "--quiet", "--verbose"),
 }
 # What a caller of the function can say and a person cannot: what to keep in memory, whom to tell.

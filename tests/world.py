@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.apewriter import ape
-from tests.apewriter import ape
 from tests.elfwriter import Symbol, elf
 
 __all__ = ["LOADER", "MUSL_LOADER", "make"]
@@ -100,8 +99,6 @@ def _files() -> dict[str, bytes | str]:
             for name in ("sh", "env", "wine", "uname", "mkdir", "dd", "gzip", "chmod", "mv")
         },
         **{f"winebox/usr/lib/systemd/{name}": _static() for name in ("systemd", "systemd-binfmt")},
-        # one file for several systems, with its own loader inside
-        "hello.com": ape(loaders={"x86_64": elf(kind=2, dynamic=False)}),
         "notes.txt": b"no program\n",
         "empty": b"",
     }

@@ -106,6 +106,7 @@ __all__ = [
     "diff",
     "diff_targets",
     "explain",
+    "export",
     "floor",
     "inspect",
     "list_rules",
@@ -226,7 +227,12 @@ def check(
         jobs=jobs,
         cache=_cache(cache),
     )
-    return Engine(wishes).check(names, targets, watch)
+    report = Engine(wishes).check(names, targets, watch)
+    if any(result.stage == "exec" and result.findings for result in report.results):
+        from runworthy.remedies.attaching import with_remedies
+
+        return with_remedies(report, targets, wishes)
+    return report
 
 
 def _callers(names: Sequence[str]) -> tuple[str, ...]:
@@ -538,6 +544,26 @@ def list_targets(*words: str) -> tuple[Summary, ...]:
     from runworthy.report.target import matching
 
     return tuple(matching(words))
+
+
+def export(report: Report, form: Literal["ansible", "cloud-init", "sh"] = "sh") -> str:
+    """Return the best remedy of a report as configuration for other machines, as ``runworthy check --export`` does.
+
+    >>> import runworthy
+    >>> report = runworthy.check("llamafile", on="debian:12/amd64")
+    >>> runworthy.export(report, "cloud-init").splitlines()[0]
+    '#cloud-config'
+
+    Raises UsageError where nothing fails, where no remedy is more than words, and for what the form cannot say.
+    """
+    from runworthy.remedies.attaching import best_remedy
+    from runworthy.remedies.export import export as written
+
+    remedy = best_remedy(report)
+    if remedy is None:
+        hint = "only what fails before a loader starts has remedies that can be written out"
+        raise UsageError("there is no remedy to export", hint=hint, option="--export")
+    return written(remedy, form)
 
 
 def render(report: Report, format: Literal["text", "json"] = "text", *, trace: bool = False) -> str:  # noqa: A002 - as --format is

@@ -50,6 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--until", choices=STAGES, default="environment", metavar="STAGE", help=f"the last stage: {', '.join(STAGES)}")
     add("--trace", action="store_true", help="show every step, with the paths searched")
     add("--format", choices=("text", "json"), default="text", help="text (the default) or json")
+    add("--export", choices=("ansible", "cloud-init", "sh"), help="in its place the best remedy, for other machines")
     add("-o", "--output-file", metavar="FILE", help="write the report there")
     add("--fail-on", choices=("fails", "risky"), default="fails", help="what ends with 1 (default: fails)")
     add("--strict", action="store_true", help="end with 1, not 4, where something cannot be told")
@@ -104,9 +105,30 @@ def _environment(given: Sequence[str]) -> dict[str, str]:
     return env
 
 
+def _deliver_remedy(report: Report, options: Namespace) -> None:
+    """Write out the best remedy, or say on stderr that there is none. Raises UsageError."""
+    import sys
+
+    from runworthy.cli.terminal import deliver
+    from runworthy.remedies.attaching import best_remedy
+    from runworthy.remedies.export import export
+    from runworthy.report.words import clean
+
+    remedy = best_remedy(report)
+    if remedy is None:
+        print("runworthy: there is no remedy to export", file=sys.stderr)
+        return
+    if not remedy.proved:
+        print(f"runworthy: not proved: {clean(remedy.title)}: {clean(remedy.proof)}", file=sys.stderr)
+    deliver(export(remedy, options.export), options.output_file)
+
+
 def _deliver(report: Report, options: Namespace) -> None:
     from runworthy.cli.terminal import deliver, style_for
 
+    if options.export:
+        _deliver_remedy(report, options)
+        return
     if options.format == "json":
         from runworthy.report.json_report import report_json
 

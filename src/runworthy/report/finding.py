@@ -11,6 +11,7 @@ from runworthy.report.words import PLAIN, Style, clean
 __all__ = ["finding_lines", "place", "remedy_line"]
 
 _PLACES_SHOWN = 4
+_REMEDIES_SHOWN = 3
 
 
 def finding_lines(
@@ -24,9 +25,12 @@ def finding_lines(
     lines += [f"{bar} {clean(line)}".rstrip() for line in finding.lines]
     notes = [*(f"note: {clean(note)}" for note in finding.notes), *map(clean, also)]
     lines += [f"{style.paint('   =', 'blue')} {note}" for note in notes]
-    for remedy in finding.remedies:
+    shown = finding.remedies if everything else finding.remedies[:_REMEDIES_SHOWN]
+    for remedy in shown:
         lines.append(remedy_line(remedy, style))
         lines += [f"{bar} {clean(edit.words)}" for edit in remedy.edits] if everything else []
+    if len(shown) < len(finding.remedies):
+        lines[-1] += f"; -v tells {len(finding.remedies) - len(shown)} more"
     return lines
 
 

@@ -1,0 +1,100 @@
+"""Remedies for a whole report: each result that fails before its loader starts gets what is planned for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runworthy.model.errors import RunworthyError
+from runworthy.model.records import replace
+
+if TYPE_CHECKING:
+    from runworthy.engine import Wishes
+    from runworthy.model.finding import Finding, Remedy, Report, Result
+    from runworthy.remedies.situation import Situation
+    from runworthy.targets.names import TargetName
+
+__all__ = ["best_remedy", "with_remedies"]
+
+_HANDFUL = 24
+"""Of how many results the remedies are planned: of more, those of the first tell what to do."""
+
+
+def with_remedies(report: Report, targets: Sequence[TargetName], wishes: Wishes) -> Report:
+    """Return the report with remedies at its findings of the first stage.
+
+    ``targets`` and ``wishes`` are those that it was made with: results stand in the order of the subjects, and for each
+    in that of the targets. What cannot be read again has the remedies of its rules alone.
+    """
+    wanted = [index for index, result in enumerate(report.results) if _is_wanted(result)][:_HANDFUL]
+    if not wanted:
+        return report
+    results = list(report.results)
+    for index in wanted:
+        results[index] = _helped(results[index], targets[index % len(targets)], wishes)
+    return replace(report, results=tuple(results))
+
+
+def best_remedy(report: Report) -> Remedy | None:
+    """Return the first remedy of a report that has edits, a proved one before all others; None where there is none."""
+    held = [one for result in report.results for finding in result.findings for one in finding.remedies if one.edits]
+    return next((one for one in held if one.proved), held[0] if held else None)
+
+
+def _is_wanted(result: Result) -> bool:
+    return result.verdict in ("fails", "risky") and result.stage == "exec" and bool(result.findings and result.path)
+
+
+def _helped(result: Result, name: TargetName, wishes: Wishes) -> Result:
+    from runworthy.remedies.planning import plan
+
+    try:
+        situation = _situation(result, name, wishes)
+        remedies = plan(situation) if situation is not None else ()
+    except (RunworthyError, OSError):
+        return result
+    if not remedies:
+        return result
+    place = next((at for at, one in enumerate(result.findings) if (one.stage, one.severity) == ("exec", "error")), 0)
+    findings = list(result.findings)
+    findings[place] = _with(findings[place], remedies)
+    return replace(result, findings=tuple(findings))
+
+
+def _with(finding: Finding, remedies: Sequence[Remedy]) -> Finding:
+    """Return a finding with these remedies, and after them those of its rule that say something else."""
+    titles = {one.title for one in remedies}
+    return replace(finding, remedies=(*remedies, *(one for one in finding.remedies if one.title not in titles)))
+
+
+def _situation(result: Result, name: TargetName, wishes: Wishes) -> Situation | None:
+    """Return the situation of a result, None where its subject is not to be had. Raises RunworthyError, OSError."""
+    from runworthy.engine.again import judge_again
+    from runworthy.engine.subjects import read_subject
+    from runworthy.remedies.situation import Situation
+    from runworthy.targets.directory import DirectoryView
+    from runworthy.targets.edits import after_boot
+    from runworthy.targets.overlay import Overlay
+    from runworthy.targets.placement import place
+
+    machine = DirectoryView("/")
+    subject = read_subject(result.subject, machine)
+    if subject.source is None:
+        return None
+    target = name.open(subject.arch)
+    overlay = Overlay(machine if target.live else target.view)
+    for addition in wishes.additions:
+        addition(target, overlay)
+    target = replace(target, view=overlay)
+    path = place(subject.source, target, overlay, wishes.at)
+    judge = judge_again(result.subject, wishes.launch)
+    boots = not name.in_catalogue
+    return Situation(
+        target=target,
+        path=path,
+        file=subject.file,
+        result=judge(target, path),
+        judge=judge,
+        boot=after_boot if boots else None,
+        at_boot=boots and (name.at_boot or not (target.live or target.machine_facts)),
+    )
