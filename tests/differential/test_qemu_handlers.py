@@ -190,6 +190,20 @@ def test_check_of_emulated_programs(world: World, static: bytes, dynamic: bytes,
     assert told == ("fails", "/lib/ld-linux-aarch64.so.1")
 
 
+def test_sysroot_of_the_emulator(world: World, dynamic: bytes) -> None:
+    """Debian's qemu looks for the guest's loader and libraries in /etc/qemu-binfmt/NAME first; so does the model."""
+    _register(world, _line())
+    guest = world.put("guest", dynamic)
+    above, where = world.kernel.files / "etc", roots.requires("trixie-arm64").path
+    (above / "qemu-binfmt").mkdir(parents=True)
+    (above / "qemu-binfmt" / "aarch64").symlink_to(where)
+    assert world.kernel.mount("overlay", Path("/etc"), "overlay", data=f"lowerdir={above}:/etc") == 0
+    _emulated(world, guest)
+    seen = Overlay(DirectoryView("/"))
+    seen.add_link("/etc/qemu-binfmt/aarch64", str(where))
+    assert _verdict(world, seen, str(guest)) == ("risky", "")
+
+
 @pytest.mark.parametrize("flags", ["", "F", "P", "PF", "OF", "OPF", "C", "OPCF"])
 def test_name(world: World, static: bytes, flags: str) -> None:
     """T60: without P the emulator is not told the argv[0] of the program, which finds its path there instead."""
