@@ -97,7 +97,6 @@ def _ask(world: World, caller: str, path: Path) -> Executed:
         pytest.skip(f"{command[0]} is not installed (tests/judges/setup.sh tools)")
     env = {
         "PATH": "/usr/bin:/bin",
-        "HOME": "/nonexistent",
         "LC_ALL": "C.UTF-8" if caller == "fish" else "C",
         "TERM": "dumb",
     }

@@ -23,7 +23,7 @@ from typing import Any, Self
 import pytest
 
 _SERVER = Path(__file__).with_name("kernel_server.py")
-_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _CONTROL = ("register", "status")
 
 # linux/mount.h
@@ -153,7 +153,7 @@ class Kernel:
         """Execute `path` by a bare execve; the program and all that it started have ended when this returns.
 
         `argv` begins with argv[0] (default: the path). `via` is the command of a caller that gets `path`
-        and the arguments after its own (`["env"]`). `search`: the C library's execvpe instead of execve;
+        and the arguments after its own (`["env"]`). HOME is the tmpfs where `env` does not say it. `search`: the C library's execvpe instead of execve;
         `descriptor`: execveat on an open file that is closed on exec. `writing`: a file that is open for
         writing meanwhile. `user_namespace`: in a further user namespace. Not `privileged`: without
         capabilities, so that permission bits count. `uid`: as this user (only with `many_users`).
@@ -165,7 +165,7 @@ class Kernel:
             "execute",
             path=str(path),
             argv=words,
-            env=dict(_ENV if env is None else env),
+            env={"HOME": str(self.tmpfs), **(_ENV if env is None else env)},
             cwd=str(cwd),
             timeout=timeout,
             search=search,
