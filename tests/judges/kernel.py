@@ -153,10 +153,11 @@ class Kernel:
         """Execute `path` by a bare execve; the program and all that it started have ended when this returns.
 
         `argv` begins with argv[0] (default: the path). `via` is the command of a caller that gets `path`
-        and the arguments after its own (`["env"]`). HOME is the tmpfs where `env` does not say it. `search`: the C library's execvpe instead of execve;
+        and the arguments after its own (`["env"]`). `search`: the C library's execvpe instead of execve;
         `descriptor`: execveat on an open file that is closed on exec. `writing`: a file that is open for
         writing meanwhile. `user_namespace`: in a further user namespace. Not `privileged`: without
-        capabilities, so that permission bits count. `uid`: as this user (only with `many_users`).
+        capabilities, so that permission bits count. `uid`: as this user (only with `many_users`). HOME is
+        the tmpfs where `env` does not say it.
         """
         words = [str(path)] if argv is None else list(argv)
         if via:
