@@ -32,7 +32,7 @@ def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
         return
     yield from _registered(situation)
     if cause.taken == "foreign":
-        yield from disable(situation, "a shell then reads the APE as a script")
+        yield from disable(situation, "a shell reads the APE as a script")
     yield from _assimilated(situation)
     yield Proposal(
         title=f"start it as `sh {situation.name}`: no handler is asked then",

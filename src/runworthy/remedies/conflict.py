@@ -31,7 +31,7 @@ _LISTED = 256
 def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield what gives a program of this machine back to the kernel."""
     del cause
-    yield from disable(situation, "the kernel then takes the file itself")
+    yield from disable(situation, "the kernel takes the file itself")
     yield from remove_package(situation)
     yield from last_resort(situation)
 
