@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
 from runworthy.engine.target_diff import architecture_for
 from runworthy.model.arch import architecture
-from runworthy.model.binfmt import Handler, Handlers
+from runworthy.model.binfmt import Handler
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.libc import Libc
 from runworthy.report.facts import highest_versions
@@ -15,7 +16,7 @@ from runworthy.targets.catalogue import Summary, open_catalogue
 from runworthy.targets.libc import libc_of_root, search_directories
 from runworthy.targets.names import MachineWish, TargetName
 from runworthy.targets.target import Target
-from runworthy.targets.view import UnseenError
+from runworthy.targets.view import UnseenError, reason
 
 __all__ = ["list_blocks", "matching", "show_lines"]
 
@@ -87,7 +88,7 @@ def show_lines(name: str, platform: str, style: Style) -> Iterator[str]:
         ("searched", ":".join(search_directories(target, libc))),
     ]
     yield from (f"  {line}" for line in table((label, clean(text)) for label, text in rows if text))
-    yield from _handler_lines(target.handlers)
+    yield from _handler_lines(target)
     libraries = list(_libraries(target, libc))
     yield f"  {count(len(libraries), 'library', 'libraries')}"
     yield from (f"    {line}" for line in table(libraries))
@@ -118,9 +119,10 @@ def _captured_rows(target: Target) -> Iterator[tuple[str, str]]:
     yield "NVIDIA", f"driver {facts.nvidia_driver}" if facts.nvidia_driver else ""
 
 
-def _handler_lines(handlers: Handlers) -> Iterator[str]:
+def _handler_lines(target: Target) -> Iterator[str]:
     """Yield the handlers of binfmt_misc in the order in which the kernel asks them, each with its state and flags."""
-    if not handlers.stated:
+    handlers = target.handlers
+    if not handlers.stated and not handlers.entries:
         return
     if handlers.unknown and not handlers.entries:
         yield clean(f"  handlers unknown: {handlers.unknown}")
@@ -131,8 +133,23 @@ def _handler_lines(handlers: Handlers) -> Iterator[str]:
     rows = []
     for one in handlers.entries:
         state = "enabled" if one.enabled else "disabled"
-        rows.append((clean(one.name), state, one.flags or "-", clean(one.interpreter), clean(_taken(one))))
-    yield from (f"    {line}" for line in table(rows))
+        opened = _not_opened(target, one)
+        rows.append((clean(one.name), state, one.flags or "-", clean(one.interpreter), opened, clean(_taken(one))))
+    width = any(row[4] for row in rows)
+    yield from (f"    {line}" for line in table(row if width else (*row[:4], row[5]) for row in rows))
+
+
+def _not_opened(target: Target, handler: Handler) -> str:
+    """Return why the interpreter of a handler cannot be opened in this root, empty where it can, or is open already."""
+    if "F" in handler.flags:
+        return ""
+    try:
+        found = target.view.find(posixpath.join("/", handler.interpreter))
+    except UnseenError:
+        return "not known whether it is there"
+    if isinstance(found, int):
+        return reason(found).lower()
+    return "" if found.entry.kind == "file" and target.view.mode(found.path) & 0o111 else "not executable"
 
 
 def _taken(handler: Handler) -> str:
