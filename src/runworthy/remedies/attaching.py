@@ -62,9 +62,11 @@ def _helped(result: Result, name: TargetName, wishes: Wishes) -> Result:
 
 
 def _with(finding: Finding, remedies: Sequence[Remedy]) -> Finding:
-    """Return a finding with these remedies, and after them those of its rule that say something else."""
+    """Return a finding with what is proved, then what its rule says, then what nothing here can prove."""
+    proved = [one for one in remedies if one.proved]
     titles = {one.title for one in remedies}
-    return replace(finding, remedies=(*remedies, *(one for one in finding.remedies if one.title not in titles)))
+    own = [one for one in finding.remedies if one.title not in titles]
+    return replace(finding, remedies=(*proved, *own, *(one for one in remedies if not one.proved)))
 
 
 def _situation(result: Result, name: TargetName, wishes: Wishes) -> Situation | None:
