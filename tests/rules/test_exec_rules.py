@@ -28,6 +28,7 @@ _KINDS = (
     "rewrites",
     "caller",
     "tool",
+    "scratch-directory",
     "payload",
 )
 _DETAILS = (

@@ -30,6 +30,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("exec.missing_handler_interpreter", "handler:unmet"),
     ("exec.byte_order_mark", "exec-format:unmet"),
     ("exec.too_many_rewrites", "rewrites:unmet"),
+    ("exec.read_only_ape", "permission:unmet"),
     ("exec.taken_for_macos", "payload:unmet"),
     ("load.refused_library", "library:unmet"),
     ("load.outside_core", "interpreter:unknown library:unknown loader:unknown symbol:unknown"),
@@ -47,6 +48,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("exec.other_system", "exec-format:unmet"),
     ("exec.ape_needs_shell", "exec-format:unmet caller:unmet"),
     ("exec.ape_without_code", "payload:unmet"),
+    ("exec.no_scratch_directory", "scratch-directory:unmet"),
     ("exec.missing_command", "tool:unmet"),
     ("exec.other_ape", "taken-by"),
     ("load.missing_library", "library:unmet"),
@@ -73,6 +75,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("exec.changes_at_boot", "boot-differs"),
     ("symbols.lazy_symbol", "symbol:unmet"),
     ("exec.not_elf", "exec-format:unknown handler:unknown script-interpreter:unknown tool:unknown"),
+    ("exec.assumed_handlers", "exec-format:met handler:met caller:met"),
     ("exec.too_large_for_windows", "exec-format rewritten taken-by"),
 )
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from runworthy.model.program import ApeElf, ApeFacts
 from runworthy.model.trace import Answer, Event, Evidence, Need, Step
-from runworthy.simulate.commands import command_step, find_command
+from runworthy.simulate.commands import PATH, command_step, find_command
+from runworthy.simulate.launch import Launch
+from runworthy.targets.mounts import mount_of
+from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 
 __all__ = ["under_loader", "under_shell"]
 
 _APPLICATIONS = "/Applications"
+_UNUSABLE = {
+    "ro": "EROFS: its file system is mounted read-only",
+    "noexec": "EACCES: its file system is mounted with noexec",
+}
 _NEEDED_TO_UNPACK = ("mkdir", "dd", "gzip", "chmod", "mv")
 
 
@@ -23,8 +31,9 @@ def under_loader(path: str, ape: ApeFacts, target: Target) -> Iterator[Step | Ev
         yield from _pages(path, found, target)
 
 
-def under_shell(path: str, ape: ApeFacts, target: Target, search: str) -> Iterator[Step | Event]:
+def under_shell(path: str, ape: ApeFacts, target: Target, launch: Launch) -> Iterator[Step | Event]:
     """Yield what the script at the beginning of an APE asks of the root, until the program itself is started."""
+    search = launch.env.get("PATH", PATH)
     if target.view.exists(_APPLICATIONS) and target.view.authority is None:
         # The script tells macOS by this directory, and passes Linux's own way by.
         need = Need(kind="payload", name="Linux", by=path, evidence=Evidence(file=path, section="shell script"))
@@ -46,11 +55,43 @@ def under_shell(path: str, ape: ApeFacts, target: Target, search: str) -> Iterat
         for name in _NEEDED_TO_UNPACK:
             if name in ape.tools:
                 yield command_step(target, name, path, f"{name}: not found, and the script ends with 127", search)
+        yield from _scratch_directory(path, target, launch)
         if not any(one.system == "linux" and one.arch == target.arch.name for one in ape.loaders):
             need = Need(kind="payload", name=f"loader for {target.arch.name}", by=path, evidence=Evidence(file=path))
             yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="the script has no loader to unpack")
             return
+    elif ape.rewrites_itself:
+        yield from _rewritten(path, target)
     yield from _pages(path, found, target)
+
+
+def _scratch_directory(path: str, target: Target, launch: Launch) -> Iterator[Step]:
+    """Yield whether the script can unpack a loader: to ``${TMPDIR:-${HOME:-.}}``, where that is stated."""
+    name = launch.env.get("TMPDIR") or launch.env.get("HOME")
+    if not name:
+        return
+    directory = posixpath.normpath(posixpath.join(launch.cwd, name))
+    need = Need(kind="scratch-directory", name=name, by=path)
+    options = _mount_options(directory, target)
+    refused = next((detail for option, detail in _UNUSABLE.items() if option in options), "")
+    if refused:
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=refused)
+    else:
+        yield Step(stage="exec", need=need, answer=Answer.MET, met_by=directory)
+
+
+def _rewritten(path: str, target: Target) -> Iterator[Step]:
+    """Yield that a program which writes its own header cannot, where its file system is read-only."""
+    placed = path.startswith(f"{SUBJECT_ROOT}/")
+    if not placed and "ro" in _mount_options(path, target):
+        need = Need(kind="permission", name="write", by=path, evidence=Evidence(file=path, section="shell script"))
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=_UNUSABLE["ro"])
+
+
+def _mount_options(path: str, target: Target) -> tuple[str, ...]:
+    """Return the options of the mount that holds a path, none where none is known."""
+    mount = mount_of(path, (target.machine_facts.mounts if target.machine_facts else None) or ())
+    return (*mount.options, *mount.super_options) if mount else ()
 
 
 def _payload(path: str, ape: ApeFacts, found: ApeElf | None, target: Target) -> Step:

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Stage
 
-__all__ = ["CALLERS", "Launch"]
+__all__ = ["CALLERS", "SURROUNDINGS", "Launch"]
+
+SURROUNDINGS = ("HOME", "PATH", "TMPDIR")
+"""The variables that scripts go by: on this machine they are as they are here, where nothing else is stated."""
 
 CALLERS = ("shell", "direct")
 """Who is taken to start a program where nobody says it: a shell, and a program that calls execve itself."""

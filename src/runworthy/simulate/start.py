@@ -144,9 +144,7 @@ class _Start:
             met_by=met_by,
             searched=self._probes(rewrite, handler),
             taken=taken,
-            assumption=self.machinery.target.handlers.basis or "the handlers of its boot"
-            if assumed and taken
-            else None,
+            assumption=self.machinery.target.handlers.basis or "the handlers of its boot" if assumed else None,
             detail=purpose_of(handler).words if handler else "",
         )
         yield self._interpreter(rewrite, done)
@@ -205,7 +203,7 @@ class _Start:
         if shells and self.file is not None and self.file.ape is not None:
             from runworthy.simulate.ape import under_shell
 
-            steps += under_shell(self.path, self.file.ape, self.machinery.target, self._search_path())
+            steps += under_shell(self.path, self.file.ape, self.machinery.target, self.machinery.launch)
         yield self._stretch(self.path, steps)
         for shell in shells:
             yield from self._program(shell)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from runworthy.model.host import Mount
 
-__all__ = ["PSEUDO", "parse_mounts", "pseudo_mounts", "read_mounts"]
+__all__ = ["PSEUDO", "mount_of", "parse_mounts", "pseudo_mounts", "read_mounts"]
 
 PSEUDO: Final = frozenset(
     (
@@ -79,3 +80,13 @@ def pseudo_mounts(top: str) -> frozenset[str]:
     prefix = top.rstrip("/") + "/"
     mounts = read_mounts() or ()
     return frozenset(mount.point for mount in mounts if mount.fstype in PSEUDO and mount.point.startswith(prefix))
+
+
+def mount_of(real: str, mounts: Iterable[Mount]) -> Mount | None:
+    """Return the mount that holds a real path, of two at one place the later; None where none is known."""
+    best: Mount | None = None
+    for mount in mounts:
+        inside = mount.point in {"/", real} or real.startswith(f"{mount.point}/")
+        if inside and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    return best

@@ -17,6 +17,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.host import Mount
 from runworthy.model.records import dataclass
 from runworthy.model.trace import Why
+from runworthy.targets.mounts import mount_of
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, UnseenError
@@ -170,15 +171,11 @@ _WORDS = {
 
 
 def mounted_noexec(real: str, mounts: tuple[Mount, ...]) -> bool:
-    """Whether the file system that holds a real path lets nothing be executed; of two at one place the later counts."""
-    best: Mount | None = None
-    for mount in mounts:
-        inside = mount.point in {"/", real} or real.startswith(f"{mount.point}/")
-        if inside and (best is None or len(mount.point) >= len(best.point)):
-            best = mount
-    if best is None:
+    """Whether the file system that holds a real path lets nothing be executed."""
+    mount = mount_of(real, mounts)
+    if mount is None:
         return False
-    return best.fstype in _NOEXEC_TYPES or "noexec" in best.options or "noexec" in best.super_options
+    return mount.fstype in _NOEXEC_TYPES or "noexec" in mount.options or "noexec" in mount.super_options
 
 
 def _head_of(facts: ElfFacts) -> bytes:
