@@ -65,6 +65,17 @@ def test_a_check_loads_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) ->
     assert not loaded & {"runworthy.report.page", "runworthy.report.target", "textwrap", "difflib"}
 
 
+@pytest.mark.parametrize("target", ["debian:12", "host"])
+def test_what_a_program_that_the_kernel_takes_has_no_use_for_is_not_loaded(target: str) -> None:
+    """Handlers, scripts, APE, remedies: a plain ELF program that no handler takes does not wait for them."""
+    check = ["check", sys.executable, "--on", target, "-q", "--no-cache"]
+    loaded = modules_loaded_by(f"from runworthy.cli import main; main({check})")
+    assert "runworthy.simulate.kernel" in loaded
+    late = ("formats.identify", "formats.script", "simulate.start", "simulate.execve", "remedies", "targets.edits")
+    assert not loaded & {f"runworthy.{name}" for name in (*late, "targets.binfmt.boot", "model.edit", "measuring")}
+    assert not loaded & {"json", "subprocess", "dataclasses", "socket"}
+
+
 def test_every_public_name_is_there() -> None:
     held: dict[str, object] = {}
     exec("from runworthy import *", held)  # noqa: S102 - the statement is what is tested

@@ -24,6 +24,7 @@ from runworthy.simulate.library import library_need, refused_step
 from runworthy.simulate.linkmap import LinkMap, Loaded
 from runworthy.simulate.segments import segment_steps
 from runworthy.targets.libc import default_directories, identify_loader
+from runworthy.targets.mounts import mounted_noexec
 from runworthy.targets.target import Target
 
 if TYPE_CHECKING:
@@ -150,11 +151,7 @@ def _is_taken(path: str, target: Target) -> bool:
 
 def _lies_on_noexec(path: str, target: Target) -> bool:
     facts = target.machine_facts
-    if facts is None or not facts.mounts:
-        return False
-    from runworthy.simulate.execve.opening import mounted_noexec
-
-    return mounted_noexec(path, facts.mounts)
+    return facts is not None and facts.mounts is not None and mounted_noexec(path, facts.mounts)
 
 
 def image_stretch(machinery: Machinery, path: str) -> Stretch:

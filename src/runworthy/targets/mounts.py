@@ -8,7 +8,7 @@ from typing import Final
 
 from runworthy.model.host import Mount
 
-__all__ = ["PSEUDO", "mount_of", "parse_mounts", "pseudo_mounts", "read_mounts"]
+__all__ = ["PSEUDO", "mount_of", "mounted_noexec", "parse_mounts", "pseudo_mounts", "read_mounts"]
 
 PSEUDO: Final = frozenset(
     (
@@ -36,6 +36,9 @@ PSEUDO: Final = frozenset(
     )
 )
 """File systems behind which the kernel shows itself rather than files."""
+
+_NOEXEC_TYPES: Final = frozenset(("mqueue", "proc", "sysfs"))
+"""File systems from which nothing is executed however they are mounted (SB_I_NOEXEC)."""
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -90,3 +93,11 @@ def mount_of(real: str, mounts: Iterable[Mount]) -> Mount | None:
         if inside and (best is None or len(mount.point) >= len(best.point)):
             best = mount
     return best
+
+
+def mounted_noexec(real: str, mounts: Iterable[Mount]) -> bool:
+    """Whether the file system that holds a real path lets nothing be executed."""
+    mount = mount_of(real, mounts)
+    if mount is None:
+        return False
+    return mount.fstype in _NOEXEC_TYPES or "noexec" in mount.options or "noexec" in mount.super_options

@@ -17,15 +17,12 @@ from runworthy.model.errors import FormatError
 from runworthy.model.host import Mount
 from runworthy.model.records import dataclass
 from runworthy.model.trace import Why
-from runworthy.targets.mounts import mount_of
+from runworthy.targets.mounts import mounted_noexec
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, UnseenError
 
-__all__ = ["Opened", "Opener", "RefusalError", "mounted_noexec"]
-
-_NOEXEC_TYPES = frozenset(("mqueue", "proc", "sysfs"))
-"""File systems from which nothing is executed however they are mounted (SB_I_NOEXEC)."""
+__all__ = ["Opened", "Opener", "RefusalError"]
 
 _PATH_MAX = 4096
 
@@ -168,14 +165,6 @@ _WORDS = {
     errno.ENAMETOOLONG: "a part of the path is too long",
     errno.EACCES: "a directory of the path may not be searched",
 }
-
-
-def mounted_noexec(real: str, mounts: tuple[Mount, ...]) -> bool:
-    """Whether the file system that holds a real path lets nothing be executed."""
-    mount = mount_of(real, mounts)
-    if mount is None:
-        return False
-    return mount.fstype in _NOEXEC_TYPES or "noexec" in mount.options or "noexec" in mount.super_options
 
 
 def _head_of(facts: ElfFacts) -> bytes:
