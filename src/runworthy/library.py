@@ -157,6 +157,7 @@ def check(
     loaded_by: str | None = None,
     caller: str | Iterable[str] = (),
     at_boot: bool = False,
+    loader: str = "",
     until: Stage = "environment",
     trace: bool = False,
     steps: bool = True,
@@ -173,7 +174,8 @@ def check(
 
     ``on`` names targets, this machine where it is empty; a directory is a root. ``caller`` is who executes the files,
     a shell and a program that calls execve itself where nobody is named; ``at_boot`` judges targets that have a machine
-    as they will be after its next boot. ``trace`` keeps the needs that are met;
+    as they will be after its next boot. ``loader`` is the path, in the target, of an APE loader that remedies are to
+    register, in place of the one that a file carries. ``trace`` keeps the needs that are met;
     without ``steps``, results keep none of the steps that their findings were made from, which takes less time and
     memory. ``jobs`` is the number of processes to use, 0 for as many as are worth it; ``watch`` is told how far it is.
     ``cache`` keeps what is read between calls, in the user's own place or in the directory that it names. Results are
@@ -201,7 +203,7 @@ def check(
     )
     for target in targets:
         target.at_boot = at_boot
-    for option, path in (("--at", at), ("--cwd", cwd)):
+    for option, path in (("--at", at), ("--cwd", cwd), ("--loader", loader or None)):
         if path is not None and (not path.startswith("/") or path != posixpath.normpath(path)):
             hint = "as in /usr/bin/app"
             raise UsageError(f"{option} {path!r} is no absolute path without `.` and `..`", hint=hint, option=option)
@@ -231,7 +233,7 @@ def check(
     if any(result.stage == "exec" and result.findings for result in report.results):
         from runworthy.remedies.attaching import with_remedies
 
-        return with_remedies(report, targets, wishes)
+        return with_remedies(report, targets, wishes, loader=loader)
     return report
 
 

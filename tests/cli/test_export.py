@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import Run
+from tests.elfwriter import elf
 
 ON = ("--on", "./winebox", "--at-boot", "--no-cache")
 
@@ -27,6 +28,20 @@ def test_the_script_repairs_the_root_that_was_judged(runworthy: Run, world: Path
         ["sh", str(script), "undo"], env={"ROOT": str(world / "winebox"), "PATH": "/usr/bin:/bin"}, check=True
     )
     assert "RW110" in runworthy("check", "llamafile", *ON).out
+
+
+def test_a_loader_that_is_named_is_registered_in_place_of_the_one_inside(runworthy: Run, world: Path) -> None:
+    placed = world / "winebox/opt/bin/ape"
+    placed.parent.mkdir(parents=True)
+    placed.write_bytes(elf(kind=2))
+    placed.chmod(0o755)
+    done = runworthy("check", "llamafile", *ON, "--loader", "/opt/bin/ape", "--export", "sh")
+    assert (done.code, done.err) == (1, "")
+    assert ":APE:M::MZqFpD::/opt/bin/ape:PF" in done.out
+    assert "/usr/bin/ape" not in done.out
+    refused = runworthy("check", "llamafile", *ON, "--loader", "bin/ape")
+    assert refused.code == 2
+    assert "--loader 'bin/ape' is no absolute path" in refused.err
 
 
 @pytest.mark.parametrize("form", ["ansible", "cloud-init"])

@@ -78,6 +78,19 @@ def test_handlers_that_cannot_be_told_are_a_note() -> None:
     assert held.notes[-1] == "which handlers this machine has is not certain: they are hidden"
 
 
+def test_an_ape_loader_of_this_machine_is_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` proposes to register it; it is no news where it takes the file already, or where another is named."""
+    loader = tmp_path / "ape"
+    monkeypatch.setattr("runworthy.measuring.ways.APE_LOADER", str(loader))
+    assert argv(found(ape(), WINE)) == [("now", ["./file", "a"])]
+    loader.touch()
+    assert argv(found(ape(), WINE)) == [("now", ["./file", "a"]), ("proposed", [str(loader), "./file", "a"])]
+    registered = Handler(name="APE", interpreter=str(loader), magic=b"MZqFpD")
+    assert argv(found(ape(), registered, WINE)) == [("now", ["./file", "a"])]
+    assert argv(found(ape(), WINE, through=["/bin/true"]))[1:] == [("proposed", ["/bin/true", "./file", "a"])]
+    assert argv(found(b"text\n")) == [("now", ["/bin/sh", "./file", "a"])]
+
+
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="an APE has code for two processors")
 @pytest.mark.skipif(sys.platform != "linux", reason="loaders are for Linux")
 def test_the_loader_that_an_ape_carries_is_the_native_way(tmp_path: Path) -> None:
@@ -88,6 +101,7 @@ def test_the_loader_that_an_ape_carries_is_the_native_way(tmp_path: Path) -> Non
     held = found(ape(loaders={machine: loader}), WINE, scratch=scratch)
     assert argv(held)[1] == ("native", [f"{scratch}/ape", "./file", "a"])
     assert (tmp_path / "scratch" / "ape").read_bytes() == loader
+    assert held.ways[1].why.endswith("the handler that `runworthy check` proposes starts it so, too")
     assert subprocess.run([f"{scratch}/ape"], check=False).returncode == 0
     named = found(ape(loaders={machine: loader}), WINE, scratch=scratch, loader="/bin/false")
     assert argv(named)[1] == ("native", ["/bin/false", "./file", "a"])

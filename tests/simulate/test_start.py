@@ -111,6 +111,16 @@ def test_an_ape_that_nobody_takes_runs_by_a_shell_alone(root: Overlay) -> None:
     assert trace.stretches[-1].object == "/usr/bin/sh"
 
 
+def test_an_emulated_program_without_its_loader_ends_in_the_words_of_qemu(root: Overlay) -> None:
+    trace = judge(root, elf(kind=2, machine="aarch64", interpreter="/lib/ld-linux-aarch64.so.1"), QEMU)
+    assert verdict_of(trace) == ("fails", "exec")
+    assert the_step(trace, "interpreter").detail == (
+        "ENOENT: QEMU says `Could not open '/lib/ld-linux-aarch64.so.1'` and ends with 255"
+    )
+    box = purpose_of(Handler(name="x", interpreter="/usr/bin/box64", magic=b"\x7fELF"))
+    assert (box.kind, box.qemu) == ("emulator", False)
+
+
 def test_a_foreign_program_goes_on_under_the_emulator(root: Overlay) -> None:
     static = elf(kind=2, machine="aarch64")
     trace = judge(root, static, QEMU)

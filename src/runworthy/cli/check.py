@@ -50,6 +50,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--until", choices=STAGES, default="environment", metavar="STAGE", help=f"the last stage: {', '.join(STAGES)}")
     add("--trace", action="store_true", help="show every step, with the paths searched")
     add("--format", choices=("text", "json"), default="text", help="text (the default) or json")
+    add("--loader", default="", metavar="PATH",
+        help="an APE loader of the target, for remedies to register in place of the one in the file")  # fmt: skip
     add("--export", choices=("ansible", "cloud-init", "sh"), help="in its place the best remedy, for other machines")
     add("-o", "--output-file", metavar="FILE", help="write the report there")
     add("--fail-on", choices=("fails", "risky"), default="fails", help="what ends with 1 (default: fails)")
@@ -78,6 +80,7 @@ def run(options: Namespace) -> int:
                 loaded_by=options.loaded_by,
                 caller=options.caller,
                 at_boot=options.at_boot,
+                loader=options.loader,
                 until=options.until,
                 trace=options.trace,
                 steps=options.format == "json",

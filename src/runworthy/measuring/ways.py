@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.errors import FormatError, SubjectError, UsageError
 from runworthy.model.measurement import Way
-from runworthy.model.program import ApeLoader, FileFacts, FileType
+from runworthy.model.program import APE_LOADER, ApeLoader, FileFacts, FileType
 from runworthy.model.records import dataclass
+from runworthy.simulate.purpose import purpose_of
 
 if TYPE_CHECKING:
     from runworthy.formats.content import FileContent
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Ways", "find_program", "handlers_here", "ways"]
 
 _SHELL = "/bin/sh"
+_PROPOSAL = "the handler that `runworthy check` proposes starts it so, too"
 _READ_BY_SHELLS = ("ape", "text")
 _WORDS: dict[FileType, str] = {
     "elf": "ELF file",
@@ -124,7 +126,8 @@ def ways(
     """Return the ways of starting the file at ``path``.
 
     ``handlers`` are those of this machine where they are not given. ``loader`` is a program that starts the file as its
-    own loader would, ``through`` are programs that are proposed. Into the directory ``scratch`` the loader that an APE
+    own loader would, ``through`` are programs that are proposed; where none is, an APE loader that this machine has is,
+    since `runworthy check` proposes to register it. Into the directory ``scratch`` the loader that an APE
     carries is written. Raises UsageError where a program that is named is not there, and where no way is left.
     """
     held = handlers_here() if handlers is None else handlers
@@ -160,7 +163,8 @@ def _native(file: _File, loader: str) -> Way | str:
     if loader:
         return file.way("native", (loader,), "through the loader that was named")
     if embedded := _embedded_loader(file):
-        return file.way("native", (embedded,), "through the loader that it carries, which is what its script unpacks")
+        why = "through the loader that it carries, which is what its script unpacks"
+        return file.way("native", (embedded,), f"{why}; {_PROPOSAL}" if _lacks_its_loader(file) else why)
     if file.taken is None:
         return "there is no other native way" if file.rewritten_by_shells else "no handler takes it: `now` is native"
     if file.rewritten_by_shells:
@@ -208,7 +212,16 @@ def _by_its_loader(file: _File) -> Way | str:
     return file.way("native", (interpreter,), "its own loader starts it, and no handler is asked")
 
 
+def _lacks_its_loader(file: _File) -> bool:
+    """Whether an APE is not given to a loader, nor has this machine one."""
+    return not os.path.isfile(APE_LOADER) and (file.taken is None or purpose_of(file.taken).kind != "ape-loader")
+
+
 def _proposed(file: _File, through: Sequence[str]) -> Iterator[Way]:
+    """Yield the ways through programs that are named, else through what `runworthy check` would register."""
+    taken = file.taken is not None and purpose_of(file.taken).kind == "ape-loader"
+    if not through and file.facts.ape is not None and not taken and os.path.isfile(APE_LOADER):
+        yield file.way("proposed", (APE_LOADER,), f"through this machine's APE loader; {_PROPOSAL}")
     for at, word in enumerate(through, 1):
         label = "proposed" if len(through) == 1 else f"proposed {at}"
         yield file.way(label, (_named("--through", word),), "through the program that was named")

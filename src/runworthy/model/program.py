@@ -6,12 +6,25 @@ from typing import Literal
 
 from runworthy.model.records import dataclass
 
-__all__ = ["ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "FileType", "MachoFacts", "PeFacts", "ScriptLine"]
+__all__ = [
+    "APE_LOADER",
+    "ApeElf",
+    "ApeFacts",
+    "ApeLoader",
+    "FileFacts",
+    "FileType",
+    "MachoFacts",
+    "PeFacts",
+    "ScriptLine",
+]
 
 FileType = Literal[
     "elf", "ape", "pe", "mach-o", "script", "jar", "zip", "python-bytecode", "wasm", "archive", "text", "data", "empty"
 ]
 """``archive``: compressed or packed in another way than zip; ``data``: none of the others."""
+
+APE_LOADER = "/usr/bin/ape"
+"""Where the loader of APE programs is registered, and looked for (cosmopolitan ``ape/apeinstall.sh``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,15 @@ from runworthy.formats.ape import extract_loader
 from runworthy.model.binfmt import Handler
 from runworthy.model.edit import CopyFile, Edit, WriteLoader
 from runworthy.model.errors import FormatError
-from runworthy.model.program import ApeFacts
+from runworthy.model.program import APE_LOADER, ApeFacts
 from runworthy.model.trace import Step
 from runworthy.remedies.conflict import disable, last_resort, remove_package
 from runworthy.remedies.registering import ways
 from runworthy.remedies.situation import Proposal, Situation, exists, system_of
 from runworthy.targets.view import UnseenError
 
-__all__ = ["LOADER", "proposals"]
+__all__ = ["proposals"]
 
-LOADER = "/usr/bin/ape"
 _PURPOSE = "APE programs: registered last, so tried before every other handler"
 _MAGICS = (("APE", b"MZqFpD"), ("APE-jart", b"jartsr"))
 
@@ -54,8 +53,9 @@ def _registered(situation: Situation) -> Iterator[Proposal]:
         return
     found = _loader(situation)
     if found is None:
+        arch = situation.target.arch.name
         yield Proposal(
-            title=f"register an APE loader; none for {situation.target.arch.name} is inside the file or at {LOADER}",
+            title=f"register an APE loader; none for {arch} is inside the file or at {APE_LOADER}",
             unprovable="no loader is at hand",
         )
         return
@@ -73,12 +73,12 @@ def _loader(situation: Situation) -> tuple[str, str, tuple[Edit, ...]] | None:
     """Return the path of a loader, what it is, and what puts it there; None where none can be had."""
     if situation.loader:
         return situation.loader, situation.loader, ()
-    if exists(situation.target.view, LOADER):
-        return LOADER, LOADER, ()
+    if exists(situation.target.view, APE_LOADER):
+        return APE_LOADER, APE_LOADER, ()
     written = _embedded(situation)
     if written is None:
         return None
-    return LOADER, f"the one inside the file, sha256 {written.sha256[:16]}...", (written,)
+    return APE_LOADER, f"the one inside the file, sha256 {written.sha256[:16]}...", (written,)
 
 
 def _embedded(situation: Situation) -> WriteLoader | None:
@@ -92,7 +92,7 @@ def _embedded(situation: Situation) -> WriteLoader | None:
             except (FormatError, OSError, UnseenError):
                 continue
             source = f"out of {situation.name}, {loader.size} bytes at offset {loader.offset:#x}"
-            return WriteLoader(path=LOADER, content=content, source=source)
+            return WriteLoader(path=APE_LOADER, content=content, source=source)
     return None
 
 

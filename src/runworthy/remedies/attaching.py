@@ -20,18 +20,19 @@ _HANDFUL = 24
 """Of how many results the remedies are planned: of more, those of the first tell what to do."""
 
 
-def with_remedies(report: Report, targets: Sequence[TargetName], wishes: Wishes) -> Report:
+def with_remedies(report: Report, targets: Sequence[TargetName], wishes: Wishes, *, loader: str = "") -> Report:
     """Return the report with remedies at its findings of the first stage.
 
     ``targets`` and ``wishes`` are those that it was made with: results stand in the order of the subjects, and for each
-    in that of the targets. What cannot be read again has the remedies of its rules alone.
+    in that of the targets. What cannot be read again has the remedies of its rules alone. ``loader`` is the path of an
+    APE loader in the targets, where one is named.
     """
     wanted = [index for index, result in enumerate(report.results) if _is_wanted(result)][:_HANDFUL]
     if not wanted:
         return report
     results = list(report.results)
     for index in wanted:
-        results[index] = _helped(results[index], targets[index % len(targets)], wishes)
+        results[index] = _helped(results[index], targets[index % len(targets)], wishes, loader)
     return replace(report, results=tuple(results))
 
 
@@ -45,11 +46,11 @@ def _is_wanted(result: Result) -> bool:
     return result.verdict in ("fails", "risky") and result.stage == "exec" and bool(result.findings and result.path)
 
 
-def _helped(result: Result, name: TargetName, wishes: Wishes) -> Result:
+def _helped(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Result:
     from runworthy.remedies.planning import plan
 
     try:
-        situation = _situation(result, name, wishes)
+        situation = _situation(result, name, wishes, loader)
         remedies = plan(situation) if situation is not None else ()
     except (RunworthyError, OSError):
         return result
@@ -69,7 +70,7 @@ def _with(finding: Finding, remedies: Sequence[Remedy]) -> Finding:
     return replace(finding, remedies=(*proved, *own, *(one for one in remedies if not one.proved)))
 
 
-def _situation(result: Result, name: TargetName, wishes: Wishes) -> Situation | None:
+def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Situation | None:
     """Return the situation of a result, None where its subject is not to be had. Raises RunworthyError, OSError."""
     from runworthy.engine.again import judge_again
     from runworthy.engine.subjects import read_subject
@@ -98,5 +99,6 @@ def _situation(result: Result, name: TargetName, wishes: Wishes) -> Situation | 
         result=judge(target, path),
         judge=judge,
         boot=after_boot if boots else None,
+        loader=loader,
         at_boot=boots and (name.at_boot or not (target.live or target.machine_facts)),
     )

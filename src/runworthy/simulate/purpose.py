@@ -21,11 +21,15 @@ PurposeKind = Literal["ape-loader", "emulator", "wine", "mono", "wsl", "java", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """What an interpreter is for. ``arch`` is what an emulator emulates; ``words`` names it in a message."""
+    """What an interpreter is for. ``arch`` is what an emulator emulates; ``words`` names it in a message.
+
+    ``qemu``: the emulator is QEMU, of which it is known what it does and says.
+    """
 
     kind: PurposeKind
     words: str
     arch: Architecture | None = None
+    qemu: bool = False
 
 
 _WORDS: dict[PurposeKind, str] = {
@@ -82,8 +86,9 @@ def purpose_of(handler: Handler) -> Purpose:
     name = base = posixpath.basename(handler.interpreter)
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
-    if name.startswith("qemu-") or base.endswith(_QEMU_SUFFIXES) or name.lower() in _EMULATORS:
-        return Purpose(kind="emulator", words=f"the emulator {base}", arch=_emulated(name))
+    qemu = name.startswith("qemu-") or base.endswith(_QEMU_SUFFIXES)
+    if qemu or name.lower() in _EMULATORS:
+        return Purpose(kind="emulator", words=f"the emulator {base}", arch=_emulated(name), qemu=qemu)
     kind = next(
         (kind for start, kind in _NAMES if name.startswith(start) and not name[len(start) :][:1].isalpha()), None
     )

@@ -272,7 +272,8 @@ class _Start:
                 system_directories=(),
                 handlers=type(self.machinery.target.handlers)(),
             )
-            yield image_stretch(Machinery(guest, self.machinery.launch, lambda _: False), self.path)
+            stretch = image_stretch(Machinery(guest, self.machinery.launch, lambda _: False), self.path)
+            yield _as_qemu_says(stretch) if purpose.qemu else stretch
 
     def _program(self, path: str) -> Iterator[Stretch]:
         """Yield the stretches of another program of the root that is started on the way."""
@@ -341,6 +342,17 @@ def _env_command(argument: str) -> str:
         return "" if argument.startswith("-") or "=" in argument else argument
     words = argument[2:].split()
     return next((word for word in words if not word.startswith("-") and "=" not in word), "")
+
+
+def _as_qemu_says(stretch: Stretch) -> Stretch:
+    """Return the stretch of an emulated program, a missing loader in QEMU's words (linux-user/elfload.c)."""
+    return replace(stretch, steps=tuple(map(_not_opened_by_qemu, stretch.steps)))
+
+
+def _not_opened_by_qemu(step: Step | Event) -> Step | Event:
+    if not isinstance(step, Step) or step.need.kind != "interpreter" or not step.detail.startswith("ENOENT"):
+        return step
+    return replace(step, detail=f"ENOENT: QEMU says `Could not open '{step.need.name}'` and ends with 255")
 
 
 def _with_sysroot(target: Target, arch: Architecture) -> FileView:

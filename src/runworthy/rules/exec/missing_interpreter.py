@@ -31,10 +31,10 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, step: Step) -> Finding:
     path = step.need.name
     known = known_loader(path)
-    who, number = case.needer(step.need), step.detail.partition(":")[0]
+    who = case.needer(step.need)
     message = f"`{who}` names the loader `{path}`, which is not in {case.target}"
     notes = (
-        f"execve answers {number} for it, and a shell says `{who}: not found` of a file that exists",
+        _said(step, who),
         _whose(known, path),
         _own_loader(case),
     )
@@ -48,6 +48,14 @@ def _finding(case: Case, step: Step) -> Finding:
         notes=notes,
         remedies=remedies,
     )
+
+
+def _said(step: Step, who: str) -> str:
+    """Tell who answers what: the kernel, or the emulator that opens the loader in its place."""
+    number, _, words = step.detail.partition(": ")
+    if words.startswith("QEMU"):
+        return words
+    return f"execve answers {number} for it, and a shell says `{who}: not found` of a file that exists"
 
 
 def _whose(known: KnownLoader, path: str) -> str:
