@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import runworthy
 from runworthy.engine import Engine, Wishes
 from runworthy.formats.content import BytesContent
 from runworthy.model.arch import Architecture
 from runworthy.model.errors import FormatError
 from runworthy.report.json_report import report_json
+from runworthy.simulate.execve import execve
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate, simulate_under
 from runworthy.targets.directory import DirectoryView
@@ -148,3 +150,21 @@ def test_this_machine(tmp_path: Path) -> None:
     write_file(str(path), snapshot_host([*exclude, "/usr/share/doc"], None))
     for subjects in (["/usr/bin"], ["/usr/lib/x86_64-linux-gnu"]):
         assert report(subjects, "host") == report(subjects, str(path))
+
+
+# -- execve ------------------------------------------------------------------------------------
+
+_EXECUTED = ("/usr/bin", "/usr/sbin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/apt", "/var/lib/dpkg/info", "/etc")
+
+
+@pytest.mark.judge
+def test_execve_of_every_file_of_a_root(tmp_path: Path) -> None:
+    """Programs, scripts, their interpreters, libraries, texts: in a snapshot they come to the same as in the root."""
+    root = str(roots.requires("bookworm-amd64").path)
+    runworthy.snapshot(root, tmp_path / NAME)
+    here, held = TargetName(root).open(None), TargetName(str(tmp_path / NAME)).open(None)
+    files = [f"{directory}/{name}" for directory in _EXECUTED for name in here.view.readdir(directory)]
+    told = [execve(here, path, (path,)) for path in files]
+    assert [execve(held, path, (path,)) for path in files] == told
+    assert sum(one.errno == "" for one in told) > 400
+    assert sum(bool(one.rewrites) for one in told) > 50

@@ -25,6 +25,8 @@ from runworthy.targets.view import Resolved, UnseenError
 __all__ = ["Opened", "Opener", "RefusalError"]
 
 _PATH_MAX = 4096
+_ELF = b"\x7fELF"
+_TABLE_LIMIT = 65536
 
 
 class RefusalError(Exception):
@@ -145,9 +147,18 @@ class Opener:
         try:
             content = view.content(found.path)
             head = content.pread(0, HEAD_SIZE)
+            table = _table(content, head.ljust(HEAD_SIZE, b"\0")) if head.startswith(_ELF) else b""
         except (OSError, FormatError, UnseenError):
             return self._recorded(name, found.path)
+        if table and not any(table) and self._has_segments(found.path):  # a snapshot blanks what is no loader's text
+            return self._recorded(name, found.path)
         return Opened(name=name, real=found.path, head=head.ljust(HEAD_SIZE, b"\0"), size=content.size, content=content)
+
+    def _has_segments(self, real: str) -> bool:
+        try:
+            return bool(self._target.view.elf(real).facts.load_segments)
+        except (OSError, FormatError, UnseenError):
+            return False
 
     def _recorded(self, name: str, real: str) -> Opened:
         """Return a file of which the facts are known and not the bytes. Raises RefusalError where neither are."""
@@ -165,6 +176,15 @@ _WORDS = {
     errno.ENAMETOOLONG: "a part of the path is too long",
     errno.EACCES: "a directory of the path may not be searched",
 }
+
+
+def _table(content: Content, head: bytes) -> bytes:
+    """Return an ELF file's program headers, empty where there are none. Raises OSError where they are not held."""
+    layout = LAYOUTS.get((head[4], head[5]))
+    if layout is None:
+        return b""
+    _, _, _, _, _, phoff, _, _, _, phentsize, phnum, *_ = layout.ehdr.unpack_from(head)
+    return content.pread(phoff, min(phentsize * phnum, _TABLE_LIMIT))
 
 
 def _head_of(facts: ElfFacts) -> bytes:
