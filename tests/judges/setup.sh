@@ -31,6 +31,7 @@ TOOLS=(
     zstd xz-utils bzip2 ca-certificates
     busybox-static toybox mksh libarchive-tools shellcheck openssh-client openssh-server # roots through pipes
     bash dash zsh fish tcsh perl man-db mandoc
+    e2fsprogs # images of file systems
 )
 
 # Root name -> recipe, suite, Debian architecture.
