@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from runworthy.engine.compare import lost_exports
 from runworthy.model.arch import Architecture, architecture
+from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.difference import SymbolChange
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import ArchitectureError, FormatError, TargetError
@@ -190,8 +191,28 @@ def _rows(side: _Side) -> Iterator[tuple[str, str | None]]:
         yield "ld.so.cache", _cache(side)
         yield "ld.so.preload", _text(target, "/etc/ld.so.preload")
     yield from _machine_rows(_machine_facts(target))
+    if target.handlers.stated or target.handlers.basis:
+        yield "handlers", _handlers(target.handlers)
     yield "known", "closed: every file" if target.view.authority is None else "core: libc, compiler runtime and zlib"
     yield "as of", target.as_of or None
+
+
+def _handlers(handlers: Handlers) -> str | None:
+    """Return the handlers in the order in which the kernel asks them, each as the line that registers it."""
+    if handlers.unknown:
+        return _UNKNOWN
+    off = " (disabled)"
+    lines = [f"{_registration(one)}{'' if handlers.enabled and one.enabled else off}" for one in handlers.entries]
+    return " ".join(lines) or None
+
+
+def _registration(handler: Handler) -> str:
+    from runworthy.formats.binfmt.registration import RegistrationError, format_registration
+
+    try:
+        return format_registration(handler).decode("utf-8", "surrogateescape")
+    except RegistrationError:  # the kernel holds what no line of today would register
+        return f"{handler.name} ({handler.interpreter})"
 
 
 def _listed(directories: tuple[str, ...]) -> str | None:
@@ -228,7 +249,7 @@ def _machine_facts(target: Target) -> MachineFacts | None:
 def _machine_rows(facts: MachineFacts | None) -> Iterator[tuple[str, str | None]]:
     if facts is None:
         return
-    yield "binfmt_misc", f"{facts.binfmt.status}: {', '.join(entry.name for entry in facts.binfmt.entries) or 'none'}"
+    yield "binfmt_misc", facts.binfmt.status
     noexec = sorted({mount.point for mount in facts.mounts or () if "noexec" in mount.options})
     yield "mounted noexec", ", ".join(noexec) or None
     yield "GPUs", ", ".join(sorted(gpu.name or f"{gpu.vendor}:{gpu.device}" for gpu in facts.gpus)) or None

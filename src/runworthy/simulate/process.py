@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from runworthy.model.arch import Architecture
-from runworthy.model.binfmt import HEAD_SIZE
+from runworthy.model.binfmt import HEAD_SIZE, Handlers
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
@@ -61,6 +61,7 @@ class Machinery:
     loaders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     judged: dict[str, tuple[Step, ...]] = field(default_factory=dict)
     libc_names: dict[str, tuple[tuple[str, frozenset[bytes]], ...]] = field(default_factory=dict)
+    boot: list[Handlers | None] = field(default_factory=list)
 
     def libc(self, loader: str) -> Libc:
         """Return the C library whose loader is at the path ``loader``. Raises FormatError, OSError."""
@@ -70,6 +71,12 @@ class Machinery:
             known = self.target.libcs.get(real) or self.target.libcs.get(loader)
             held = self.libcs[loader] = known or identify_loader(self.target.view, real)
         return held
+
+    def handlers_at_boot(self) -> Handlers | None:
+        """Return the handlers of a machine after its next boot, looked at once; None where they cannot be told."""
+        if not self.boot:
+            self.boot.append(_at_boot(self.target))
+        return self.boot[0]
 
     def segments(self, loaded: Loaded) -> tuple[Step, ...]:
         """Return what is wrong with the segments of a library, looked at once."""
@@ -147,6 +154,17 @@ def _is_taken(path: str, target: Target) -> bool:
     except OSError:
         return False
     return target.handlers.taking(head, path) is not None
+
+
+def _at_boot(target: Target) -> Handlers | None:
+    known = target.machine_facts is not None and target.handlers.stated and target.view.authority is None
+    if not known:
+        return None
+    from runworthy.targets.binfmt.boot import boot_of
+    from runworthy.targets.host import is_booted
+
+    found = boot_of(target).handlers if is_booted(target.view) else None
+    return None if found is None or found.unknown else found
 
 
 def _lies_on_noexec(path: str, target: Target) -> bool:

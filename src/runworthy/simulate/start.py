@@ -95,12 +95,20 @@ class _Start:
             differs = []
 
     def _boot_differs(self) -> Iterator[Event]:
-        """Yield that another handler takes the file after the next boot than takes it now."""
-        target = self.machinery.target
-        before = target.handlers_before
-        if before is None:
+        """Yield that another handler takes the file after the next boot than takes it now.
+
+        Of a target that is judged as it is now, this is asked only where a handler takes the file.
+        """
+        before, after = self.machinery.target.handlers_before, self.machinery.target.handlers
+        if before is None and not after.entries:
             return
-        now, then = (found.taking(self._head(), self.path) for found in (before, target.handlers))
+        head = self._head()
+        if before is None:
+            held = self.machinery.handlers_at_boot() if after.taking(head, self.path) else None
+            if held is None:
+                return
+            before, after = after, held
+        now, then = (found.taking(head, self.path) for found in (before, after))
         if (now and (now.name, now.interpreter)) != (then and (then.name, then.interpreter)):
             text = f"{_called(now)} takes it now, {_called(then)} will"
             yield Event(stage="exec", kind="boot-differs", text=text, by=self.path)

@@ -6,7 +6,6 @@ Files are edited on an overlay, handlers as data; nothing is written anywhere.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -59,12 +58,9 @@ def edited(target: Target, edits: Sequence[Edit]) -> Target:
 
 def after_boot(target: Target) -> Target:
     """Return the target as it is after its next boot: with the handlers that its files register."""
-    from runworthy.targets.binfmt.boot import boot_handlers
+    from runworthy.targets.binfmt.boot import boot_of
 
-    now = target.handlers_before or target.handlers
-    kernel = target.machine_facts.kernel if target.machine_facts else os.uname().release if target.live else ""
-    plan = boot_handlers(target.view, name=target.name, kernel=kernel, now=now if now.stated else None)
-    return replace(target, handlers=replace(plan.handlers, stated=True))
+    return replace(target, handlers=replace(boot_of(target).handlers, stated=True))
 
 
 # -- the kernel ------------------------------------------------------------------------------

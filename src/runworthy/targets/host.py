@@ -18,7 +18,15 @@ from runworthy.targets.mounts import read_mounts
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["architecture_of_root", "directory_target", "host_target", "root_target", "running_facts", "this_machine"]
+__all__ = [
+    "architecture_of_root",
+    "directory_target",
+    "host_target",
+    "is_booted",
+    "root_target",
+    "running_facts",
+    "this_machine",
+]
 
 _SYSTEM_NAMES = ("/etc/os-release", "/usr/lib/os-release")
 _BOOTED_BY = ("/sbin/init", "/etc/init", "/bin/init", "/etc/wsl.conf")
@@ -91,11 +99,16 @@ def root_target(
 
 def _at_boot(view: FileView, name: str) -> Handlers:
     """Return the handlers that a root registers when it boots: none where nothing would boot it."""
-    if any(_is_there(view, path) for path in _BOOTED_BY):
+    if is_booted(view):
         from runworthy.targets.binfmt.boot import boot_handlers
 
         return boot_handlers(view, name=name).handlers
     return Handlers(basis=f"what {name} registers when it boots")
+
+
+def is_booted(view: FileView) -> bool:
+    """Whether a root has something to boot it, rather than being a container's."""
+    return any(_is_there(view, path) for path in _BOOTED_BY)
 
 
 def architecture_of_root(view: FileView) -> Architecture | None:

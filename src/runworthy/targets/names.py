@@ -151,16 +151,14 @@ class TargetName:
                 hint="name host, a snapshot or the directory of a root",
                 option="--at-boot",
             )
-        from runworthy.targets.binfmt.boot import boot_handlers
+        from runworthy.targets.binfmt.boot import boot_of
 
-        now = target.handlers if target.handlers.stated else None
-        kernel = target.machine_facts.kernel if target.machine_facts else os.uname().release if target.live else ""
-        plan = boot_handlers(target.view, name=self.text, kernel=kernel, now=now)
+        plan = boot_of(target)
         notes = tuple(f"{note.path}: {note.text}" for note in plan.notes)
         return replace(
             target,
             handlers=replace(plan.handlers, stated=True),
-            handlers_before=now,
+            handlers_before=target.handlers if target.handlers.stated else None,
             notes=(*target.notes, *notes),
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from runworthy.model.binfmt import BootPlan, Handlers
 from runworthy.model.errors import FormatError
@@ -22,7 +23,10 @@ from runworthy.targets.binfmt.units import MISC, Unit, entries_of, find_unit, re
 from runworthy.targets.binfmt.wsl import Wsl, wsl_of
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["boot_handlers"]
+if TYPE_CHECKING:
+    from runworthy.targets.target import Target
+
+__all__ = ["boot_handlers", "boot_of"]
 
 _INITS: Final = ("/sbin/init", "/etc/init", "/bin/init")
 """What the kernel starts, the first that is there (``init/main.c``); behind them it starts a shell."""
@@ -57,6 +61,13 @@ def boot_handlers(
         unknown=unknown,
     )
     return BootPlan(handlers=handlers, systems=tuple(boot.systems), notes=boot.registry.notes)
+
+
+def boot_of(target: Target) -> BootPlan:
+    """Return what a target registers at its next boot, on the kernel and beside the handlers that are known of it."""
+    now = target.handlers_before or target.handlers
+    kernel = target.machine_facts.kernel if target.machine_facts else os.uname().release if target.live else ""
+    return boot_handlers(target.view, name=target.name, kernel=kernel, now=now if now.stated else None)
 
 
 class _Boot:
