@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runworthy.formats.binfmt.conf import shell_rules, systemd_rules
-from runworthy.formats.binfmt.database import parse_format, parse_import
+from runworthy.formats.binfmt.database import parse_format
 from runworthy.model.binfmt import BootPlan, Handler, Handlers
 from runworthy.model.errors import FormatError
 from runworthy.targets.binfmt.boot import boot_handlers
@@ -116,19 +116,6 @@ def test_a_format_is_a_line_each() -> None:
     assert parse_format(b"x", b":\nextension\n0\nexe\n\n/bin/x").line(b"/i") == b":x:E:0:exe::/i:\n"
     with pytest.raises(FormatError, match="before the interpreter"):
         parse_format(b"x", b"pkg\nmagic\n0\nMZ\n\n")
-
-
-def test_what_packages_import() -> None:
-    found = parse_import(b"wine", b"package wine\ninterpreter /usr/bin/wine\nMagic MZ\npreserve yes\n")
-    assert found.line(found.interpreter) == b":wine:M:0:MZ::/usr/bin/wine:P\n"
-    for bad in (
-        b"magic MZ\n",
-        b"package x\n",
-        b"package x\nmagic a\nextension b\n",
-        b"package x\nextension b\nmask c\n",
-    ):
-        with pytest.raises(FormatError):
-            parse_import(b"x", bad)
 
 
 # -- systemd ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from runworthy.formats.content import Content, read_exactly
 from runworthy.model.errors import FormatError
 from runworthy.model.program import MachoFacts
 
-__all__ = ["FILETYPES", "is_java_class", "is_macho", "read_macho", "read_thin"]
+__all__ = ["FILETYPES", "is_java_class", "read_macho", "read_thin"]
 
 FILETYPES = {1: "object", 2: "program", 4: "core dump", 6: "library", 7: "dynamic linker", 8: "bundle",
     9: "stub library", 10: "debug symbols", 11: "kernel extension", 12: "set of files"}  # fmt: skip
@@ -37,11 +37,6 @@ _LC_VERSION_MIN = {0x24: 8, 0x25: 8, 0x2F: 8, 0x30: 8, 0x32: 12}
 def is_java_class(head: bytes) -> bool:
     """Whether bytes that begin with 0xCAFEBABE are those of a compiled Java class."""
     return head[:4] == b"\xca\xfe\xba\xbe" and int.from_bytes(head[4:8], "big") > _PARTS_LIMIT
-
-
-def is_macho(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of a Mach-O file, thin or fat."""
-    return head[:4] in _THIN or (head[:4] in _FAT and not is_java_class(head))
 
 
 def read_macho(content: Content) -> tuple[MachoFacts, ...]:

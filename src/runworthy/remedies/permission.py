@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runworthy.model.edit import RunCommand, SetMode
-from runworthy.model.host import Mount
 from runworthy.model.trace import Step
 from runworthy.remedies.situation import Proposal, Situation
+from runworthy.targets.mounts import mount_of
 
 __all__ = ["proposals"]
-
-_EXECUTE = 0o111
 
 
 def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
@@ -58,10 +56,5 @@ def _mounted_to_execute(situation: Situation) -> Iterator[Proposal]:
 def _mount_point(situation: Situation) -> str:
     """Return where the file system of the file is mounted, empty where that is not known or the mount is exec."""
     facts = situation.target.machine_facts
-    held: Mount | None = None
-    for mount in (facts.mounts if facts else None) or ():
-        if situation.path.startswith(f"{mount.point.rstrip('/')}/") and (
-            held is None or len(mount.point) >= len(held.point)
-        ):
-            held = mount
+    held = mount_of(situation.path, (facts.mounts if facts else None) or ())
     return held.point if held is not None and "noexec" in held.options else ""

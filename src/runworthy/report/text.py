@@ -104,8 +104,10 @@ def _fits(lines: Sequence[str], style: Style) -> bool:
 def _findings(results: Sequence[Result], style: Style, *, everything: bool) -> Iterator[list[str]]:
     """Yield each cause once, told for the first cell that has it."""
     for cause in causes(results, one_by_one=True):
-        remedies = dict.fromkeys(remedy for finding, _ in cause.held for remedy in finding.remedies)
-        finding = replace(cause.held[0][0], remedies=tuple(remedies))
+        every = [remedy for finding, _ in cause.held for remedy in finding.remedies]
+        remedies = {remedy.title: remedy for remedy in reversed(every)}  # of one title, that of the first cell
+        kept = tuple(remedy for remedy in every if remedies[remedy.title] is remedy)
+        finding = replace(cause.held[0][0], remedies=tuple(dict.fromkeys(kept)))
         also = list(_others([result for _, result in cause.held], 0 if everything else _OTHERS_SHOWN))
         yield finding_lines(finding, style, also=also, everything=everything)
 

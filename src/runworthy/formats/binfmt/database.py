@@ -1,18 +1,17 @@
-"""The database of binfmt-support, ``/var/lib/binfmts``, and the files that packages have imported into it.
+"""The database of binfmt-support, ``/var/lib/binfmts``.
 
-Source: binfmt-support ``src/format.c`` (binfmt_load, binfmt_new) and ``src/update-binfmts.c`` (act_enable, get_import).
+Source: binfmt-support ``src/format.c`` (binfmt_load, binfmt_new) and ``src/update-binfmts.c`` (act_enable).
 A file of the database has one value on each line, in the order of ``_FIELDS``; the last four may be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from runworthy.model.errors import FormatError
 from runworthy.model.records import dataclass
 
-__all__ = ["LOCAL", "Format", "parse_format", "parse_import"]
+__all__ = ["LOCAL", "Format", "parse_format"]
 
 LOCAL: Final = b":"
 """The package of formats that an administrator has installed."""
@@ -76,32 +75,3 @@ def parse_format(name: bytes, data: bytes) -> Format:
     if len(values) < _REQUIRED:
         raise FormatError(f"has {len(values)} lines, and ends before the {_FIELDS[len(values)]}")
     return Format(name=name, **dict(zip(_FIELDS, values, strict=False)))
-
-
-def parse_import(name: bytes, data: bytes) -> Format:
-    """Return the format that a file of ``/usr/share/binfmts`` makes. Raises FormatError where none is made of it."""
-    told: dict[bytes, bytes] = {}
-    for line in data.split(b"\n"):
-        key, space, value = line.rstrip(_SPACES).partition(b"\0")[0].partition(b" ")
-        if key:
-            told[key.lower()] = value if space else b""
-    if b"package" not in told:
-        raise FormatError("has no line `package`")
-    kind = told.get(b"type") or (b"magic" if b"magic" in told else b"extension")
-    refused = _refusal(told, kind)
-    if refused:
-        raise FormatError(refused)
-    texts = {field: told.get(field.encode(), b"") for field in _FIELDS}
-    texts["magic"] = told.get(b"magic" if kind == b"magic" else b"extension", b"")
-    return Format(name=name, **texts | {"type": kind, "offset": texts["offset"] or b"0"})
-
-
-def _refusal(told: Mapping[bytes, bytes], kind: bytes) -> str:
-    if b"type" not in told:
-        if b"magic" in told and b"extension" in told:
-            return "has both a magic and an extension"
-        if b"magic" not in told and b"extension" not in told:
-            return "has neither a magic nor an extension"
-    if kind == b"extension":
-        return next((f"has a {key.decode()} with an extension" for key in (b"mask", b"offset") if key in told), "")
-    return ""
