@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ def judge_again(name: str, launch: Launch) -> Callable[[Target, str], Result]:
         facts, file = _facts_of(target, real)
         head = facts.header if facts else None
         arch = architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags) if head else None
-        trace = start(Machinery(target, launch, runtime_names(target.arch)), real, file, arch)
+        called = posixpath.join(posixpath.dirname(real), posixpath.basename(path))
+        trace = start(Machinery(target, launch, runtime_names(target.arch)), real, file, arch, called)
         return result_of(
             Cell(subject=name, target=target.name, path=real, trace=trace, facts=facts, file=file, root=target)
         )

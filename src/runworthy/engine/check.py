@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -224,7 +225,7 @@ class Engine:
         try:
             if isinstance(path, OSError):
                 raise path
-            trace = _simulate(subject, path, root)
+            trace = _simulate(subject, path, root, self._wishes.at or subject.name)
             if root.siblings is not None and facts is not None and subject.source.base is not None:
                 trace = root.siblings.settle(path, facts, trace)
         except (FormatError, OSError, UnseenError) as error:
@@ -321,13 +322,15 @@ class Engine:
         return replace(result, trace=replace(cell.trace, stretches=bare))
 
 
-def _simulate(subject: Subject, path: str, root: _Root) -> Trace:
-    """Return what happens to a subject: as an ELF file, or as whatever else somebody executes."""
+def _simulate(subject: Subject, path: str, root: _Root, name: str) -> Trace:
+    """Return what happens to a subject: as an ELF file, or as whatever else somebody executes by this name."""
+    base = posixpath.basename(name)
+    called = "" if base in ("", posixpath.basename(path)) else posixpath.join(posixpath.dirname(path), base)
     if subject.file is None:
-        return simulate(root.machinery, path, root.target.view.elf(path))
+        return simulate(root.machinery, path, root.target.view.elf(path), called)
     from runworthy.simulate.start import start
 
-    return start(root.machinery, path, subject.file, None)
+    return start(root.machinery, path, subject.file, None, called)
 
 
 def _libc_of_root(root: _Root) -> Libc | None:

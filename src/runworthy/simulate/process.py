@@ -125,16 +125,19 @@ class Machinery:
         return held
 
 
-def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
-    """Return what happens to the ELF file at the real path ``path`` of the target. Raises OSError."""
+def simulate(machinery: Machinery, path: str, elf: ElfFile, called: str = "") -> Trace:
+    """Return what happens to the ELF file at the real path ``path`` of the target. Raises OSError.
+
+    ``called`` is what it was called where a link led to it, empty where it was called by that path.
+    """
     launch, target = machinery.launch, machinery.target
     facts = elf.facts
     if launch.loaded_by is not None:
         return _opened(machinery, path, elf, launch.loaded_by)
-    if facts.is_program and (_is_taken(path, target) or _lies_on_noexec(path, target)):
+    if facts.is_program and (_is_taken(path, called or path, target) or _lies_on_noexec(path, target)):
         from runworthy.simulate.start import start
 
-        return start(machinery, path, None, facts.architecture)
+        return start(machinery, path, None, facts.architecture, called)
     steps: list[Step | Event] = (
         list(exec_steps(path, facts, target, launch.cwd)) if facts.is_program else _library(path, facts, target)
     )
@@ -145,7 +148,7 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile) -> Trace:
     return Trace(stretches=(stretch.finish(),), until=launch.until)
 
 
-def _is_taken(path: str, target: Target) -> bool:
+def _is_taken(path: str, called: str, target: Target) -> bool:
     """Whether a handler comes before the kernel's own ELF loader."""
     if not target.handlers.entries:
         return False
@@ -153,7 +156,7 @@ def _is_taken(path: str, target: Target) -> bool:
         head = target.view.content(path).pread(0, HEAD_SIZE).ljust(HEAD_SIZE, b"\0")
     except OSError:
         return False
-    return target.handlers.taking(head, path) is not None
+    return target.handlers.taking(head, called) is not None
 
 
 def _at_boot(target: Target) -> Handlers | None:

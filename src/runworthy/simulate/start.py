@@ -17,13 +17,16 @@ from runworthy.model.machine import baseline
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Answer, Event, Evidence, Kind, Need, Probe, Step, Stretch, Taken, Trace, Why
-from runworthy.simulate.commands import PATH, command_step, find_command
+from runworthy.simulate.commands import PATH, find_command
+from runworthy.simulate.env import EnvStart
+from runworthy.simulate.env_start import env_of, first_executed, launch_by_env, missing_command
 from runworthy.simulate.execve import execve
 from runworthy.simulate.execve.callers import CallerOutcome, members, outcome
+from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, image_stretch
 from runworthy.simulate.purpose import Purpose, purpose_of, taken_by
 from runworthy.targets.target import Target
-from runworthy.targets.view import FileView
+from runworthy.targets.view import FileView, UnseenError
 
 __all__ = ["start", "type_name"]
 
@@ -44,6 +47,10 @@ _PERMISSIONS = {
     "it is a directory": "regular-file",
     "it is no regular file": "regular-file",
 }
+_DEEPEST = 12
+_HELD = "it is held open since its registration (F), and the root does not have it: what else it needs is not known"
+_NO_TEXT = ("elf", "pe", "mach-o", "wasm", "python-bytecode")
+"""What a shell cannot make the program of by reading it, whoever has it read."""
 _EXEC_DETAIL = "ENOEXEC: neither the kernel nor a handler takes it"
 
 
@@ -58,37 +65,59 @@ def type_name(file: FileFacts | None, arch: Architecture | None) -> str:
     return _NAMES.get(file.type, file.type)
 
 
-def start(machinery: Machinery, path: str, file: FileFacts | None, arch: Architecture | None) -> Trace:
+def start(
+    machinery: Machinery, path: str, file: FileFacts | None, arch: Architecture | None, called: str = ""
+) -> Trace:
     """Return what happens when the file at the real path ``path`` is executed. Raises OSError.
 
-    ``file`` says what it is where it is no ELF file; ``arch`` is that of an ELF file.
+    ``file`` says what it is where it is no ELF file; ``arch`` is that of an ELF file. ``called`` is what it was called
+    where a link led to it.
     """
-    started = _Start(machinery, path, file, arch)
+    started = _Start(machinery, path, file, arch, called or path)
     return Trace(stretches=tuple(started.stretches()), until=machinery.launch.until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A file that is handed to an interpreter, and what it is."""
+
+    rewrite: Rewrite
+    file: FileFacts | None
+    arch: Architecture | None
+
+    @property
+    def how(self) -> Taken:
+        """How it stands with its interpreter."""
+        handler = self.rewrite.handler
+        return taken_by(self.file.type if self.file else "elf", self.arch, handler) if handler else ""
 
 
 @dataclass(slots=True)
 class _Start:
-    """One file that is executed."""
+    """One file that is executed. ``argv`` is what it is given; ``above`` are the files by which it came to that."""
 
     machinery: Machinery
     path: str
     file: FileFacts | None
     arch: Architecture | None
+    called: str
+    argv: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
 
     def stretches(self) -> Iterator[Stretch]:
         """Yield the stretches in order."""
         target, launch = self.machinery.target, self.machinery.launch
-        done = execve(target, self.path, (self.path,), cwd=launch.cwd)
-        taken: Taken = ""
+        done = execve(target, self.path, self.argv or (self.called,), cwd=launch.cwd, called=self.called)
         differs = list(self._boot_differs())
-        for index, rewrite in enumerate(done.rewrites):
-            first = index == 0
-            taken = self._taken(rewrite) if first else ""
-            steps = self._rewritten(rewrite, done, taken, first=first)
+        taken: list[_Taken] = []
+        for rewrite in done.rewrites:
+            first = not taken
+            file, arch = (self.file, self.arch) if first else self._what(rewrite.real)
+            taken.append(_Taken(rewrite, file, arch))
+            steps = self._rewritten(taken[-1], done)
             yield self._stretch(rewrite.real, [*steps, *differs] if first else steps)
             differs = []
-            if taken == "foreign":
+            if taken[-1].how == "foreign":
                 return
         for stretch in self._end(done, taken):
             yield replace(stretch, steps=(*stretch.steps, *differs))
@@ -100,20 +129,20 @@ class _Start:
         Of a target that is judged as it is now, this is asked only where a handler takes the file.
         """
         before, after = self.machinery.target.handlers_before, self.machinery.target.handlers
-        if before is None and not after.entries:
+        if self.above or (before is None and not after.entries):
             return
         head = self._head()
         if before is None:
-            held = self.machinery.handlers_at_boot() if after.taking(head, self.path) else None
+            held = self.machinery.handlers_at_boot() if after.taking(head, self.called) else None
             if held is None:
                 return
             before, after = after, held
-        now, then = (found.taking(head, self.path) for found in (before, after))
+        now, then = (found.taking(head, self.called) for found in (before, after))
         if (now and (now.name, now.interpreter)) != (then and (then.name, then.interpreter)):
             text = f"{_called(now)} takes it now, {_called(then)} will"
             yield Event(stage="exec", kind="boot-differs", text=text, by=self.path)
 
-    def _end(self, done: Execution, taken: Taken) -> Iterator[Stretch]:
+    def _end(self, done: Execution, taken: Sequence[_Taken]) -> Iterator[Stretch]:
         """Yield what follows the last rewrite: a refusal, or the image that is loaded and what it makes of the file."""
         if done.rewrites and (done.why is not None or done.errno):
             if done.errno == "ELOOP":
@@ -130,19 +159,27 @@ class _Start:
         else:
             if done.image:  # a file that the kernel holds open may lie outside the root
                 yield image_stretch(self.machinery, done.image)
-            if done.rewrites:
-                yield from self._inside(done.rewrites[0], taken)
+            for one in taken:
+                yield from self._inside(one)
+            yield from self._under_env(done, taken)
 
     # -- who takes it -----------------------------------------------------------------------
 
-    def _taken(self, rewrite: Rewrite) -> Taken:
-        if rewrite.handler is None:
-            return ""
-        return taken_by(self.file.type if self.file else "elf", self.arch, rewrite.handler)
+    def _what(self, real: str) -> tuple[FileFacts | None, Architecture | None]:
+        """Return what a file of the root is that is executed on the way."""
+        view = self.machinery.target.view
+        try:
+            return None, view.elf(real).facts.architecture
+        except (FormatError, OSError, UnseenError):
+            from runworthy.formats.identify import identify
+        try:
+            return identify(view.content(real)), None
+        except (FormatError, OSError, UnseenError):
+            return None, None
 
-    def _rewritten(self, rewrite: Rewrite, done: Execution, taken: Taken, *, first: bool) -> Iterator[Step | Event]:
-        handler = rewrite.handler
-        name = type_name(self.file, self.arch) if first else ("program" if handler else "script")
+    def _rewritten(self, one: _Taken, done: Execution) -> Iterator[Step | Event]:
+        rewrite, handler = one.rewrite, one.rewrite.handler
+        name = type_name(one.file, one.arch)
         met_by = f"{handler.name} ({handler.interpreter})" if handler else "the kernel's #! handler"
         assumed = handler is not None and not self.machinery.target.handlers.stated
         yield Step(
@@ -151,25 +188,29 @@ class _Start:
             answer=Answer.MET,
             met_by=met_by,
             searched=self._probes(rewrite, handler),
-            taken=taken,
+            taken=one.how,
             assumption=self.machinery.target.handlers.basis or "the handlers of its boot" if assumed else None,
             detail=purpose_of(handler).words if handler else "",
         )
-        yield self._interpreter(rewrite, done)
+        yield self._interpreter(one, done)
         if done.errno != "ENOEXEC" and rewrite.argv:
             yield Event(stage="exec", kind="rewritten", text=" ".join(map(_quoted, rewrite.argv)), by=rewrite.real)
 
-    def _interpreter(self, rewrite: Rewrite, done: Execution) -> Step:
+    def _interpreter(self, one: _Taken, done: Execution) -> Step:
+        rewrite = one.rewrite
         kind: Kind = "handler" if rewrite.handler else "script-interpreter"
         need = Need(kind=kind, name=rewrite.interpreter, by=rewrite.real)
         if rewrite is done.rewrites[-1] and done.errno and done.errno != "ELOOP":
             probe = Probe(path=rewrite.interpreter, origin=kind, outcome=done.detail)
             detail = f"{done.errno}: {done.detail}"
-            fatal = done.errno != "ENOEXEC" or any(one.how != "script" for one in self._outcomes(done))
+            fatal = done.errno != "ENOEXEC" or any(who.how != "script" for who in self._outcomes(done))
             return Step(stage="exec", need=need, answer=Answer.UNMET, searched=(probe,), detail=detail, fatal=fatal)
         if rewrite is done.rewrites[-1] and done.why is not None:
             return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=done.why, detail=done.detail)
         pinned = rewrite.handler is not None and "F" in rewrite.handler.flags
+        handler, foreign = rewrite.handler, one.how == "foreign"
+        if not rewrite.opened and not foreign and handler is not None and purpose_of(handler).kind == "unknown":
+            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="outside-core", detail=_HELD)
         met_by = rewrite.opened or ("opened when it was registered (F)" if pinned else rewrite.interpreter)
         return Step(stage="exec", need=need, answer=Answer.MET, met_by=met_by)
 
@@ -199,7 +240,7 @@ class _Start:
             self.path,
             Answer.UNMET,
             detail=_EXEC_DETAIL,
-            fatal=not any(one.how == "script" for one in outcomes),
+            fatal=self.file is None or self.file.type in _NO_TEXT or not any(one.how == "script" for one in outcomes),
             searched=self._all_probes(),
         )
         yield from self._read_by_shells(outcomes, [unclaimed])
@@ -245,46 +286,85 @@ class _Start:
 
     # -- what an interpreter makes of it ----------------------------------------------------
 
-    def _inside(self, rewrite: Rewrite, taken: Taken) -> Iterator[Stretch]:
-        """Yield what goes on inside the interpreter, as far as it is known."""
-        purpose = purpose_of(rewrite.handler) if rewrite.handler else None
+    def _inside(self, one: _Taken) -> Iterator[Stretch]:
+        """Yield what an interpreter of a handler makes of the file that it gets, as far as it is known."""
+        purpose = purpose_of(one.rewrite.handler) if one.rewrite.handler else None
+        real = one.rewrite.real
         if purpose is None:
-            yield from self._under_env(rewrite)
-        elif purpose.kind == "ape-loader" and self.file is not None and self.file.ape is not None:
+            return
+        if purpose.kind == "ape-loader" and one.file is not None and one.file.ape is not None:
             from runworthy.simulate.ape import under_loader
 
-            yield self._stretch(self.path, under_loader(self.path, self.file.ape, self.machinery.target))
-        elif purpose.kind == "emulator" and taken == "emulated":
-            yield from self._emulated(purpose)
+            yield self._stretch(real, under_loader(real, one.file.ape, self.machinery.target))
+        elif one.how == "emulated" and one.arch is not None and purpose.kind == "emulator":
+            yield self._emulated(purpose, real, one.arch)
 
-    def _under_env(self, rewrite: Rewrite) -> Iterator[Stretch]:
-        """Yield what env(1) looks for where a script begins with ``#!/usr/bin/env NAME``."""
-        if posixpath.basename(rewrite.interpreter) != "env" or len(rewrite.argv) < 3:
+    def _emulated(self, purpose: Purpose, path: str, arch: Architecture) -> Stretch:
+        guest = replace(
+            self.machinery.target,
+            view=_with_sysroot(self.machinery.target, purpose.arch or arch),
+            machine=baseline(arch),
+            libcs={},
+            system_directories=(),
+            handlers=type(self.machinery.target.handlers)(),
+        )
+        stretch = image_stretch(Machinery(guest, self.machinery.launch, lambda _: False), path)
+        return _as_qemu_says(stretch) if purpose.qemu else stretch
+
+    # -- what is started further on ---------------------------------------------------------
+
+    def _under_env(self, done: Execution, taken: Sequence[_Taken]) -> Iterator[Stretch]:
+        """Yield what env(1) starts, where the program that runs at last is env."""
+        if taken and taken[-1].how == "emulated":
+            real, argv = taken[-1].rewrite.real, taken[-2].rewrite.argv if len(taken) > 1 else self.argv
+        else:
+            real, argv = done.image, done.argv
+        by = self.machinery.launch
+        env = env_of(real, argv, self.machinery.target, by.cwd)
+        if env is None or (not taken and not self.above):  # somebody who checks env itself asks for no command
             return
-        name = _env_command(rewrite.argv[1])
-        if name:
-            said = f"/usr/bin/env: '{name}': No such file or directory, and it ends with 127"
-            step = command_step(self.machinery.target, name, self.path, said, self._search_path())
-            yield self._stretch(self.path, [step])
-            if step.met_by is not None:
-                yield from self._program(step.met_by)
+        who = taken[0].rewrite.real if taken else self.path
+        if not env.refused and not env.unknown:
+            yield from self._started_by_env(env, argv[0], who)
+            return
+        need = Need(kind="tool", name=" ".join(argv[1:2]) or argv[0], by=who)
+        if env.refused:
+            step = Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"{argv[0]}: {env.refused}")
+        else:
+            step = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail=env.unknown)
+        yield self._stretch(who, [step])
 
-    def _emulated(self, purpose: Purpose) -> Iterator[Stretch]:
-        arch = purpose.arch or self.arch
-        if arch is not None and self.arch is not None:
-            guest = replace(
-                self.machinery.target,
-                view=_with_sysroot(self.machinery.target, arch),
-                machine=baseline(self.arch),
-                libcs={},
-                system_directories=(),
-                handlers=type(self.machinery.target.handlers)(),
-            )
-            stretch = image_stretch(Machinery(guest, self.machinery.launch, lambda _: False), self.path)
-            yield _as_qemu_says(stretch) if purpose.qemu else stretch
+    def _started_by_env(self, env: EnvStart, name: str, who: str) -> Iterator[Stretch]:
+        """Yield the command that env finds in PATH, and what it comes to."""
+        target, launch = self.machinery.target, launch_by_env(env, self.machinery.launch)
+        command, search = env.words[0], launch.env.get("PATH", PATH)
+        path = first_executed(target, env.words, search, launch.cwd)
+        if path is None:
+            yield self._stretch(who, [missing_command(target, env, name, who, launch)])
+            return
+        real = target.view.resolve(path).path
+        need = Need(kind="tool", name=command, by=who)
+        if real in (self.path, *self.above):
+            detail = f"{name}: it starts `{posixpath.basename(real)}` again, and so on without end"
+            yield self._stretch(who, [Step(stage="exec", need=need, answer=Answer.UNMET, detail=detail)])
+            return
+        yield self._stretch(who, [Step(stage="exec", need=need, answer=Answer.MET, met_by=real)])
+        yield from self._run(path, real, env.words, launch)
+
+    def _run(self, path: str, real: str, argv: tuple[str, ...], launch: Launch) -> Iterator[Stretch]:
+        """Yield what becomes of another program that is executed on the way, at ``path``."""
+        above = (*self.above, self.path)
+        if len(above) > _DEEPEST:
+            need = Need(kind="tool", name=argv[0], by=self.path)
+            detail = f"what more than {_DEEPEST} programs come to, each started by the one before"
+            unknown = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail=detail)
+            yield self._stretch(self.path, [unknown])
+            return
+        file, arch = self._what(real)
+        yield from _Start(replace(self.machinery, launch=launch), real, file, arch, path, argv, above).stretches()
 
     def _program(self, path: str) -> Iterator[Stretch]:
-        """Yield the stretches of another program of the root that is started on the way."""
+        """Yield the stretches of a shell of the root that reads the file."""
         view = self.machinery.target.view
         if not path.startswith("/"):
             path = find_command(self.machinery.target, path, self._search_path())[0] or path
@@ -298,10 +378,8 @@ class _Start:
                 self.path, [Step(stage="exec", need=need, answer=answer, why=why, detail="ENOENT: not found")]
             )
             return
-        try:
-            yield image_stretch(self.machinery, found.path)
-        except FormatError:
-            return  # a script in the place of a shell or of a command: what it does is not looked at
+        launch = replace(self.machinery.launch, callers=("direct",))
+        yield from self._run(path, found.path, (path, self.path), launch)
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -339,17 +417,6 @@ def _called(handler: Handler | None) -> str:
 
 def _quoted(text: str) -> str:
     return text if text and not set(text) & set(" \t\n'\"") else repr(text)
-
-
-def _env_command(argument: str) -> str:
-    """Return the name that env looks up in PATH: the whole argument of a ``#!`` line, unless ``-S`` splits it.
-
-    GNU coreutils ``src/env.c``; options and assignments before the command are passed over.
-    """
-    if not argument.startswith("-S"):
-        return "" if argument.startswith("-") or "=" in argument else argument
-    words = argument[2:].split()
-    return next((word for word in words if not word.startswith("-") and "=" not in word), "")
 
 
 def _as_qemu_says(stretch: Stretch) -> Stretch:

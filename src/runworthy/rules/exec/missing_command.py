@@ -24,12 +24,31 @@ _APE = (
 
 
 def check(case: Case) -> Iterator[Match]:
-    """Yield the commands that each script does not find."""
+    """Yield the commands that each script does not find, and what env refuses to start at all."""
     found: dict[str, list[Step]] = {}
     for step in case.steps("tool"):
-        found.setdefault(step.need.by, []).append(step)
+        if step.searched or not step.detail:
+            found.setdefault(step.need.by, []).append(step)
+        else:
+            yield Match(finding=_refused(case, step), covers=(step,))
     for steps in found.values():
         yield Match(finding=_finding(case, steps), covers=tuple(steps))
+
+
+def _refused(case: Case, step: Step) -> Finding:
+    """Tell what nothing was looked for: options that env does not know, a script that starts itself."""
+    several = " -S " not in f" {step.need.name}" and "-- ' '" in step.detail
+    return finding(
+        case,
+        (CODE, NAME, severity_of((step,))),
+        f"`{case.needer(step.need)}` asks for `{step.need.name}`, and no command is started",
+        cause="commands that are not there",
+        items=(step.need.name,),
+        steps=(step,),
+        lines=rows(((step.need.name, step.detail),)),
+        notes=("all that follows env in a `#!` line is one word to it", assumption_note((step,))) if several else (),
+        remedies=(help_(f"let env split its argument: `#!/usr/bin/env -S {step.need.name}`"),) if several else (),
+    )
 
 
 def _finding(case: Case, steps: list[Step]) -> Finding:

@@ -22,14 +22,23 @@ _REWRITES = 5
 _SHORT_HEAD, _SHORT_HEAD_UNTIL = 128, (5, 1, 0)
 
 
-def execve(target: Target, path: str, argv: Sequence[str], *, cwd: str = "/", root_user: bool = True) -> Execution:
+def execve(
+    target: Target,
+    path: str,
+    argv: Sequence[str],
+    *,
+    cwd: str = "/",
+    root_user: bool = True,
+    called: str = "",
+) -> Execution:
     """Return what becomes of executing ``path`` with ``argv``, which begins with argv[0], on a target.
 
     ``cwd`` is the absolute path at which relative ones start. ``root_user``: it is done by one who may do anything;
     else by a user who is not known, for whom a permission that not everybody has cannot be told. Where the handlers
-    of the machine are not known, a file that the kernel itself takes is taken by it.
+    of the machine are not known, a file that the kernel itself takes is taken by it. ``called`` is what ``path`` was
+    called where a link led to it: the name by which handlers tell extensions.
     """
-    return _Process(target, argv or ("",), Opener(target, cwd, root_user=root_user)).run(path)
+    return _Process(target, argv or ("",), Opener(target, cwd, root_user=root_user)).run(path, called)
 
 
 class _Process:
@@ -45,13 +54,14 @@ class _Process:
         kernel = target.machine.kernel
         self._old = kernel is not None and kernel < _SHORT_HEAD_UNTIL
 
-    def run(self, path: str) -> Execution:
+    def run(self, path: str, called: str = "") -> Execution:
         """Return how it ends."""
         self._at = path
         if not path:
             return Execution(errno="ENOENT", detail="the path is empty")
         try:
-            return self._load(self._opener.open(path))
+            file = self._opener.open(path)
+            return self._load(replace(file, name=called) if called else file)
         except RefusalError as error:
             return Execution(
                 rewrites=tuple(self._rewrites),
