@@ -26,6 +26,9 @@ _PATH_MAX = 4096
 _COMPATIBLE = {
     ("x86_64", "i386"): True,
     ("x86_64", "x32"): False,
+    ("x32", "x86_64"): True,  # its kernel is that of x86-64
+    ("x32", "i386"): True,
+    ("mips64le", "mipsle"): False,
     ("aarch64", "armv7"): False,
     ("aarch64", "armv6"): False,
     ("aarch64", "armel"): False,
