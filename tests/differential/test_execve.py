@@ -469,12 +469,14 @@ def test_an_emulator(world: World) -> None:
 
 
 def test_namespaces(world: World) -> None:
-    """T63 to T66, T68: the handlers of the nearest user namespace that has ever mounted its own; they end with it."""
+    """T63 to T68: the handlers of the nearest user namespace that has ever mounted its own; they end with it."""
     kernel = world.kernel
     _printer(world, "printer")
     path = world.put("subject", b"MZ")
     _register(world, ":mz:M::MZ::FILES/printer:")
     assert said(kernel.execute(path, user_namespace=True).stdout)[0] == "printer"
+    shared = kernel.execute("/usr/bin/unshare", ["unshare", "--mount", str(path)])
+    assert said(shared.stdout)[0] == "printer"
     point = kernel.files / "point"
     point.mkdir()
     inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
