@@ -11,6 +11,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.finding import Result
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass
+from runworthy.targets.host import in_container
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
@@ -113,7 +114,7 @@ def system_of(target: Target) -> System:
         systemd_binfmt=program,
         binfmt_support=exists(view, "/usr/sbin/update-binfmts"),
         wsl=facts is not None and "microsoft" in facts.kernel.lower(),
-        container=target.live and (exists(view, "/.dockerenv") or exists(view, "/run/.containerenv")),
+        container=in_container(target),
         family=tuple(word for word in family if word),
         version=release.get("VERSION_ID", ""),
     )

@@ -164,9 +164,9 @@ def _at_boot(target: Target) -> Handlers | None:
     if not known:
         return None
     from runworthy.targets.binfmt.boot import boot_of
-    from runworthy.targets.host import is_booted
+    from runworthy.targets.host import in_container, is_booted
 
-    found = boot_of(target).handlers if is_booted(target.view) else None
+    found = boot_of(target).handlers if is_booted(target.view) and not in_container(target) else None
     return None if found is None or found.unknown else found
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "architecture_of_root",
     "directory_target",
     "host_target",
+    "in_container",
     "is_booted",
     "root_target",
     "running_facts",
@@ -30,6 +31,7 @@ __all__ = [
 
 _SYSTEM_NAMES = ("/etc/os-release", "/usr/lib/os-release")
 _BOOTED_BY = ("/sbin/init", "/etc/init", "/bin/init", "/etc/wsl.conf")
+_CONTAINERS = ("/.dockerenv", "/run/.containerenv")
 _PROGRAMS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/usr/bin/bash", "/sbin/init", "/usr/bin/true")
 
 
@@ -109,6 +111,11 @@ def _at_boot(view: FileView, name: str) -> Handlers:
 def is_booted(view: FileView) -> bool:
     """Whether a root has something to boot it, rather than being a container's."""
     return any(_is_there(view, path) for path in _BOOTED_BY)
+
+
+def in_container(target: Target) -> bool:
+    """Whether this machine, as this process sees it, is a container: another system boots, and has the handlers."""
+    return target.live and any(_is_there(target.view, path) for path in _CONTAINERS)
 
 
 def architecture_of_root(view: FileView) -> Architecture | None:
