@@ -108,7 +108,15 @@ def test_an_ape_that_nobody_takes_runs_by_a_shell_alone(root: Overlay) -> None:
     trace = judge(root, data, callers=("shell",))
     assert verdict_of(trace) == ("risky", "exec")
     assert the_step(trace, "caller").met_by == "/bin/sh reads it as a script"
-    assert trace.stretches[-1].object == "/usr/bin/sh"
+    assert [one.object for one in trace.stretches[-2:]] == ["/usr/bin/sh", "/usr/bin/ape"]
+
+
+def test_the_loader_that_a_script_finds_has_to_run_itself(root: Overlay) -> None:
+    data = ape(magic=JARTSR)
+    root.add_file("/usr/bin/ape", elf(kind=2, machine="aarch64"))
+    assert verdict_of(judge(root, data, callers=("shell",))) == ("fails", "exec")
+    root.add_file("/usr/bin/ape", b"#!/nowhere/sh\n")
+    assert verdict_of(judge(root, data, callers=("shell",))) == ("fails", "exec")
 
 
 def test_an_emulated_program_without_its_loader_ends_in_the_words_of_qemu(root: Overlay) -> None:

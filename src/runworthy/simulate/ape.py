@@ -12,8 +12,9 @@ from runworthy.simulate.launch import Launch
 from runworthy.targets.mounts import mount_of
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
+from runworthy.targets.view import UnseenError
 
-__all__ = ["under_loader", "under_shell"]
+__all__ = ["ready_loader", "under_loader", "under_shell"]
 
 _APPLICATIONS = "/Applications"
 _UNUSABLE = {
@@ -44,25 +45,66 @@ def under_shell(path: str, ape: ApeFacts, target: Target, launch: Launch) -> Ite
             detail=f"{_APPLICATIONS} exists: the script takes the machine for macOS",
         )
         return
-    found = ape.elf_for(target.arch.name)
+    found = ape.elf_for(target.arch.name) or _far_header(ape, target, search)
     yield _payload(path, ape, found, target)
     if found is None:
         return
-    loader, _ = find_command(target, "ape", search)
+    loader = ready_loader(ape, target, launch)
     if loader is not None:
-        yield Event(stage="exec", kind="taken-by", text=f"the script starts the `ape` that it finds: {loader}", by=path)
-    elif ape.loaders:
-        for name in _NEEDED_TO_UNPACK:
-            if name in ape.tools:
-                yield command_step(target, name, path, f"{name}: not found, and the script ends with 127", search)
+        name = ape.loader_name if loader == _unpacked(ape, launch) else "ape"
+        text = f"the script starts the `{name}` that it finds: {loader}"
+        yield Event(stage="exec", kind="taken-by", text=text, by=path)
+        yield from _pages(path, found, target)
+        return
+    if _unpacks(ape, target):
+        for name in (one for one in _NEEDED_TO_UNPACK if one in ape.tools):
+            yield command_step(target, name, path, f"{name}: not found, and the script ends with 127", search)
         yield from _scratch_directory(path, target, launch)
-        if not any(one.system == "linux" and one.arch == target.arch.name for one in ape.loaders):
-            need = Need(kind="payload", name=f"loader for {target.arch.name}", by=path, evidence=Evidence(file=path))
-            yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="the script has no loader to unpack")
-            return
     elif ape.rewrites_itself:
         yield from _rewritten(path, target)
+    elif ape.loaders:
+        need = Need(kind="payload", name=f"loader for {target.arch.name}", by=path, evidence=Evidence(file=path))
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="the script has no loader to unpack")
+        return
     yield from _pages(path, found, target)
+
+
+def _far_header(ape: ApeFacts, target: Target, search: str) -> ApeElf | None:
+    """Return a header that loaders do not look for, since it lies too far behind: the script's own printf writes it."""
+    if _unpacks(ape, target) or not ape.rewrites_itself or find_command(target, "ape", search)[0] is not None:
+        return None
+    return next((one for one in ape.far_elves if one.arch == target.arch.name and not one.problem), None)
+
+
+def _unpacks(ape: ApeFacts, target: Target) -> bool:
+    """Whether the script has a loader for the machine to unpack."""
+    return any(one.system == "linux" and one.arch == target.arch.name for one in ape.loaders)
+
+
+def ready_loader(ape: ApeFacts, target: Target, launch: Launch) -> str | None:
+    """Return the loader that the script starts as it finds it: an ``ape`` in PATH, or one that was unpacked before."""
+    view = target.view
+    if ape.elf_for(target.arch.name) is None or (view.exists(_APPLICATIONS) and view.authority is None):
+        return None
+    found, _ = find_command(target, "ape", launch.env.get("PATH", PATH))
+    path = _unpacked(ape, launch)
+    if found is not None or not path:
+        return found
+    try:
+        kept = view.find(path)
+    except UnseenError:
+        return None
+    if isinstance(kept, int) or (kept.entry.kind == "file" and not view.mode(kept.path) & 0o111):
+        return None
+    return path
+
+
+def _unpacked(ape: ApeFacts, launch: Launch) -> str:
+    """Return where the script unpacks its loader, empty where it does not or where that is not stated."""
+    name = launch.env.get("TMPDIR") or launch.env.get("HOME")
+    if not name or not ape.loaders or not ape.loader_name:
+        return ""
+    return posixpath.normpath(posixpath.join(launch.cwd, name, ape.loader_name))
 
 
 def _scratch_directory(path: str, target: Target, launch: Launch) -> Iterator[Step]:
@@ -74,10 +116,20 @@ def _scratch_directory(path: str, target: Target, launch: Launch) -> Iterator[St
     need = Need(kind="scratch-directory", name=name, by=path)
     options = _mount_options(directory, target)
     refused = next((detail for option, detail in _UNUSABLE.items() if option in options), "")
+    if not refused and _is_no_directory(directory, target):
+        refused = "ENOTDIR: it is no directory"
     if refused:
         yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=refused)
     else:
         yield Step(stage="exec", need=need, answer=Answer.MET, met_by=directory)
+
+
+def _is_no_directory(path: str, target: Target) -> bool:
+    try:
+        found = target.view.find(path)
+    except UnseenError:
+        return False
+    return not isinstance(found, int) and found.entry.kind != "dir"
 
 
 def _rewritten(path: str, target: Target) -> Iterator[Step]:

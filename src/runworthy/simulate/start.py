@@ -248,14 +248,19 @@ class _Start:
     def _read_by_shells(self, outcomes: Sequence[CallerOutcome], steps: list[Step | Event]) -> Iterator[Stretch]:
         """Yield what each caller makes of ENOEXEC, and the shells that then read the file as a script."""
         shells = dict.fromkeys(one.shell for one in outcomes if one.how == "script")
+        loader: str | None = None
         steps += [self._caller_step(one) for one in outcomes]
         if shells and self.file is not None and self.file.ape is not None:
-            from runworthy.simulate.ape import under_shell
+            from runworthy.simulate.ape import ready_loader, under_shell
 
             steps += under_shell(self.path, self.file.ape, self.machinery.target, self.machinery.launch)
+            loader = ready_loader(self.file.ape, self.machinery.target, self.machinery.launch)
         yield self._stretch(self.path, steps)
         for shell in shells:
             yield from self._program(shell)
+        if loader is not None:
+            real = self.machinery.target.view.resolve(loader).path
+            yield from self._run(loader, real, ("ape", self.path), replace(self.machinery.launch, callers=("sh",)))
 
     def _outcomes(self, done: Execution) -> list[CallerOutcome]:
         """Return what callers make of a refusal, each once."""
