@@ -13,6 +13,10 @@ import pytest
 from runworthy.formats.ape import extract_loader, is_ape, read_ape, with_unpacked
 from runworthy.formats.content import BytesContent
 from runworthy.model.program import ApeFacts
+from runworthy.model.trace import Answer, Step
+from runworthy.simulate.ape import under_shell
+from runworthy.simulate.launch import Launch
+from runworthy.targets.names import TargetName
 from tests.apewriter import APEDBG, JARTSR, MZQFPD, ape, ape_loader
 from tests.judges import qemu
 from tests.judges.kernel import Executed, Kernel, requires_kernel
@@ -117,8 +121,24 @@ def test_a_classic_one_rewrites_itself(kernel: Kernel, magic: str, machines: tup
     assert facts.rewrites_itself
     path = kernel.put("program", data)
     header = next((elf for elf in (*facts.elves, *facts.far_elves) if elf.arch == "x86_64"), None)
+    assert told_under_shell(facts) == (header is not None)
     assert ran(shell(kernel, path)) == (header is not None)
     assert path.read_bytes() == (data if header is None else header.header + data[64:])
+
+
+def test_one_with_a_loader_for_another_machine_rewrites_itself(kernel: Kernel, loaders: dict[str, bytes]) -> None:
+    data = ape(loaders={"aarch64": loaders["aarch64"]}, machines=("x86_64", "aarch64"))
+    path = kernel.put("program", data)
+    assert told_under_shell(facts_of(data))
+    assert ran(shell(kernel, path))
+    assert path.read_bytes()[:4] == b"\x7fELF"
+
+
+def told_under_shell(facts: ApeFacts) -> bool:
+    """Return whether nothing is told to be missing when a shell of this machine reads the file."""
+    launch = Launch(env={"PATH": "/usr/bin:/bin"})
+    steps = under_shell("/subject/program", facts, TargetName("host").open(None), launch)
+    return all(step.answer is Answer.MET for step in steps if isinstance(step, Step) and step.stage == "exec")
 
 
 @pytest.mark.parametrize("caller", [("bash", "-c"), ("busybox", "sh", "-c"), ("zsh", "-c"), ("fish", "-c"), ("env",)])
