@@ -13,6 +13,7 @@ from runworthy.formats.identify import identify
 from runworthy.model.arch import architecture
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.machine import baseline
+from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Step, Trace
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate
@@ -195,3 +196,16 @@ def test_interpreters_that_are_scripts_themselves(root: Overlay) -> None:
     trace = judge(root, b"#!/opt/s5\n")
     assert verdict_of(trace) == ("fails", "exec")
     assert any(step.need.kind == "rewrites" and step.detail.startswith("ELOOP") for step in trace.needs)
+
+
+def test_a_handler_of_this_machine_is_told_by_the_file_that_its_boots_read(root: Overlay) -> None:
+    root.add_file("/opt/app", ape())
+    assert X86_64
+    now = Handlers(entries=(replace(WINE, origin=""),), stated=True)
+    target = Target(name="root", view=root, machine=baseline(X86_64), handlers=now)
+    machinery = Machinery(target, Launch(), lambda _: False)
+    machinery.boot.append(Handlers(entries=(WINE,)))
+    trace = start(machinery, "/opt/app", identify(BytesContent(ape())), None)
+    assert [(event.by, event.text) for event in trace.events if event.kind == "registered-by"] == [
+        ("DOSWin", "/var/lib/binfmts/wine")
+    ]

@@ -111,9 +111,12 @@ def handler_words(handler: Handler) -> str:
     return f"{handler.name} ({handler.interpreter})"
 
 
-def origin_note(handler: Handler) -> str:
+def origin_note(case: Case, handler: Handler) -> str:
     """Return by which file a handler is registered, empty where that is not known."""
-    return f"{handler.name} is registered by {handler.origin}" if handler.origin else ""
+    if handler.origin:
+        return f"{handler.name} is registered by {handler.origin}"
+    files = (event.text for event in case.events("registered-by") if event.by == handler.name)
+    return next((f"{handler.name} is there since the boot: {file} registers it at each" for file in files), "")
 
 
 def passed_over(case: Case, path: str) -> Iterator[str]:

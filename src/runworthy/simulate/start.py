@@ -138,6 +138,8 @@ class _Start:
                 return
             before, after = after, held
         now, then = (found.taking(head, self.called) for found in (before, after))
+        if now and then and then.origin and not now.origin and now.name == then.name:
+            yield Event(stage="exec", kind="registered-by", text=then.origin, by=now.name)
         if (now and (now.name, now.interpreter)) != (then and (then.name, then.interpreter)):
             text = f"{_called(now)} takes it now, {_called(then)} will"
             yield Event(stage="exec", kind="boot-differs", text=text, by=self.path)

@@ -40,5 +40,5 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
         cause=f"handlers are assumed: {assumed}",
         items=[one.name for one in handlers],
         steps=steps,
-        notes=tuple(origin_note(one) for one in handlers),
+        notes=tuple(origin_note(case, one) for one in handlers),
     )

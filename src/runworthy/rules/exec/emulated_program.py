@@ -44,13 +44,13 @@ def _finding(case: Case, step: Step) -> Finding:
         cause=f"{step.need.name} is emulated",
         items=(step.need.name,),
         steps=(step,),
-        notes=(_COST, *(_flags(handler) if handler else ()), assumption_note((step,))),
+        notes=(_COST, *(_flags(case, handler) if handler else ()), assumption_note((step,))),
         remedies=(help_(f"build it for {case.machine}"),),
     )
 
 
-def _flags(handler: Handler) -> Iterator[str]:
-    yield origin_note(handler)
+def _flags(case: Case, handler: Handler) -> Iterator[str]:
+    yield origin_note(case, handler)
     if "P" not in handler.flags:
         yield f"{handler.name} has no flag P: the program gets the path of its file as argv[0], whatever it was called"
     if "F" not in handler.flags:

@@ -90,7 +90,7 @@ def _order(step: Step) -> tuple[str, ...]:
 
 
 def _why_it_wins(case: Case, step: Step, handler: Handler) -> Iterator[str]:
-    yield origin_note(handler)
+    yield origin_note(case, handler)
     right = [one for one in _others(case, step, handler) if _would_do(case, one)]
     if not right:
         yield _NO_FALLBACK

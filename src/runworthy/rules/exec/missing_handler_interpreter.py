@@ -52,7 +52,7 @@ def _finding(case: Case, step: Step) -> Finding:
     missing = what.startswith("is not in ")
     notes = (
         f"{seen(step, who)}; no other handler is tried",
-        origin_note(handler) if handler else "",
+        origin_note(case, handler) if handler else "",
         _CONTAINER if handler and missing and "F" not in handler.flags else "",
         _RELATIVE if not interpreter.startswith("/") else "",
         assumption_note((step,)),

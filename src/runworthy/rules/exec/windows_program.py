@@ -48,7 +48,7 @@ def _finding(case: Case, step: Step) -> Finding:
         steps=(step,),
         notes=(
             _BY.get(purpose.kind, "") if purpose else "",
-            origin_note(handler) if handler else "",
+            origin_note(case, handler) if handler else "",
             assumption_note((step,)),
         ),
         remedies=(help_("use a build for Linux where there is one"),),
