@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from runworthy.model.binfmt import Handler
 from runworthy.model.edit import (
+    BringFile,
     CopyFile,
     DisableHandler,
     Edit,
@@ -17,6 +18,8 @@ from runworthy.model.edit import (
     EnableHandler,
     InstallPackages,
     LinkFile,
+    PatchBytes,
+    PatchElf,
     RegisterHandler,
     RemoveDirectory,
     RemoveFile,
@@ -24,6 +27,7 @@ from runworthy.model.edit import (
     RunCommand,
     SetMode,
     SwitchHandlers,
+    UnpackPackage,
     UnregisterHandler,
     WriteFile,
     WriteLoader,
@@ -40,7 +44,11 @@ EVERY: tuple[Edit, ...] = (
     WriteFile(path="/etc/x\udcff", content=b"text\n"),
     WriteLoader(path="/usr/bin/ape", content=b"\x7fELF\0\xff", source="out of app"),
     CopyFile(path="/a", source="/b", head=b"\x7fELF\xff"),
+    BringFile(path="/lib/a.so", source="/a.so", sha256="0" * 64, origin="liba.so out of a.deb"),
     EditText(path="/a", before=b"1", after=b"2", what="differs"),
+    PatchBytes(path="/a", offset=4, before=b"\7", after=b"\6", what="the stack is not executable"),
+    PatchElf(path="/a", arguments=("--set-rpath", "/b"), before="0" * 64, made="/m", after="1" * 64),
+    UnpackPackage(archive="/a.deb", package="a"),
     RemoveFile(path="/a"),
     RemoveDirectory(path="/a"),
     LinkFile(path="/a", text="/dev/null"),
@@ -51,7 +59,7 @@ EVERY: tuple[Edit, ...] = (
     EnableHandler(name="APE"),
     SwitchHandlers(on=False),
     RunCommand(argv=("a", "b"), changes="c", undo=("d",), effects=(RegisterHandler(handler=APE),)),
-    InstallPackages(manager="apt", names=("a",)),
+    InstallPackages(manager="apt", names=("a",), with_them=("b",)),
     RemovePackages(manager="apt", names=("a",), effects=(RemoveFile(path="/a"),)),
 )
 
@@ -80,7 +88,10 @@ def test_bytes_are_told_by_their_hash() -> None:
     assert "text" not in loader
     assert (loader["size"], len(str(loader["sha256"]))) == (6, 64)
     assert edit_data(EVERY[0])["text"] == "text\n"
-    assert edit_data(EVERY[8])["registration"] == ":APE\\xff:M::MZqFpD::/usr/bin/ape:PF"
+    assert (
+        edit_data(next(one for one in EVERY if isinstance(one, RegisterHandler)))["registration"]
+        == ":APE\\xff:M::MZqFpD::/usr/bin/ape:PF"
+    )
 
 
 def test_three_remedies_are_shown_and_all_with_their_edits_when_asked() -> None:

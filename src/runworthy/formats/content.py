@@ -14,7 +14,7 @@ __all__ = [
     "BytesContent",
     "Content",
     "FileContent",
-    "Relabelled",
+    "Spliced",
     "Window",
     "read_exactly",
     "release",
@@ -128,22 +128,24 @@ class Window:
         return self._content.pread(offset, count)
 
 
-class Relabelled:
-    """A Content whose first bytes are taken to be others: as a loader reads a file that never looks at them."""
+class Spliced:
+    """A Content in which the bytes from one offset on are others, as many as there were."""
 
-    __slots__ = ("_content", "_label", "size")
+    __slots__ = ("_at", "_content", "_patch", "size")
 
-    def __init__(self, content: Content, label: bytes) -> None:
+    def __init__(self, content: Content, at: int, patch: bytes) -> None:
         self.size = content.size
         self._content = content
-        self._label = label
+        self._at = at
+        self._patch = patch
 
     def pread(self, offset: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``offset``. Raises OSError."""
         data = self._content.pread(offset, count)
-        if offset >= len(self._label) or not data:
+        start, end = max(self._at, offset), min(self._at + len(self._patch), offset + len(data))
+        if start >= end:
             return data
-        return (self._label[offset:] + data[len(self._label) - offset :])[: len(data)]
+        return data[: start - offset] + self._patch[start - self._at : end - self._at] + data[end - offset :]
 
 
 def read_exactly(content: Content, offset: int, count: int, what: str) -> bytes:

@@ -12,7 +12,9 @@ from runworthy.model.binfmt import Handler
 from runworthy.model.records import dataclass
 
 __all__ = [
+    "Action",
     "ActsOn",
+    "BringFile",
     "CopyFile",
     "DisableHandler",
     "Edit",
@@ -22,6 +24,10 @@ __all__ = [
     "InstallPackages",
     "KernelEdit",
     "LinkFile",
+    "LocalEdit",
+    "PatchBytes",
+    "PatchElf",
+    "PortableEdit",
     "RegisterHandler",
     "RemoveDirectory",
     "RemoveFile",
@@ -29,6 +35,7 @@ __all__ = [
     "RunCommand",
     "SetMode",
     "SwitchHandlers",
+    "UnpackPackage",
     "UnregisterHandler",
     "WriteFile",
     "WriteLoader",
@@ -105,6 +112,77 @@ class EditText:
     def words(self) -> str:
         """What it does."""
         return f"edit {self.path}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringFile:
+    """Put a copy of ``source``, a file of this machine, at ``path``, over what is there; missing parents are made.
+
+    ``origin`` says in words where the file comes from.
+    """
+
+    path: str
+    source: str
+    sha256: str
+    origin: str
+    mode: int = 0o644
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"put {self.origin} at {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchBytes:
+    """Replace the bytes at ``offset`` of the file at ``path``, which are ``before``, by as many others."""
+
+    path: str
+    offset: int
+    before: bytes
+    after: bytes
+    what: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"edit {self.path}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchElf:
+    """Have patchelf rewrite the ELF file at ``path``, whose hash is ``before`` (SHA-256, hexadecimal).
+
+    ``arguments`` are patchelf's without the file. ``made`` is a file of this machine in which its work lies, done on a
+    copy: what is judged is what is put in place, and ``after`` is its hash.
+    """
+
+    path: str
+    arguments: tuple[str, ...]
+    before: str
+    made: str
+    after: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"patchelf {' '.join(self.arguments)} {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpackPackage:
+    """Lay the files of the package ``archive``, a file of this machine, into the root.
+
+    It is what is known of an installation; by itself nobody carries it out.
+    """
+
+    archive: str
+    package: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"unpack {self.package}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,10 +321,14 @@ class RunCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallPackages:
-    """Have the system's package manager install packages. ``effects`` are what is known of what they bring."""
+    """Have the system's package manager install packages. ``effects`` are what is known of what they bring.
+
+    ``names`` are those to ask for, ``with_them`` those that come along because they depend on them.
+    """
 
     manager: str
     names: tuple[str, ...]
+    with_them: tuple[str, ...] = ()
     effects: tuple[Edit, ...] = ()
 
     @property
@@ -270,18 +352,24 @@ class RemovePackages:
 
 
 FileEdit = WriteFile | WriteLoader | CopyFile | EditText | RemoveFile | RemoveDirectory | LinkFile | SetMode
+LocalEdit = BringFile | PatchBytes | PatchElf
+"""Edits that somebody can make only where this machine's files, or the very file that was judged, are at hand."""
 KernelEdit = RegisterHandler | UnregisterHandler | DisableHandler | EnableHandler | SwitchHandlers
 ProgramEdit = RunCommand | InstallPackages | RemovePackages
-Edit = FileEdit | KernelEdit | ProgramEdit
+Action = FileEdit | LocalEdit | KernelEdit | UnpackPackage
+"""What edits come to in the end, where it is known what programs do."""
+PortableEdit = FileEdit | KernelEdit | ProgramEdit
+"""Edits that mean the same on any machine like the one they were planned for."""
+Edit = PortableEdit | LocalEdit | UnpackPackage
 """Closed: who carries edits out, judges or writes them knows every one of these."""
 
 _KERNEL = (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)
 _PROGRAMS = (RunCommand, InstallPackages, RemovePackages)
 
 
-def actions(edits: tuple[Edit, ...]) -> tuple[FileEdit | KernelEdit, ...]:
+def actions(edits: tuple[Edit, ...]) -> tuple[Action, ...]:
     """Return the edits with what programs are known to do in the programs' place."""
-    found: list[FileEdit | KernelEdit] = []
+    found: list[Action] = []
     for edit in edits:
         if isinstance(edit, _PROGRAMS):
             found += actions(edit.effects)

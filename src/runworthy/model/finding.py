@@ -12,10 +12,22 @@ from runworthy.model.trace import Evidence, Stage, Step, Trace
 if TYPE_CHECKING:  # most reports propose no edits
     from runworthy.model.edit import Edit
 
-__all__ = ["Finding", "Remedy", "Report", "Result", "Severity", "Tree", "Verdict"]
+__all__ = ["Approach", "Cost", "Finding", "Remedy", "Report", "Result", "Severity", "Tree", "Verdict"]
 
 Severity = Literal["error", "warning", "note"]
+Approach = Literal["configure", "patch", "install", "supply", "handler", "build", "target", "rebuild", ""]
+"""What a remedy does: it changes a root's configuration; a copy of the subject; it has packages installed; it brings
+files along; it changes who takes the file; takes another build, or another target; or has the subject built anew."""
 Verdict = Literal["runs", "risky", "unknown", "fails"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a remedy costs: packages to install, bytes that are added (None: not known), a build to be made."""
+
+    packages: int = 0
+    size: int | None = 0
+    rebuild: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +38,9 @@ class Remedy:
     changes how a machine treats other files too, or other programs carry it out; ``manual``: a person has to.
     ``proved``: judging again with the edits in place showed that the cause is gone, and that nothing else fails for
     it; ``proof`` says what was judged, or why that cannot be. ``stays``: so it is after the next boot as well.
+    ``leaves`` are what it does not solve. ``recipe`` are lines for a person to follow, where edits cannot say it.
+    ``path`` is the file that is to be run in the subject's place, ``elsewhere`` the target that takes the target's:
+    both are empty where it is the same. ``unsafe`` says why somebody has to allow it, beyond what its edits say.
     """
 
     title: str
@@ -34,6 +49,13 @@ class Remedy:
     edits: tuple[Edit, ...] = ()
     proof: str = ""
     stays: bool = False
+    approach: Approach = ""
+    cost: Cost = Cost()
+    leaves: tuple[str, ...] = ()
+    recipe: tuple[str, ...] = ()
+    path: str = ""
+    elsewhere: str = ""
+    unsafe: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

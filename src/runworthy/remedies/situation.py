@@ -8,7 +8,7 @@ from typing import Literal
 from runworthy.model.binfmt import HEAD_SIZE, Handler
 from runworthy.model.edit import Edit
 from runworthy.model.errors import FormatError
-from runworthy.model.finding import Result
+from runworthy.model.finding import Approach, Cost, Result
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass
 from runworthy.targets.host import in_container
@@ -16,7 +16,7 @@ from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["Judge", "Proposal", "Situation", "System", "exists", "system_of"]
+__all__ = ["Judge", "Means", "Proposal", "Situation", "System", "exists", "system_of"]
 
 Judge = Callable[[Target, str], Result]
 """Judges the subject again: on a target, by the path at which it lies there, with every step kept."""
@@ -26,13 +26,32 @@ _SYSTEMD_BINFMT = ("/usr/lib/systemd/systemd-binfmt", "/lib/systemd/systemd-binf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a person lets planners use.
+
+    ``scratch`` is a directory of this machine in which files can be made that live as long as the plan. ``packages``
+    are files and directories with package indexes or packages, ``builds`` other builds of the subject; ``dockerfile``
+    is one that is to be changed. ``network``: the target's configured repositories may be asked. ``allowed`` are the
+    names of what is proposed only where somebody asks for it by name.
+    """
+
+    scratch: str
+    packages: tuple[str, ...] = ()
+    builds: tuple[str, ...] = ()
+    dockerfile: str = ""
+    network: bool = False
+    allowed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """A subject that fails before its loader starts.
+    """A subject that fails on a target.
 
     ``path`` is where it lies in the target, ``file`` what it is (None: an ELF file). ``boot`` returns a target as it
     will be after its next boot; None where the target is none that boots. ``loader`` is the path of an APE loader in
     the target that somebody names, empty where nobody does. ``at_boot``: what the target has for handlers is what its
-    files register at boot, so that nothing else counts.
+    files register at boot, so that nothing else counts. ``means`` are what planners may use, None where only what they
+    know by heart is asked for.
     """
 
     target: Target
@@ -43,6 +62,7 @@ class Situation:
     boot: Callable[[Target], Target] | None = None
     loader: str = ""
     at_boot: bool = False
+    means: Means | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +93,8 @@ class Proposal:
 
     ``stays``: it claims to hold after the next boot. ``path`` is the file that runs in the subject's place, empty where
     it is the subject itself. ``unprovable`` says why nothing here can judge it, empty where it is judged.
-    ``last``: it is a last resort.
+    ``last``: it is a last resort. ``target`` is where it is to run in place of the situation's. The other fields are
+    those of :class:`~runworthy.model.finding.Remedy`.
     """
 
     title: str
@@ -82,6 +103,11 @@ class Proposal:
     path: str = ""
     unprovable: str = ""
     last: bool = False
+    approach: Approach = ""
+    cost: Cost = Cost()
+    recipe: tuple[str, ...] = ()
+    unsafe: str = ""
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

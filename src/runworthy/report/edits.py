@@ -13,7 +13,8 @@ __all__ = ["edit_data"]
 
 _TEXT_LIMIT = 64 << 10
 """The longest text (bytes) that is shown in full; a file that is longer is told by its size and hash."""
-_NAMES: Mapping[str, str] = {"name": "handler", "names": "packages"}
+_NAMES: Mapping[str, str] = {"name": "handler", "names": "packages", "after": "sha256"}
+_HIDDEN = ("changes", "what", "before", "made")
 
 
 def edit_data(edit: Edit) -> dict[str, object]:
@@ -28,7 +29,7 @@ def edit_data(edit: Edit) -> dict[str, object]:
 
 def _field(name: str, value: object) -> dict[str, object]:
     """Return one field of an edit by its type, and by its name where it is text that only people read."""
-    if name in ("changes", "what", "before"):
+    if name in _HIDDEN:
         return {}
     if isinstance(value, bytes):
         return _bytes(value)

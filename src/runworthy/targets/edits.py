@@ -6,12 +6,14 @@ Files are edited on an overlay, handlers as data; nothing is written anywhere.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runworthy.formats.content import Relabelled, read_exactly
+from runworthy.formats.content import FileContent, Spliced, read_exactly
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.edit import (
+    BringFile,
     CopyFile,
     DisableHandler,
     Edit,
@@ -20,18 +22,23 @@ from runworthy.model.edit import (
     FileEdit,
     KernelEdit,
     LinkFile,
+    LocalEdit,
+    PatchBytes,
+    PatchElf,
     RegisterHandler,
     RemoveDirectory,
     RemoveFile,
     RunCommand,
     SetMode,
     SwitchHandlers,
+    UnpackPackage,
     UnregisterHandler,
     WriteFile,
     WriteLoader,
     actions,
 )
 from runworthy.model.records import replace
+from runworthy.targets.additions import addition
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.view import FileView, failure
 
@@ -51,6 +58,8 @@ def edited(target: Target, edits: Sequence[Edit]) -> Target:
     for edit in actions(tuple(edits)):
         if isinstance(edit, (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)):
             handlers = _changed(handlers, edit, overlay)
+        elif isinstance(edit, UnpackPackage):
+            addition(edit.archive)(target, overlay)
         else:
             _FILES[type(edit)](overlay, edit)
     return replace(target, view=overlay, handlers=handlers)
@@ -94,7 +103,30 @@ def _write(overlay: Overlay, edit: WriteFile | WriteLoader) -> None:
 def _copy(overlay: Overlay, edit: CopyFile) -> None:
     content = overlay.content(overlay.resolve(edit.source).path)
     _clear(overlay, edit.path)
-    overlay.add_file(edit.path, Relabelled(content, edit.head) if edit.head else content, mode=edit.mode)
+    overlay.add_file(edit.path, Spliced(content, 0, edit.head) if edit.head else content, mode=edit.mode)
+
+
+def _bring(overlay: Overlay, edit: BringFile) -> None:
+    _clear(overlay, edit.path)
+    overlay.add_file(edit.path, _here(edit.source), mode=edit.mode)
+
+
+def _patch(overlay: Overlay, edit: PatchElf) -> None:
+    real = overlay.resolve(edit.path).path
+    overlay.add_file(real, _here(edit.made), mode=overlay.mode(real))
+
+
+def _patch_bytes(overlay: Overlay, edit: PatchBytes) -> None:
+    real = overlay.resolve(edit.path).path
+    content = overlay.content(real)
+    if content.pread(edit.offset, len(edit.before)) != edit.before:  # it is another file by now
+        raise failure(errno.ESTALE, edit.path)
+    overlay.add_file(real, Spliced(content, edit.offset, edit.after), mode=overlay.mode(real))
+
+
+def _here(path: str) -> FileContent:
+    """Return the content of a file of this machine. Raises OSError."""
+    return FileContent(path, os.stat(path).st_size)
 
 
 def _edit_text(overlay: Overlay, edit: EditText) -> None:
@@ -132,7 +164,10 @@ _FILES: dict[type, Callable[..., None]] = {
     WriteFile: _write,
     WriteLoader: _write,
     CopyFile: _copy,
+    BringFile: _bring,
     EditText: _edit_text,
+    PatchBytes: _patch_bytes,
+    PatchElf: _patch,
     LinkFile: _link,
     RemoveFile: _remove,
     RemoveDirectory: _remove_directory,
@@ -176,18 +211,19 @@ def inverse(target: Target, edits: Sequence[Edit]) -> tuple[Edit, ...]:
         else:
             steps = target
             for one in actions((edit,)):
-                back[:0] = _inverse(steps, one)
+                if not isinstance(one, UnpackPackage):  # for the package manager alone to take back
+                    back[:0] = _inverse(steps, one)
                 steps = edited(steps, (one,))
         target = edited(target, (edit,))
     return tuple(back)
 
 
-def _inverse(target: Target, edit: FileEdit | KernelEdit) -> Iterator[Edit]:
+def _inverse(target: Target, edit: FileEdit | LocalEdit | KernelEdit) -> Iterator[Edit]:
     if isinstance(edit, (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)):
         yield from _handlers_back(target.handlers, edit)
         return
     kind = _kind(target.view, edit.path)
-    if kind == "link" and not isinstance(edit, (EditText, SetMode)):
+    if kind == "link" and not isinstance(edit, (EditText, PatchBytes, PatchElf, SetMode)):
         yield LinkFile(path=edit.path, text=target.view.lstat(edit.path).entry.target)
     elif kind == "" and not isinstance(edit, (RemoveFile, RemoveDirectory)):
         yield RemoveFile(path=edit.path)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from runworthy.model.edit import (
     CopyFile,
     DisableHandler,
-    Edit,
     EditText,
     EnableHandler,
     InstallPackages,
     LinkFile,
+    PortableEdit,
     RegisterHandler,
     RemoveDirectory,
     RemoveFile,
@@ -25,6 +25,7 @@ from runworthy.model.edit import (
 )
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Remedy
+from runworthy.remedies.export.portable import portable
 from runworthy.remedies.export.words import MISC, comment, copying, kernel_line, quoted, readable
 from runworthy.remedies.export.yaml import Unsafe, Value, emit
 
@@ -37,14 +38,14 @@ _THERE = {"InstallPackages": "present", "RemovePackages": "absent"}
 
 def playbook(remedy: Remedy) -> str:
     """Return the playbook. Raises UsageError for names that are no UTF-8 or that Ansible would change."""
-    for path in (getattr(edit, "path", "") for edit in remedy.edits):
+    for path in (getattr(edit, "path", "") for edit in portable(remedy)):
         if "$" in path:
             raise UsageError(
                 f"Ansible would put a variable into {comment(path)}", hint="--export sh does not", option="--export"
             )
     tasks: list[Value] = [
         {"name": _text(comment(edit.words)), **task}
-        for number, edit in enumerate(remedy.edits, 1)
+        for number, edit in enumerate(portable(remedy), 1)
         for task in _tasks(f"runworthy_{number}", edit)
     ]
     play: Value = [{"name": _text(comment(remedy.title)), "hosts": "all", "become": True, "tasks": tasks}]
@@ -62,7 +63,7 @@ def _module(name: str, /, **options: Value) -> Task:
     return {f"ansible.builtin.{name}": held}
 
 
-def _tasks(name: str, edit: Edit) -> Iterator[Task]:
+def _tasks(name: str, edit: PortableEdit) -> Iterator[Task]:
     """Yield the tasks of an edit; ``name`` is what they call the results that they ask of each other."""
     if isinstance(edit, (InstallPackages, RemovePackages)):
         yield _module("package", name=list(edit.names), state=_THERE[type(edit).__name__])

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from runworthy.model.edit import (
     CopyFile,
     DisableHandler,
-    Edit,
     EditText,
     EnableHandler,
     InstallPackages,
     LinkFile,
+    PortableEdit,
     RegisterHandler,
     RemoveDirectory,
     RemoveFile,
@@ -24,6 +24,7 @@ from runworthy.model.edit import (
     WriteLoader,
 )
 from runworthy.model.finding import Remedy
+from runworthy.remedies.export.portable import portable
 from runworthy.remedies.export.words import argv_of, comment, copying, kernel_line, readable
 from runworthy.remedies.export.yaml import Value, emit
 
@@ -32,8 +33,8 @@ __all__ = ["user_data"]
 
 def user_data(remedy: Remedy) -> str:
     """Return the user-data. Raises UsageError for names that are no UTF-8."""
-    files = [_file(edit.path, edit.content, edit.mode) for edit in remedy.edits if isinstance(edit, _WRITTEN)]
-    commands = [command for edit in remedy.edits for command in _commands(edit)]
+    files = [_file(edit.path, edit.content, edit.mode) for edit in portable(remedy) if isinstance(edit, _WRITTEN)]
+    commands = [command for edit in portable(remedy) for command in _commands(edit)]
     data: dict[str, Value] = {}
     if files:
         data["write_files"] = files
@@ -54,7 +55,7 @@ def _file(path: str, content: bytes, mode: int) -> Value:
     return row | {"encoding": "b64", "content": b64encode(content).decode()}
 
 
-def _commands(edit: Edit) -> Iterator[Value]:
+def _commands(edit: PortableEdit) -> Iterator[Value]:
     """Yield the commands of an edit as argument lists."""
     if isinstance(edit, (RunCommand, InstallPackages, RemovePackages)):
         yield list(argv_of(edit))

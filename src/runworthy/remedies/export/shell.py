@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from runworthy.model.edit import (
     CopyFile,
     DisableHandler,
-    Edit,
     EditText,
     EnableHandler,
     FileEdit,
     InstallPackages,
     LinkFile,
+    PortableEdit,
     RegisterHandler,
     RemoveDirectory,
     RemoveFile,
@@ -31,6 +31,7 @@ from runworthy.model.edit import (
     acts_on,
 )
 from runworthy.model.finding import Remedy
+from runworthy.remedies.export.portable import portable
 from runworthy.remedies.export.words import argv_of, comment, kernel_line, octal, quoted, readable
 
 __all__ = ["script"]
@@ -169,8 +170,8 @@ _LINE = 76
 
 def script(remedy: Remedy) -> str:
     """Return the script that makes a remedy's edits and takes them back."""
-    change = [line for number, edit in enumerate(remedy.edits, 1) for line in _change(number, edit)]
-    undo = [line for number, edit in reversed([*enumerate(remedy.edits, 1)]) for line in _undo(number, edit)]
+    change = [line for number, edit in enumerate(portable(remedy), 1) for line in _change(number, edit)]
+    undo = [line for number, edit in reversed([*enumerate(portable(remedy), 1)]) for line in _undo(number, edit)]
     head = _HEAD.format(title=comment(remedy.title), name=_name([*change, *undo]))
     rows = [
         'change() {\n  mkdir -p -- "$KEPT"',
@@ -192,7 +193,7 @@ def _name(rows: Sequence[str]) -> str:
 # -- forwards ----------------------------------------------------------------------------------
 
 
-def _change(number: int, edit: Edit) -> Iterator[str]:
+def _change(number: int, edit: PortableEdit) -> Iterator[str]:
     yield f"  # {comment(edit.words)}"
     if isinstance(edit, (RunCommand, InstallPackages, RemovePackages)):
         yield f"  {_runner(edit)} {_command(argv_of(edit))}"
@@ -244,7 +245,7 @@ def _put(number: int, path: str, mode: str, content: bytes) -> str:
 # -- backwards ---------------------------------------------------------------------------------
 
 
-def _undo(number: int, edit: Edit) -> Iterator[str]:
+def _undo(number: int, edit: PortableEdit) -> Iterator[str]:
     if isinstance(edit, (InstallPackages, RemovePackages)):
         yield f"  # packages are left as they are: {comment(edit.words)}"
     elif isinstance(edit, RunCommand):
@@ -270,7 +271,7 @@ def _undo_command(number: int, edit: RunCommand) -> Iterator[str]:
             yield from _undo_kernel(effect)
 
 
-def _undo_kernel(edit: Edit) -> Iterator[str]:
+def _undo_kernel(edit: PortableEdit) -> Iterator[str]:
     """Yield the opposite. What a handler took the place of comes back at the next boot."""
     if isinstance(edit, RegisterHandler):
         yield f"  live sh -c {quoted(kernel_line(UnregisterHandler(name=edit.handler.name)))}"

@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Hashable, Iterator, Sequence
 
-from runworthy.formats.content import Content, Relabelled
+from runworthy.formats.content import Content, Spliced
 from runworthy.formats.elf import read_elf, read_header
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts, ElfFile
@@ -230,7 +230,7 @@ class Loader:
         except FormatError:
             pass
         label = b"\x7fELF" + bytes((self._arch.elf_class // 32, 1 if self._arch.endian == "little" else 2))
-        content = Relabelled(self.view.content(found.path), label)
+        content = Spliced(self.view.content(found.path), 0, label)
         try:
             return read_elf(content, found.path)
         except FormatError:

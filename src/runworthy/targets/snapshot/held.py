@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from runworthy.formats.content import BytesContent, Content, Relabelled
+from runworthy.formats.content import BytesContent, Content, Spliced
 from runworthy.formats.elf import read_elf
 from runworthy.formats.elf.record import PARTS, encode_known
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFile
@@ -68,7 +68,7 @@ def _odd(content: Content, head: bytes, readings: Iterable[bytes]) -> Iterator[R
             continue
         watched = Watched(content, _ODD_LIMIT)
         try:
-            encode_known(read_elf(Relabelled(watched, label)), _LOADER_PARTS)
+            encode_known(read_elf(Spliced(watched, 0, label)), _LOADER_PARTS)
         except FormatError:
             pass
         except MoreError:
@@ -79,7 +79,7 @@ def _odd(content: Content, head: bytes, readings: Iterable[bytes]) -> Iterator[R
 def _asks_more(head: bytes, size: int, label: bytes) -> bool:
     """Whether a file that begins with ``head`` is read any further under a label."""
     try:
-        read_elf(Relabelled(HeadOnly(head, size), label))
+        read_elf(Spliced(HeadOnly(head, size), 0, label))
     except MoreError:
         return True
     except FormatError:
