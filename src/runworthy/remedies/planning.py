@@ -10,7 +10,7 @@ from runworthy.remedies import ape, conflict, interpreters, permission
 from runworthy.remedies.judging import judged
 from runworthy.remedies.situation import Proposal, Situation
 
-__all__ = ["cause_of", "plan"]
+__all__ = ["cause_of", "exec_planner", "plan"]
 
 Planner = Callable[[Situation, Step], Iterator[Proposal]]
 
@@ -30,7 +30,7 @@ def plan(situation: Situation) -> tuple[Remedy, ...]:
     is proposed only where nothing else is proved.
     """
     cause = cause_of(situation)
-    planner = _planner(situation, cause) if cause else None
+    planner = exec_planner(situation, cause) if cause else None
     if cause is None or planner is None:
         return ()
     proposals = list(planner(situation, cause))
@@ -51,7 +51,10 @@ def cause_of(situation: Situation) -> Step | None:
     return None
 
 
-def _planner(situation: Situation, cause: Step) -> Planner | None:
+def exec_planner(situation: Situation, cause: Step) -> Planner | None:
+    """Return who knows what helps against a cause that lies before the loader, None where nobody does."""
+    if cause.stage != "exec":
+        return None
     if situation.file is not None and situation.file.type == "ape" and cause.need.kind in _APE_KINDS:
         return ape.proposals
     if cause.taken == "foreign":
