@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts, ElfFile
@@ -32,10 +32,12 @@ from runworthy.model.trace import (
 )
 
 if TYPE_CHECKING:
+    from runworthy.engine import Wishes
     from runworthy.formats.content import Content
     from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
     from runworthy.model.floor import Breach, Floor, FloorReport, Reason, Rung, ShippedFloor
     from runworthy.model.measurement import Comparison, Measured, Measurement, Ratio, Run, Spread, Way
+    from runworthy.model.plan import FixReport, Plan, Repair
     from runworthy.model.program import ApeElf, ApeFacts, ApeLoader, FileFacts, MachoFacts, PeFacts, ScriptLine
     from runworthy.model.target_difference import TargetDifference
     from runworthy.report.page import Explanation
@@ -64,6 +66,7 @@ __all__ = [
     "Explanation",
     "FileFacts",
     "Finding",
+    "FixReport",
     "Floor",
     "FloorReport",
     "FormatError",
@@ -76,10 +79,12 @@ __all__ = [
     "Pair",
     "Path",
     "PeFacts",
+    "Plan",
     "Probe",
     "Ratio",
     "Reason",
     "Remedy",
+    "Repair",
     "Report",
     "Result",
     "Run",
@@ -107,6 +112,7 @@ __all__ = [
     "diff_targets",
     "explain",
     "export",
+    "fix",
     "floor",
     "inspect",
     "list_rules",
@@ -135,6 +141,7 @@ _LATE = {
         ("ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "MachoFacts", "PeFacts", "ScriptLine"), "model.program"
     ),
     **dict.fromkeys(("Breach", "Floor", "FloorReport", "Reason", "Rung", "ShippedFloor"), "model.floor"),
+    **dict.fromkeys(("FixReport", "Plan", "Repair"), "model.plan"),
     **dict.fromkeys(("Comparison", "Measured", "Measurement", "Ratio", "Run", "Spread", "Way"), "model.measurement"),
 }
 """Classes that a check has no use for, by the modules that define them: a start is not to wait for them."""
@@ -185,7 +192,73 @@ def check(
     found, and UsageError for everything else that cannot be understood. A subject that cannot be read is no exception:
     its result is ``unknown``.
     """
-    from runworthy.engine import Engine, Wishes, missing_subjects
+    from runworthy.engine import Engine
+
+    request = _request(
+        subjects,
+        on,
+        platform=platform,
+        cpu=cpu,
+        page_size=page_size,
+        kernel=kernel,
+        with_=with_,
+        assume_present=assume_present,
+        at=at,
+        env=env,
+        cwd=cwd,
+        secure=secure,
+        loaded_by=loaded_by,
+        caller=caller,
+        at_boot=at_boot,
+        loader=loader,
+        until=until,
+        trace=trace,
+        steps=steps,
+        jobs=jobs,
+        cache=cache,
+    )
+    report = Engine(request.wishes).check(request.names, request.targets, watch)
+    if any(result.stage == "exec" and result.findings for result in report.results):
+        from runworthy.remedies.attaching import with_remedies
+
+        return with_remedies(report, request.targets, request.wishes, loader=loader)
+    return report
+
+
+class _Request(NamedTuple):
+    """What a check is asked, understood."""
+
+    names: list[str]
+    targets: list[TargetName]
+    wishes: Wishes
+
+
+def _request(
+    subjects: Path | Iterable[Path],
+    on: Path | Iterable[Path],
+    *,
+    platform: str = "",
+    cpu: str = "",
+    page_size: str | int = "",
+    kernel: str = "",
+    with_: Path | Iterable[Path] = (),
+    assume_present: str | Iterable[str] = (),
+    at: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str = "/",
+    secure: bool = False,
+    loaded_by: str | None = None,
+    caller: str | Iterable[str] = (),
+    at_boot: bool = False,
+    loader: str = "",
+    until: Stage = "environment",
+    trace: bool = False,
+    steps: bool = True,
+    jobs: int = 1,
+    cache: Path | bool = False,
+) -> _Request:
+    """Return what the arguments of :func:`check` say. Raises SubjectError, UsageError."""
+    from runworthy.engine import Wishes, missing_subjects
     from runworthy.simulate.launch import Launch
 
     names = list(dict.fromkeys(_texts(subjects)))
@@ -229,12 +302,7 @@ def check(
         jobs=jobs,
         cache=_cache(cache),
     )
-    report = Engine(wishes).check(names, targets, watch)
-    if any(result.stage == "exec" and result.findings for result in report.results):
-        from runworthy.remedies.attaching import with_remedies
-
-        return with_remedies(report, targets, wishes, loader=loader)
-    return report
+    return _Request(names, targets, wishes)
 
 
 def _callers(names: Sequence[str]) -> tuple[str, ...]:
@@ -302,6 +370,82 @@ def diff(
         wishes=Wishes(at=at, additions=additions(_texts(with_))),
         watch=watch,
     )
+
+
+def fix(
+    subjects: Path | Iterable[Path],
+    on: Path | Iterable[Path] = (),
+    *,
+    platform: str = "",
+    cpu: str = "",
+    page_size: str | int = "",
+    kernel: str = "",
+    with_: Path | Iterable[Path] = (),
+    assume_present: str | Iterable[str] = (),
+    at: str | None = None,
+    loaded_by: str | None = None,
+    packages: Path | Iterable[Path] = (),
+    builds: Path | Iterable[Path] = (),
+    network: bool = False,
+    dockerfile: Path = "",
+    loader: str = "",
+    allow: str | Iterable[str] = (),
+    apply: bool = False,
+    unsafe: bool = False,
+    choose: int = 0,
+    output: Path = "",
+    then: str = "",
+) -> FixReport:
+    """Plan what makes files run on targets, and carry it out where that is asked for, as ``runworthy fix`` does.
+
+    >>> import runworthy
+    >>> plan = runworthy.fix("app", on="alpine:3.20").plans[0]
+    >>> plan.remedies[0].proved
+    True
+
+    ``packages``, ``builds``, ``network`` and ``dockerfile`` say what may help; ``allow`` names what is proposed only by
+    name. Without ``apply`` nothing is changed. With it the first remedy of each plan that is proved and safe is carried
+    out (with ``unsafe``, or not safe; with ``choose`` the one of this number, proved or not), and taken back at once
+    where the subjects do not run after it, or where the command ``then`` does not end well.
+
+    Raises SubjectError, TargetError and UsageError as :func:`check` does, and UsageError for what cannot be applied.
+    """
+    from tempfile import TemporaryDirectory
+
+    from runworthy.remedies.fixing import Asked, fixed
+    from runworthy.remedies.situation import Means
+
+    asked = Asked(apply=apply, unsafe=unsafe, choose=choose, output=os.fspath(output), then=then)
+    with TemporaryDirectory(prefix="runworthy-") as scratch:
+        means = Means(
+            scratch=scratch,
+            packages=tuple(_texts(packages)),
+            builds=tuple(_texts(builds)),
+            dockerfile=os.fspath(dockerfile),
+            network=network,
+            allowed=frozenset(_texts(allow)),
+        )
+
+        def judge() -> tuple[Report, _Request]:
+            request = _request(
+                subjects,
+                on,
+                platform=platform,
+                cpu=cpu,
+                page_size=page_size,
+                kernel=kernel,
+                with_=with_,
+                assume_present=assume_present,
+                at=at,
+                loaded_by=loaded_by,
+                loader=loader,
+            )
+            from runworthy.engine import Engine
+
+            return Engine(request.wishes).check(request.names, request.targets), request
+
+        report, request = judge()
+        return fixed(report, request.targets, request.wishes, means, asked, again=lambda: judge()[0], loader=loader)
 
 
 def floor(

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 import runworthy
 from runworthy.model import finding as finding_words
@@ -36,7 +38,9 @@ def schema(name: str) -> Any:  # noqa: ANN401 - JSON
 
 def validate(text: str, name: str = "runworthy.report-1.json") -> Any:  # noqa: ANN401 - JSON
     document = json.loads(text)
-    Draft202012Validator(strict(schema(name))).validate(document)
+    held = [DRAFT202012.create_resource(strict(schema(path.name))) for path in SCHEMAS.glob("*.json")]
+    registry = Registry[Any]().with_resources((str(one.id()), one) for one in held)
+    Draft202012Validator(strict(schema(name)), registry=registry).validate(document)
     return document
 
 

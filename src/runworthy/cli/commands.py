@@ -86,6 +86,7 @@ class Command:
 COMMANDS = (
     Command("check", "check", "will these files run there, and if not, why"),
     Command("diff", "diff", "what a new build needs that the old one did not, and where it no longer runs"),
+    Command("fix", "fix", "what makes them run: proposed, proved, and carried out when told to"),
     Command("floor", "floor", "the oldest C library, kernel, CPU and targets they can run on, and why"),
     Command("inspect", "inspect_files", "what the bytes of a file say, without opinion"),
     Command("measure", "measure", "what it costs to start a program, through its handler and natively"),

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runworthy.engine.context import runtime_names
+from runworthy.engine.context import launch_on, runtime_names
 from runworthy.engine.results import Cell, result_of
 from runworthy.engine.subjects import Subject, read_subject
 from runworthy.engine.workers import in_workers, workers_for
@@ -18,7 +18,7 @@ from runworthy.model.finding import Report, Result, Tree
 from runworthy.model.libc import Libc
 from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Evidence, Need, Step, Stretch, Trace, Why
-from runworthy.simulate.launch import SURROUNDINGS, Launch
+from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.directory import DirectoryView, Trail
 from runworthy.targets.names import TargetName
@@ -253,16 +253,9 @@ class Engine:
                     hint="name a program by its path in the target, or bring it there with --with",
                 )
             paths = self._place(target, overlay, arch)
-            machinery = Machinery(target, self._launch(target), runtime_names(target.arch))
+            machinery = Machinery(target, launch_on(target, self._wishes.launch), runtime_names(target.arch))
             held = self._roots[key] = _Root(target, machinery, paths, self._siblings(machinery, paths))
         return held
-
-    def _launch(self, target: Target) -> Launch:
-        launch = self._wishes.launch
-        if not target.live:
-            return launch
-        here = {name: os.environ[name] for name in SURROUNDINGS if name in os.environ}
-        return replace(launch, env=here | dict(launch.env))
 
     def _siblings(self, machinery: Machinery, paths: Mapping[str, str | OSError]) -> Siblings | None:
         """Return the files of one architecture that come out of directories."""

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 
 from runworthy.model.arch import Architecture, architecture
 from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile, ImportGroup
 from runworthy.model.errors import FormatError
+from runworthy.model.records import replace
+from runworthy.simulate.launch import SURROUNDINGS, Launch
+from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["Index", "Objects", "runtime_names"]
+__all__ = ["Index", "Objects", "launch_on", "runtime_names"]
+
+
+def launch_on(target: Target, launch: Launch) -> Launch:
+    """Return how subjects are started on a target: on this machine with what this process has of their surroundings."""
+    if not target.live:
+        return launch
+    here = {name: os.environ[name] for name in SURROUNDINGS if name in os.environ}
+    return replace(launch, env=here | dict(launch.env))
 
 
 @cache

@@ -73,6 +73,7 @@ def _with(finding: Finding, remedies: Sequence[Remedy]) -> Finding:
 def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Situation | None:
     """Return the situation of a result, None where its subject is not to be had. Raises RunworthyError, OSError."""
     from runworthy.engine.again import judge_again
+    from runworthy.engine.context import launch_on
     from runworthy.engine.subjects import read_subject
     from runworthy.remedies.situation import Situation
     from runworthy.targets.directory import DirectoryView
@@ -90,7 +91,7 @@ def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) ->
         addition(target, overlay)
     target = replace(target, view=overlay)
     path = place(subject.source, target, overlay, wishes.at)
-    judge = judge_again(result.subject, wishes.launch)
+    judge = judge_again(result.subject, launch_on(target, wishes.launch))
     boots = not name.in_catalogue
     return Situation(
         target=target,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from runworthy.engine.verdict import known_host_in, weight_of
-from runworthy.model.edit import Edit, InstallPackages
+from runworthy.model.edit import Edit, InstallPackages, SwitchHandlers
 from runworthy.model.errors import RunworthyError
 from runworthy.model.finding import Approach, Cost, Remedy, Result, Verdict
 from runworthy.model.records import dataclass, replace
@@ -24,7 +24,7 @@ from runworthy.remedies.situation import Proposal, Situation
 from runworthy.targets.edits import edited
 from runworthy.targets.target import Target
 
-__all__ = ["Limits", "causes", "solve"]
+__all__ = ["Limits", "causes", "solve", "step_key"]
 
 _PROVED = "judged again with the edits in place"
 _PRICES: dict[Approach, float] = {
@@ -40,6 +40,9 @@ _PRICES: dict[Approach, float] = {
 }
 """What an approach costs somebody, before its size is counted: how far it reaches beyond the file itself."""
 _PER_PACKAGE, _BYTES, _UNSAFE, _LAST, _UNKNOWN_SIZE = 0.5, 32 << 20, 6, 40, 1
+
+_BY_NAME: dict[type[Edit], str] = {SwitchHandlers: "switch-binfmt-off"}
+"""What takes more away than anybody asks for is proposed only to those who name it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,7 @@ class _Search:
     def _next(self, state: _State) -> tuple[_State, Step] | None:
         """Return the state at its next cause, None where none is left in any situation."""
         while True:
-            for verdict, step in causes(state.result):
+            for verdict, step in self._causes(state.at, state.result):
                 if verdict in self._asked and _key(state, step) not in state.skipped:
                     return state, step
             if state.at + 1 == len(self._situations):
@@ -160,8 +163,11 @@ class _Search:
 
     @staticmethod
     def _proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
+        allowed = situation.means.allowed if situation.means else frozenset[str]()
         try:
-            yield from proposals_for(situation, cause)
+            for proposal in proposals_for(situation, cause):
+                if not any(type(edit) in _BY_NAME and _BY_NAME[type(edit)] not in allowed for edit in proposal.edits):
+                    yield proposal
         except (RunworthyError, OSError):  # what a planner cannot read, it has no answer to
             return
 
@@ -195,7 +201,9 @@ class _Search:
             self._unproved.append(self._remedy(replace(state, chain=chain), (), result))
             return None
         by = proposal.path == ""  # what takes the subject's place has another name
-        if cause is not None and _step_key(cause, by=by) in {_step_key(step, by=by) for _, step in causes(result)}:
+        if cause is not None and step_key(cause, by=by) in {
+            step_key(step, by=by) for _, step in self._causes(state.at, result)
+        }:
             return None
         if cause is None and result.verdict == "fails":
             return None
@@ -208,6 +216,13 @@ class _Search:
     def _booted(self, target: Target) -> Target:
         boot = self._situations[0].boot
         return boot(target) if boot is not None else target
+
+    def _causes(self, at: int, result: Result) -> list[tuple[Verdict, Step]]:
+        settled = self._situations[at].settled
+        return [pair for pair in causes(result) if step_key(pair[1]) not in settled]
+
+    def _unmet(self, at: int, result: Result) -> bool:
+        return any(verdict in ("fails", "unknown") for verdict, _ in self._causes(at, result))
 
     def _judge(self, at: int, target: Target, path: str) -> Result | str:
         """Return what becomes of a subject, or in words why that cannot be told."""
@@ -243,7 +258,7 @@ class _Search:
             if isinstance(result, str):
                 left.setdefault("unknown", []).append(result)
                 continue
-            for verdict, step in causes(result):
+            for verdict, step in self._causes(at, result):
                 left.setdefault(verdict, []).append(_words(step))
         return left
 
@@ -258,7 +273,7 @@ class _Search:
             if any(other.path for other in state.chain):
                 continue
             results = [self._judge(at, target, path) for at, path in enumerate(state.paths)]
-            if all(not isinstance(result, str) and not _unmet(result) for result in results):
+            if all(not isinstance(one, str) and not self._unmet(at, one) for at, one in enumerate(results)):
                 state = replace(state, chain=chain, target=target)
         return state
 
@@ -274,7 +289,7 @@ class _Search:
         except (RunworthyError, OSError):
             return False
         results = [self._judge(at, target, path) for at, path in enumerate(state.paths)]
-        return all(not isinstance(result, str) and not _unmet(result) for result in results)
+        return all(not isinstance(one, str) and not self._unmet(at, one) for at, one in enumerate(results))
 
     def _stays(self, state: _State) -> str:
         booting = self._situations[0].boot is not None and any(one.stays for one in state.chain)
@@ -382,17 +397,14 @@ def _is_part(proved: Remedy, remedy: Remedy) -> bool:
 # -- causes ------------------------------------------------------------------------------------------------------
 
 
-def _unmet(result: Result) -> bool:
-    return any(verdict in ("fails", "unknown") for verdict, _ in causes(result))
-
-
-def _step_key(step: Step, *, by: bool = True) -> str:
+def step_key(step: Step, *, by: bool = True) -> str:
+    """Return what makes two steps one cause. Without ``by`` it does not matter in which file the need is."""
     need = step.need
     return "\0".join((need.kind, need.name, need.version or "", need.by if by else "", step.taken))
 
 
 def _key(state: _State, step: Step) -> str:
-    return f"{state.at}\0{_step_key(step)}"
+    return f"{state.at}\0{step_key(step)}"
 
 
 def _words(step: Step) -> str:

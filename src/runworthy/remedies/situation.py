@@ -51,7 +51,8 @@ class Situation:
     will be after its next boot; None where the target is none that boots. ``loader`` is the path of an APE loader in
     the target that somebody names, empty where nobody does. ``at_boot``: what the target has for handlers is what its
     files register at boot, so that nothing else counts. ``means`` are what planners may use, None where only what they
-    know by heart is asked for.
+    know by heart is asked for. ``settled`` are the keys of causes that somebody else takes care of: a program beside a
+    library that has loaded what it misses.
     """
 
     target: Target
@@ -63,6 +64,7 @@ class Situation:
     loader: str = ""
     at_boot: bool = False
     means: Means | None = None
+    settled: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

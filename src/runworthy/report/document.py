@@ -18,7 +18,7 @@ from runworthy.report.words import encodable
 if TYPE_CHECKING:  # most reports propose no edits
     from runworthy.model.edit import Edit
 
-__all__ = ["SCHEMA", "Data", "document"]
+__all__ = ["SCHEMA", "Data", "document", "remedy_data"]
 
 SCHEMA = "runworthy.report/1"
 
@@ -140,13 +140,14 @@ def _finding(finding: Finding) -> Data:
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "lines": [encodable(line) for line in finding.lines],
         "notes": [encodable(note) for note in finding.notes],
-        "remedies": [_remedy(remedy) for remedy in finding.remedies],
+        "remedies": [remedy_data(remedy) for remedy in finding.remedies],
         "fingerprint": finding.fingerprint,
     }
 
 
-def _remedy(remedy: Remedy) -> Data:
-    return {
+def remedy_data(remedy: Remedy) -> Data:
+    """Return a proposal; what does not apply to it has no key."""
+    data: Data = {
         "title": encodable(remedy.title),
         "applicability": remedy.applicability,
         "proved": remedy.proved,
@@ -154,6 +155,14 @@ def _remedy(remedy: Remedy) -> Data:
         "stays": remedy.stays,
         "edits": _edits(remedy.edits) if remedy.edits else [],
     }
+    texts = {name: getattr(remedy, name) for name in ("approach", "path", "elsewhere", "unsafe")}
+    data |= {name: encodable(text) for name, text in texts.items() if text}
+    lines = {name: getattr(remedy, name) for name in ("leaves", "recipe")}
+    data |= {name: [encodable(line) for line in held] for name, held in lines.items() if held}
+    if remedy.approach:
+        cost = remedy.cost
+        data["cost"] = {"packages": cost.packages, "size": cost.size, "rebuild": cost.rebuild}
+    return data
 
 
 def _edits(edits: Sequence[Edit]) -> list[Data]:

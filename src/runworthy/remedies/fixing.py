@@ -1,0 +1,152 @@
+"""From a report to plans: the subjects that do not run on a target, placed in it together, and what helps them all."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Sequence
+
+from runworthy.engine import Wishes
+from runworthy.engine.again import judge_again
+from runworthy.engine.context import launch_on
+from runworthy.engine.subjects import Subject, read_subject
+from runworthy.model.arch import Architecture
+from runworthy.model.errors import RunworthyError
+from runworthy.model.finding import Report, Result, Tree
+from runworthy.model.plan import FixReport, Plan
+from runworthy.model.records import dataclass, replace
+from runworthy.remedies.search import causes, solve, step_key
+from runworthy.remedies.situation import Means, Situation
+from runworthy.targets.directory import DirectoryView
+from runworthy.targets.edits import after_boot
+from runworthy.targets.names import TargetName
+from runworthy.targets.overlay import Overlay
+from runworthy.targets.placement import locate, member, place
+
+__all__ = ["Asked", "fixed", "plans"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be carried out, and how. ``choose`` is a proposal's number, 0 for the first that is proved.
+
+    ``output`` is a directory for changed copies, empty where the files themselves are changed; ``then`` is a command
+    that has to end well.
+    """
+
+    apply: bool = False
+    unsafe: bool = False
+    choose: int = 0
+    output: str = ""
+    then: str = ""
+
+
+def fixed(
+    report: Report,
+    targets: Sequence[TargetName],
+    wishes: Wishes,
+    means: Means,
+    asked: Asked,
+    *,
+    again: Callable[[], Report],
+    loader: str = "",
+) -> FixReport:
+    """Return the plans for a report, and what became of what was carried out. ``again`` judges once more.
+
+    Raises UsageError for what cannot be carried out.
+    """
+    found = plans(report, targets, wishes, means, loader=loader)
+    del asked, again
+    return FixReport(report=report, plans=found)
+
+
+def plans(
+    report: Report, targets: Sequence[TargetName], wishes: Wishes, means: Means, *, loader: str = ""
+) -> tuple[Plan, ...]:
+    """Return a plan for each target on which something of the report does not run.
+
+    ``targets`` and ``wishes`` are those that the report was made with: results stand in the order of the subjects, and
+    for each in that of the targets. A subject that cannot be read, or whose target cannot be opened, has no plan.
+    """
+    machine = DirectoryView("/")
+    found: list[Plan] = []
+    for at, name in enumerate(targets):
+        wanted = [result for result in report.results[at :: len(targets)] if result.verdict != "runs"]
+        by_arch: dict[Architecture | None, list[tuple[Result, Subject]]] = {}
+        for result in wanted:
+            subject = _subject(result.subject, report.trees, machine)
+            if subject is not None and result.path:
+                by_arch.setdefault(subject.arch, []).append((result, subject))
+        for arch, pairs in by_arch.items():
+            room = _Room(name=name, arch=arch, wishes=wishes, means=means, loader=loader)
+            situations = room.situations(pairs, machine)
+            remedies = solve(situations)
+            names = tuple(result.subject for result, _ in pairs)
+            found.append(Plan(target=pairs[0][0].target, subjects=names, remedies=remedies))
+    return tuple(found)
+
+
+def _subject(name: str, trees: Sequence[Tree], machine: DirectoryView) -> Subject | None:
+    """Return a subject of a report with where it comes from, None where it is not to be had any more."""
+    try:
+        for tree in trees:
+            if name == tree.name or name.startswith(f"{tree.name.rstrip('/')}/"):
+                below = posixpath.relpath(name, tree.name)
+                subject = read_subject(name, machine, member(locate(tree.name, machine), below))
+                break
+        else:
+            subject = read_subject(name, machine)
+    except OSError:
+        return None
+    return None if subject.source is None else subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """A target for subjects of one architecture, as it is asked for."""
+
+    name: TargetName
+    arch: Architecture | None
+    wishes: Wishes
+    means: Means
+    loader: str
+
+    def situations(self, pairs: Sequence[tuple[Result, Subject]], machine: DirectoryView) -> list[Situation]:
+        """Return the situations of subjects in one root, in which all of them lie before the first is judged."""
+        try:
+            target = self.name.open(self.arch)
+            overlay = Overlay(machine if target.live else target.view)
+            for addition in self.wishes.additions:
+                addition(target, overlay)
+            target = replace(target, view=overlay)
+            paths = [place(one.source, target, overlay, self.wishes.at) for _, one in pairs if one.source is not None]
+        except (RunworthyError, OSError):
+            return []
+        boots = not self.name.in_catalogue
+        at_boot = boots and (self.name.at_boot or not (target.live or target.machine_facts))
+        found: list[Situation] = []
+        for (result, subject), path in zip(pairs, paths, strict=True):
+            judge = judge_again(result.subject, launch_on(target, self.wishes.launch))
+            try:
+                alone = judge(target, path)
+            except (RunworthyError, OSError):
+                continue
+            situation = Situation(
+                target=target,
+                path=path,
+                file=subject.file,
+                result=alone,
+                judge=judge,
+                boot=after_boot if boots else None,
+                loader=self.loader,
+                at_boot=at_boot,
+                means=self.means,
+                settled=_settled(result, alone),
+            )
+            found.append(situation)
+        return found
+
+
+def _settled(together: Result, alone: Result) -> frozenset[str]:
+    """Return the causes that a subject has alone, and not in the process of a file beside it that loads it."""
+    known = {step_key(step) for _, step in causes(together)}
+    return frozenset(step_key(step) for _, step in causes(alone) if known) - known

@@ -1,0 +1,102 @@
+"""What a remedy changes, as commands and diffs that a person can read and carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runworthy.model.edit import (
+    BringFile,
+    Edit,
+    EditText,
+    InstallPackages,
+    PatchBytes,
+    PatchElf,
+    RemovePackages,
+    RunCommand,
+    SetMode,
+    WriteFile,
+)
+from runworthy.model.finding import Remedy
+from runworthy.report.words import PLAIN, Style, clean
+from runworthy.targets.placement import SUBJECT_ROOT
+
+__all__ = ["change_lines", "shown_path"]
+
+_LINES, _RECIPE = 24, 60
+_TEXT_LIMIT = 1 << 20
+
+
+def shown_path(path: str) -> str:
+    """Return the path of an edit as a person knows it: what is placed in a target lies on this machine."""
+    return path.removeprefix(SUBJECT_ROOT) if path.startswith(f"{SUBJECT_ROOT}/") else path
+
+
+def change_lines(remedy: Remedy, style: Style = PLAIN, *, everything: bool = False) -> Iterator[str]:
+    """Yield commands after a ``$``, and diffs, in the order in which they are made."""
+    for edit in remedy.edits:
+        lines = [clean(line) for line in _lines(edit)]
+        shown = lines if everything else lines[:_LINES]
+        yield from (_painted(line, style) for line in shown)
+        if len(shown) < len(lines):
+            yield f"... {len(lines) - len(shown)} more lines with -v"
+    yield from (clean(line) for line in (remedy.recipe if everything else remedy.recipe[:_RECIPE]))
+
+
+def _painted(line: str, style: Style) -> str:
+    colours = {"+": "green", "-": "red", "$": "bold"}
+    return style.paint(line, colours[line[0]]) if line[:1] in colours else line
+
+
+def _lines(edit: Edit) -> Iterator[str]:
+    if isinstance(edit, (InstallPackages, RemovePackages, RunCommand)):
+        yield from _command(edit)
+    elif isinstance(edit, EditText):
+        yield from _diff(edit.path, edit.before, edit.after, edit.what)
+    elif isinstance(edit, WriteFile):
+        yield from _diff(edit.path, b"", edit.content, edit.words)
+    elif isinstance(edit, PatchElf):
+        yield _shell(("patchelf", *edit.arguments, shown_path(edit.path)))
+    elif isinstance(edit, PatchBytes):
+        yield f"{shown_path(edit.path)}: {edit.what}"
+        yield f"- {edit.offset:#x}: {edit.before.hex(' ')}"
+        yield f"+ {edit.offset:#x}: {edit.after.hex(' ')}"
+    elif isinstance(edit, BringFile):
+        yield _shell(("install", "-m", f"{edit.mode:04o}", edit.source, shown_path(edit.path))) + f"  # {edit.origin}"
+    elif isinstance(edit, SetMode):
+        yield _shell(("chmod", f"{edit.mode:04o}", shown_path(edit.path)))
+    else:
+        yield edit.words
+
+
+def _command(edit: InstallPackages | RemovePackages | RunCommand) -> Iterator[str]:
+    from runworthy.remedies.export.words import argv_of
+
+    yield _shell(argv_of(edit))
+    if isinstance(edit, InstallPackages) and edit.with_them:
+        yield f"  brings {', '.join(edit.with_them)} along"
+
+
+def _shell(argv: tuple[str, ...]) -> str:
+    from runworthy.remedies.export.words import quoted
+
+    return f"$ {' '.join(map(quoted, argv))}"
+
+
+def _diff(path: str, before: bytes, after: bytes, what: str) -> Iterator[str]:
+    """Yield a unified diff where both sides are text of a sensible size, else in words what differs."""
+    from difflib import unified_diff
+
+    old, new = _text_of(before), _text_of(after)
+    name = shown_path(path)
+    if old is None or new is None:
+        yield f"{name}: {what}"
+    else:
+        yield from unified_diff(old, new, name if before else "/dev/null", name, n=2, lineterm="")
+
+
+def _text_of(content: bytes) -> list[str] | None:
+    """Return the lines of a text, None where it is none or too long to be shown."""
+    try:
+        return None if len(content) > _TEXT_LIMIT or b"\0" in content else content.decode().split("\n")
+    except UnicodeDecodeError:
+        return None
