@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from runworthy.measuring import supervisor
 from runworthy.measuring.runs import NotStartedError, Runner
-from runworthy.model.errors import RunworthyError
+from runworthy.model.errors import RunworthyError, UsageError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -174,6 +175,36 @@ def test_nothing_outlives_whoever_asks() -> None:
     while living(mark) and time.monotonic() < until:
         time.sleep(0.01)
     assert living(mark) == []
+
+
+def test_a_command_that_came_in_part_is_not_run(tmp_path: Path) -> None:
+    """Whoever asks may be killed while it writes: `rm -rf a/b` would then be another command."""
+    made = tmp_path / "made"
+    words = b"\0".join((b"/bin/touch", os.fsencode(made)))
+    for size, there in ((len(words) + 2, False), (len(words), True)):
+        with subprocess.Popen(supervisor.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asked:
+            assert asked.stdin
+            assert asked.stdout
+            asked.stdin.write(b"10 0 0 %d\n" % size + words)
+            asked.stdin.flush()
+            if there:
+                assert asked.stdout.readline()
+            asked.stdin.close()
+        assert made.exists() is there
+
+
+def test_a_word_with_a_nul_is_refused(runner: Runner) -> None:
+    with pytest.raises(UsageError, match="holds a NUL"):
+        runner.run(["/bin/echo", "a\0b"])
+
+
+def test_what_is_read_after_the_end_is_bounded() -> None:
+    """A process that is left behind may write faster than anybody reads."""
+    endless = os.open("/dev/zero", os.O_RDONLY)
+    try:
+        assert len(supervisor._rest(endless)) == 1 << 20  # noqa: SLF001 - no program keeps a pipe full for sure
+    finally:
+        os.close(endless)
 
 
 def test_a_runner_is_entered_first() -> None:

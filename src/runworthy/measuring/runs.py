@@ -73,11 +73,13 @@ class Runner:
             process.stdout.close()
 
     def run(self, argv: Sequence[str]) -> Run:
-        """Execute ``argv[0]`` with these words, and wait for its end. Raises NotStartedError, RunworthyError."""
+        """Execute ``argv[0]`` with these words, and wait for its end. Raises NotStartedError or RunworthyError."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise RunworthyError(_GONE)
         words = b"\0".join(map(os.fsencode, argv))
+        if words.count(b"\0") != len(argv) - 1:
+            raise UsageError("a word of a command holds a NUL, which no program can be given")
         header = f"{self._timeout} {int(self._watched)} {int(self._shown)} {len(words)}\n"
         try:
             process.stdin.write(header.encode() + words)

@@ -34,6 +34,8 @@ _PATIENCE = ((0, 0.02), (signal.SIGTERM, 0.5), (getattr(signal, "SIGKILL", signa
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, getrusage(2)
 _REQUEST, _ANSWER, _ERRORS = 0, 1, 2
 _AT_ONCE = 1 << 16
+_PIPE = 1 << 20
+"""What a pipe holds at most, in bytes (pipe-max-size, pipe(7)): more than that was written after the program's end."""
 
 
 class _Tree:
@@ -217,16 +219,9 @@ class _Supervisor:
             self._calm()
             tree.reap()
         if tree.output >= 0 and tree.ended is not None:
-            first = self._rest(tree, first, shown=shown)
-        return first
-
-    def _rest(self, tree: _Tree, first: float | None, *, shown: bool) -> float | None:
-        """Read what was written just before the end."""
-        os.set_blocking(tree.output, False)
-        while data := _held(tree.output):
-            first = tree.ended if first is None else first
-            if shown:
-                _show(data)
+            late = _rest(tree.output)
+            first = tree.ended if first is None and late else first
+            _show(late if shown else b"")
         return first
 
     def _calm(self) -> None:
@@ -255,6 +250,15 @@ def _held(descriptor: int) -> bytes:
         return b""
 
 
+def _rest(descriptor: int) -> bytes:
+    """Return what a pipe has at a program's end. What was left behind may write on and on: that much is not read."""
+    os.set_blocking(descriptor, False)
+    found = b""
+    while len(found) < _PIPE and (data := _held(descriptor)):
+        found += data
+    return found
+
+
 def _show(data: bytes) -> None:
     try:
         while data:
@@ -275,6 +279,9 @@ def main() -> None:
     requests = sys.stdin.buffer
     while header := requests.readline():
         timeout, watched, shown, size = header.split()
-        words = requests.read(int(size)).split(b"\0")
-        told = supervisor.run(words, timeout=float(timeout), watched=watched == b"1", shown=shown == b"1")
+        words = requests.read(int(size))
+        if len(words) != int(size):
+            return  # whoever asks has gone in the middle: what came is another command
+        argv = words.split(b"\0")
+        told = supervisor.run(argv, timeout=float(timeout), watched=watched == b"1", shown=shown == b"1")
         os.write(_ANSWER, f"{told}\n".encode())
