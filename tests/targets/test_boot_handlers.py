@@ -168,6 +168,14 @@ def test_conditions_that_are_reset_or_cannot_be_seen(tmp_path: Path) -> None:
     ]
 
 
+def test_a_machine_that_boots_can_write_to_proc_sys(tmp_path: Path) -> None:
+    """The unit of systemd 253 and older asks that."""
+    text = BINFMT.replace(b"ConditionPathIsMountPoint=/proc/sys/fs/binfmt_misc", b"ConditionPathIsReadWrite=/proc/sys/")
+    found = plan(tmp_path, {**SYSTEMD, f"{UNITS}/systemd-binfmt.service": text}, RULES)
+    assert names(found) == ["DOSWin", "APE"]
+    assert noted(found, f"/{UNITS}/systemd-binfmt.service") == []
+
+
 def test_a_directory_with_backups_only_is_empty(tmp_path: Path) -> None:
     files: Files = {"etc/binfmt.d/x.conf.bak": WINE, "etc/binfmt.d/.y.conf": WINE, "etc/binfmt.d/z~": WINE}
     assert plan(tmp_path, SYSTEMD, files).systems == ()
@@ -241,6 +249,20 @@ def test_a_unit_of_the_keeper_registers_when_its_turn_comes(tmp_path: Path) -> N
     assert names(plan(tmp_path / "early", SYSTEMD, wine, unit("ape.service", text % (early, line)))) == ["DOSWin"]
     found = plan(tmp_path / "any", SYSTEMD, wine, SUPPORT, unit("ape.service", text % (b"", line)))
     assert noted(found, "/etc/systemd/system/ape.service")[0][0] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (b"[Service]\nExecStart=", b" \\", ["APE"]),  # the end of the file ends a continued line
+        (b"[Service]\nExecStart=/bin/true \\\\\nExecStart=", b"", ["APE"]),  # an escaped backslash continues nothing
+        (b"[Service]\n# \xe2\x80\xa8ExecStart=", b"", []),  # a separator of Unicode ends no line
+        (b"[Service]\rExecStart=", b"\r\n", ["APE"]),
+    ],
+)
+def test_lines_of_a_unit(tmp_path: Path, before: bytes, after: bytes, expected: list[str]) -> None:
+    command = b"/bin/sh -c \"echo ':APE:M::MZqFpD::/usr/bin/ape:' >/proc/sys/fs/binfmt_misc/register\""
+    assert names(plan(tmp_path, SYSTEMD, unit("ape.service", before + command + after))) == expected
 
 
 def test_a_script_switches_and_deletes(tmp_path: Path) -> None:
@@ -334,6 +356,14 @@ def test_wsl_with_systemd(tmp_path: Path, now: Handlers | None, expected: list[s
 def test_wsl_without_protection_forgets_its_own(tmp_path: Path) -> None:
     conf: Files = {"etc/wsl.conf": b"[boot]\nsystemd=true\nprotectBinfmt=false # why\n"}
     assert names(plan(tmp_path, SYSTEMD, RULES, conf, now=interop())) == ["DOSWin", "APE"]
+
+
+def test_wsl_passes_over_a_word_that_is_no_truth_value(tmp_path: Path) -> None:
+    conf: Files = {"etc/wsl.conf": b"[interop]\nenabled=yes\n[boot]\nsystemd=on\nprotectBinfmt=no\n"}
+    found = plan(tmp_path / "warned", SYSTEMD, RULES, conf)
+    assert (names(found), found.systems) == (["WSLInterop"], ("WSL",))
+    off: Files = {"etc/wsl.conf": b"[interop]\nenabled=FALSE\n"}
+    assert names(plan(tmp_path / "off", SYSTEMD, RULES, off)) == []
 
 
 def test_wsl_without_systemd(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ is not looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -33,7 +34,8 @@ _BACKUPS: Final = frozenset(
     "rpmnew rpmsave rpmorig dpkg-old dpkg-new dpkg-tmp dpkg-dist dpkg-bak dpkg-backup dpkg-remove ucf-new ucf-old "
     "ucf-dist swp bak old new".split()
 )
-
+_LINE_END: Final = re.compile(r"\n\r?\0?|\r\n?\0?|\0")
+"""What read_line_full (``src/basic/fileio.c``) takes for the end of a line."""
 _PASSED_OVER: Final = ("lost+found", "aquota.user", "aquota.group")
 
 
@@ -162,10 +164,10 @@ def _dropped_in(view: FileView, name: str) -> Iterator[tuple[str, str, str]]:
 def _parse(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield section, key and value of each setting. A comment may stand between the lines of a continued one."""
     section, held = "", list[str]()
-    for line in text.splitlines():
+    for line in (*_LINE_END.split(text), ""):  # the end of the file ends a line that is to be continued
         if line.lstrip().startswith(("#", ";")):
             continue
-        if line.endswith("\\"):
+        if (len(line) - len(line.rstrip("\\"))) % 2:
             held.append(line[:-1])
             continue
         whole = " ".join((*held, line)).strip()
@@ -196,6 +198,8 @@ def _holds(view: FileView, key: str, value: str, *, mounted: bool, volatile: boo
     """Whether a condition holds, None where that is not to be seen in the files of a root."""
     if value.rstrip("/") == MISC and key in ("ConditionPathIsMountPoint", "ConditionPathExists"):
         return mounted or key == "ConditionPathExists"
+    if value.rstrip("/") == "/proc/sys" and key == "ConditionPathIsReadWrite":
+        return True  # systemd-binfmt.service asked that before systemd 254; only a container has it read-only
     asked = _CONDITIONS.get(key)
     if value.startswith("/run/") and not volatile:
         return False if key == "ConditionDirectoryNotEmpty" else None

@@ -24,7 +24,8 @@ __all__ = ["CONFIGURATION", "Wsl", "wsl_of"]
 CONFIGURATION: Final = "/etc/wsl.conf"
 _NAME: Final = "WSLInterop"
 _LATE: Final = "WSLInterop-late"
-_TRUE: Final = ("1", "true")
+_WORDS: Final = {"1": True, "true": True, "0": False, "false": False}
+"""What ParseBool (``src/shared/inc/stringshared.h``) takes; at another word WSL warns, and keeps its default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def wsl_of(registry: Registry, kernel: str, now: Handlers | None) -> Wsl | None:
     told = _settings(registry)
 
     def is_on(key: str, *, default: bool) -> bool:
-        return told[key].lower() in _TRUE if key in told else default
+        return _WORDS.get(told.get(key, "").lower(), default)
 
     fixed = _NAME in names and "F" in names[_NAME].flags
     return Wsl(
