@@ -86,7 +86,7 @@ def view_tree(overlay: Overlay) -> Tree:
 def situation(target: Target, path: str, *, loader: str = "") -> Situation:
     """Return the situation of a file of a target that is judged by the product itself."""
     judge = judge_again(path.rpartition("/")[2], Launch())
-    content = target.view.content(path)
+    content = target.view.content(target.view.resolve(path).path)
     file = None if is_elf(content) else identify(content)
     return Situation(
         target=target,

@@ -13,12 +13,14 @@ import pytest
 from runworthy.formats.binfmt.registration import format_registration
 from runworthy.model.binfmt import Handler
 from runworthy.model.edit import (
+    CopyFile,
     Edit,
     EditText,
     InstallPackages,
     RegisterHandler,
     RemovePackages,
     RunCommand,
+    SetMode,
     WriteFile,
 )
 from runworthy.model.finding import Remedy
@@ -198,6 +200,18 @@ def test_plan(name: str, tmp_path: Path) -> None:
 
 def test_every_expected_text_is_of_a_scene() -> None:
     assert {path.stem for path in EXPECTED.iterdir()} == set(SCENES)
+
+
+@pytest.mark.parametrize("content", [STATIC, b"#!/bin/sh\r\nexit\r\n", APP])
+def test_a_file_behind_a_link_is_edited_itself(tmp_path: Path, content: bytes) -> None:
+    """Whoever carries it out in a directory would follow the link to wherever it leads on this machine."""
+    root = write_tree(tmp_path, {**SYSTEMD, "/srv/tool": content, "/opt/tool": "/srv/tool"})
+    if content is STATIC:
+        (root / "srv/tool").chmod(0o640)
+    made = situation(target_of(root, handlers(*([WINE] if content is APP else []))), "/opt/tool")
+    edits = [edit for remedy in plan(made) if remedy.proved for edit in remedy.edits]
+    touched = [edit.path for edit in edits if isinstance(edit, (EditText, SetMode))]
+    assert touched + [edit.source for edit in edits if isinstance(edit, CopyFile)] == ["/srv/tool"]
 
 
 def test_a_remedy_that_loses_at_boot_does_not_stay() -> None:

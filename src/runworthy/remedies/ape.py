@@ -107,9 +107,10 @@ def _assimilated(situation: Situation) -> Iterator[Proposal]:
     if elf is None:
         return
     path = f"{situation.path}.elf"
+    source = situation.target.view.resolve(situation.path).path if situation.inside else ""
     yield Proposal(
         title=f"make `{situation.name}.elf`, a copy that is an ELF file for {elf.arch} alone, and use that",
-        edits=(CopyFile(path=path, source=situation.path, head=elf.header),) if situation.inside else (),
+        edits=(CopyFile(path=path, source=source, head=elf.header),) if situation.inside else (),
         stays=situation.inside,
         path=path,
         unprovable="" if situation.inside else "the file does not lie in the target",

@@ -127,11 +127,12 @@ def _unix_lines(situation: Situation) -> Proposal:
     if not situation.inside:
         return Proposal(title=title, unprovable="the file does not lie in the target")
     try:
-        text = situation.target.view.read(situation.path, _TEXT_LIMIT)
+        real = situation.target.view.resolve(situation.path).path
+        text = situation.target.view.read(real, _TEXT_LIMIT)
     except (FormatError, OSError, UnseenError):
         return Proposal(title=title, unprovable="the file is too long to be edited here")
     edit: Edit = EditText(
-        path=situation.path,
+        path=real,
         before=text,
         after=text.replace(b"\r\n", b"\n"),
         what="a line ends with a newline alone",

@@ -16,20 +16,20 @@ def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield what lets the file be executed."""
     if "noexec" in (cause.need.name, *cause.detail.replace(",", " ").split()):
         yield from _mounted_to_execute(situation)
-    elif "no execute permission" in cause.detail and cause.need.by == situation.path:
-        yield _executable(situation)
+    elif "no execute permission" in cause.detail:
+        real = situation.target.view.resolve(situation.path).path
+        if cause.need.by == real:
+            yield _executable(situation, real)
 
 
-def _executable(situation: Situation) -> Proposal:
+def _executable(situation: Situation, real: str) -> Proposal:
     title = f"`chmod +x {situation.name}`"
     if not situation.inside:
         return Proposal(title=title, unprovable="the file does not lie in the target")
-    real = situation.target.view.resolve(situation.path).path
     mode = situation.target.view.mode(real)
-    # As chmod +x with the usual umask: who may read it may execute it.
-    return Proposal(
-        title=title, edits=(SetMode(path=situation.path, mode=mode | (mode & 0o444) >> 2 | 0o100),), stays=True
-    )
+    # Who may read it may execute it: as chmod +x does with the usual umask, but nobody gets more than that.
+    edit = SetMode(path=real, mode=mode | (mode & 0o444) >> 2 | 0o100)
+    return Proposal(title=title, edits=(edit,), stays=True)
 
 
 def _mounted_to_execute(situation: Situation) -> Iterator[Proposal]:
