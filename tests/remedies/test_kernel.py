@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runworthy.formats.binfmt.registration import format_registration
+from runworthy.model.binfmt import Handler
 from runworthy.model.edit import (
     CopyFile,
     DisableHandler,
+    Edit,
     KernelEdit,
     RegisterHandler,
     SwitchHandlers,
@@ -20,10 +23,12 @@ from runworthy.model.edit import (
     actions,
 )
 from runworthy.model.records import replace
+from runworthy.remedies.export import export
 from runworthy.remedies.planning import plan
 from tests.apewriter import ape, ape_loader
 from tests.judges.kernel import Kernel, requires_kernel
 from tests.remedies.made import WINE, handlers, situation, target_of, write_tree
+from tests.remedies.test_export import remedy
 from tests.remedies.test_plans import SYSTEMD
 
 pytestmark = pytest.mark.judge
@@ -107,3 +112,79 @@ def test_switching_one_handler_off_leaves_the_others(kernel: Kernel) -> None:
     assert kernel.execute(other).stdout == "other\n"
     carry_out(kernel, SwitchHandlers(on=False))
     assert kernel.execute(other).errno == 8
+
+
+# -- what is exported --------------------------------------------------------------------------
+
+MISC = Path("/proc/sys/fs/binfmt_misc")
+APE, QUOTED, BYTES = "APE", 'it\'s "$HOME" `id`', "\udcff -n"
+
+
+@pytest.fixture
+def machine(kernel: Kernel, tmp_path: Path) -> Kernel:
+    """The kernel with its handlers at their usual place, Wine's among them, and an APE. This root stays as it is."""
+    for point, kind in ((Path("/var/lib"), "tmpfs"), (MISC, "binfmt_misc")):
+        assert kernel.mount("none", point, kind) == 0
+    wine = kernel.put("wine", b"#!/bin/sh\necho in wine; exit 9\n")
+    for name in ("DOSWin", QUOTED):
+        assert kernel.register(b":%s:M::MZ::%s:" % (name.encode(), bytes(wine))) == 0
+    kernel.put("app", ape(loaders={"x86_64": ape_loader("x86_64", tmp_path)}, message="natively\n", code=3))
+    return kernel
+
+
+def edits_on(kernel: Kernel, tmp_path: Path) -> tuple[Edit, ...]:
+    """The loader, in a directory with an odd name, and handlers of all kinds of names."""
+    loader = f"{kernel.files}/it's a\n\udcff/ape"
+    content = kernel.put("loader", ape_loader("x86_64", tmp_path)).read_bytes()
+    magics = ((APE, b"MZqFpD"), (BYTES, b"\0\x7f\n'%\xff"))
+    return (
+        WriteLoader(path=loader, content=content, source="the test"),
+        *(RegisterHandler(handler=Handler(name=name, interpreter=loader, magic=at, flags="PF")) for name, at in magics),
+        DisableHandler(name=QUOTED),
+    )
+
+
+def registered(kernel: Kernel) -> list[tuple[str, str]]:
+    return [(name, kernel.read(name).partition("\n")[0]) for name in kernel.entries()]
+
+
+BEFORE = [(QUOTED, "enabled"), ("DOSWin", "enabled")]
+AFTER = [(BYTES, "enabled"), (APE, "enabled"), (QUOTED, "disabled"), ("DOSWin", "enabled")]
+
+
+def test_the_script_changes_handlers_and_takes_it_back(machine: Kernel, tmp_path: Path) -> None:
+    kernel, app = machine, machine.files / "app"
+    script = kernel.put("remedy.sh", export(remedy(*edits_on(kernel, tmp_path)), "sh").encode())
+    assert (registered(kernel), kernel.execute(app).stdout) == (BEFORE, "in wine\n")
+    for _ in range(2):
+        done = kernel.execute("/bin/sh", ["sh", str(script)])
+        assert (done.rc, done.stderr) == (0, "")
+        assert (registered(kernel), kernel.execute(app).stdout) == (AFTER, "natively\n")
+    done = kernel.execute("/bin/sh", ["sh", str(script), "undo"])
+    assert (done.rc, done.stderr) == (0, "")
+    assert (registered(kernel), kernel.execute(app).stdout) == (BEFORE, "in wine\n")
+    assert sorted(path.name for path in kernel.files.iterdir()) == ["app", "loader", "remedy.sh", "wine"]
+
+
+def test_commands_of_user_data_change_handlers(machine: Kernel, tmp_path: Path) -> None:
+    loader, *edits = edits_on(machine, tmp_path)
+    assert isinstance(loader, WriteLoader)
+    place = Path(loader.path)
+    machine.put(f"{place.parent.name}/ape", loader.content)
+    for _ in range(2):
+        for argv in yaml.safe_load(export(remedy(*edits), "cloud-init"))["runcmd"]:
+            done = machine.execute(argv[0], argv, search=True)
+            assert (done.rc, done.stderr) == (0, "")
+        assert registered(machine) == AFTER
+
+
+def test_the_script_mounts_binfmt_misc_where_nobody_has(kernel: Kernel) -> None:
+    """An empty directory is at its place, as on a system whose services do not mount it."""
+    for point in (Path("/var/lib"), MISC):
+        assert kernel.mount("none", point, "tmpfs") == 0
+    edit = RegisterHandler(handler=Handler(name=APE, interpreter="/bin/true", magic=b"MZqFpD"))
+    script = kernel.put("remedy.sh", export(remedy(edit), "sh").encode())
+    for words in ([], [], ["undo"]):
+        done = kernel.execute("/bin/sh", ["sh", str(script), *words])
+        assert (done.rc, done.stderr) == (0, "")
+        assert kernel.entries() == ([] if words else [APE])

@@ -19,6 +19,8 @@ from runworthy.model.edit import (
 __all__ = ["MISC", "argv_of", "comment", "copying", "kernel_line", "octal", "quoted", "readable"]
 
 MISC = "/proc/sys/fs/binfmt_misc"
+# Where no service has mounted it, as OpenRC's procfs does (and systemd's automount, when somebody looks).
+_MOUNTED = f"[ -e {MISC}/register ] || mount -t binfmt_misc -o nodev,noexec,nosuid binfmt_misc {MISC}"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
 _PACKAGES = {
     ("apt", True): ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"),
@@ -80,7 +82,7 @@ def kernel_line(edit: KernelEdit) -> str:
     if isinstance(edit, RegisterHandler):
         entry = quoted(f"{MISC}/{edit.handler.name}")
         line = quoted(format_registration(edit.handler).decode("utf-8", "surrogateescape"))
-        return f"if [ -e {entry} ]; then echo -1 >{entry}; fi; printf %s {line} >{MISC}/register"
+        return f"{_MOUNTED}; if [ -e {entry} ]; then echo -1 >{entry}; fi; printf %s {line} >{MISC}/register"
     values: dict[type, str] = {UnregisterHandler: "-1", DisableHandler: "0", EnableHandler: "1"}
     entry = quoted(f"{MISC}/{edit.name}")
     return f"if [ -e {entry} ]; then echo {values[type(edit)]} >{entry}; fi"
