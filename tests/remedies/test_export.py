@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from runworthy.model.edit import (
     InstallPackages,
     LinkFile,
     RegisterHandler,
+    RemoveDirectory,
     RemoveFile,
     RunCommand,
     SetMode,
@@ -32,7 +34,8 @@ from runworthy.model.edit import (
 )
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Remedy
-from runworthy.remedies.export import FORMS, export
+from runworthy.model.records import replace
+from runworthy.remedies.export import FORMS, Form, export
 from runworthy.remedies.export.words import quoted
 from runworthy.remedies.export.yaml import Unsafe, Value, emit
 from runworthy.targets.edits import edited
@@ -78,15 +81,21 @@ def remedy(*edits: Edit, title: str = "a remedy\nof two lines {{ x }}") -> Remed
     return Remedy(title=title, edits=edits)
 
 
-def run(script: Path, root: Path, *words: str, shell: tuple[str, ...] = ("sh",)) -> None:
+def outcome(script: Path, root: Path | str, *words: str, shell: tuple[str, ...] = ("sh",)) -> tuple[int, str]:
+    """Return what becomes of a script on a root: its exit code, and what it complains of."""
     done = subprocess.run(
         [*shell, str(script), *words],
-        env={**os.environ, "ROOT": str(root)},
+        env={**os.environ, "ROOT": str(root), "CDPATH": "/usr"},
+        cwd=script.parent,
         check=False,
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    return done.returncode, done.stderr
+
+
+def run(script: Path, root: Path, *words: str, shell: tuple[str, ...] = ("sh",)) -> None:
+    assert outcome(script, root, *words, shell=shell) == (0, "")
 
 
 def without_kept(root: Path) -> dict[str, tuple[str, int, bytes]]:
@@ -120,10 +129,7 @@ def test_the_script_makes_what_the_overlay_shows_and_takes_it_back(root: Path, t
 def test_the_script_takes_nothing_back_twice(root: Path, tmp_path: Path) -> None:
     script = tmp_path / "remedy.sh"
     script.write_text(export(remedy(*FILE_EDITS), "sh"))
-    done = subprocess.run(
-        ["sh", str(script), "undo"], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (1, "nothing of it has been done\n")
+    assert outcome(script, root, "undo") == (1, "nothing of it has been done\n")
 
 
 def test_the_script_leaves_alone_what_is_another_file_by_now(root: Path, tmp_path: Path) -> None:
@@ -131,10 +137,7 @@ def test_the_script_leaves_alone_what_is_another_file_by_now(root: Path, tmp_pat
     before = read_tree(root)
     script = tmp_path / "remedy.sh"
     script.write_text(export(remedy(FILE_EDITS[8]), "sh"))
-    done = subprocess.run(
-        ["sh", str(script)], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (1, "/usr/bin/script is another file by now\n")
+    assert outcome(script, root) == (1, "/usr/bin/script is another file by now\n")
     assert without_kept(root) == before
 
 
@@ -144,11 +147,121 @@ def test_a_damaged_script_writes_nothing(root: Path, tmp_path: Path) -> None:
     text = export(remedy(FILE_EDITS[0]), "sh")
     at = text.index("AAECAwQF")
     script.write_text(f"{text[:at]}BBECAwQF{text[at + 8 :]}")
-    done = subprocess.run(
-        ["sh", str(script)], env={**os.environ, "ROOT": str(root)}, check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (1, "/usr/bin/ape: this script is damaged\n")
+    assert outcome(script, root) == (1, "/usr/bin/ape: this script is damaged\n")
     assert without_kept(root) == before
+
+
+LINES = EditText(path="/usr/bin/script", before=b"#!/bin/sh\r\necho\r\n", after=b"#!/bin/sh\necho\n", what="no CR")
+
+
+@pytest.mark.parametrize(
+    ("edit", "link", "complaint"),
+    [
+        (
+            WriteFile(path="/etc/binfmt.d/ape.conf", content=CONF),
+            "/etc/binfmt.d",
+            "/etc/binfmt.d/ape.conf leads out of",
+        ),
+        (WriteFile(path="/etc/a/b/ape.conf", content=CONF), "/etc/a", "/etc/a/b leads out of"),
+        (LinkFile(path="/opt/wine.conf", text="/dev/null"), "/opt", "/opt/wine.conf leads out of"),
+        (CopyFile(path="/app.elf", source="/opt/app"), "/opt", "/opt/app leads out of"),
+        (CopyFile(path="/app.elf", source="/opt"), "/opt", "/opt is a link"),
+        (RemoveFile(path="/opt/app"), "/opt", "/opt/app leads out of"),
+        (RemoveDirectory(path="/opt/empty"), "/opt", "/opt/empty leads out of"),
+        (SetMode(path="/opt/app", mode=0o711), "/opt", "/opt/app leads out of"),
+        (SetMode(path="/opt", mode=0o711), "/opt", "/opt is a link"),
+        (replace(LINES, path="/opt"), "/opt", "/opt is a link"),
+        (WriteFile(path="/a", content=CONF), "/var", "/var/lib/runworthy/"),
+    ],
+)
+def test_the_script_follows_no_link_out_of_its_root(tmp_path: Path, edit: Edit, link: str, complaint: str) -> None:
+    outside = write_tree(tmp_path / "outside", {"/app": b"#!/bin/sh\r\necho\r\n"})
+    (outside / "empty").mkdir()
+    before = read_tree(outside)
+    root = write_tree(tmp_path / "root", {link: str(outside)})
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(edit), "sh"))
+    code, said = outcome(script, root)
+    assert code == 1
+    assert complaint in said
+    assert read_tree(outside) == before
+
+
+def test_the_script_follows_links_inside_of_its_root(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "root", {"/usr/lib/x": b"", "/lib": "usr/lib", "/run/lock": b""})
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(WriteFile(path="/lib/binfmt.d/a", content=CONF)), "sh"))
+    for at in (str(root), "root", f"{root}/"):
+        assert outcome(script, at) == (0, "")
+        assert (root / "usr/lib/binfmt.d/a").read_bytes() == CONF
+        assert outcome(script, at, "undo") == (0, "")
+        assert not (root / "usr/lib/binfmt.d").exists()
+
+
+def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(WriteFile(path="/a", content=CONF)), "sh"))
+    assert outcome(script, tmp_path / "rooot") == (1, f"{tmp_path}/rooot is no directory\n")
+    assert not (tmp_path / "rooot").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_that_is_edited_keeps_its_owner_and_mode(root: Path, tmp_path: Path, form: Form) -> None:
+    edited_file = root / "usr/bin/script"
+    os.chown(edited_file, 1234, 567)
+    edited_file.chmod(0o4750)
+    if form == "sh":
+        script = tmp_path / "remedy.sh"
+        script.write_text(export(remedy(LINES), form))
+        run(script, root)
+    else:
+        carry_out(export(remedy(replace(LINES, path=str(edited_file))), form))
+    status = edited_file.stat()
+    assert (edited_file.read_bytes(), status.st_uid, status.st_gid) == (LINES.after, 1234, 567)
+    assert status.st_mode & 0o7777 == 0o4750 or form == "cloud-init", "the kernel takes set-uid off what is written to"
+
+
+def carry_out(text: str) -> None:
+    """Run the commands of user-data as cloud-init does, or those of a playbook that have something to write."""
+    data = yaml.load(text, Loader)  # noqa: S506 - a safe loader with one more tag
+    if isinstance(data, dict):
+        lines = [row if isinstance(row, str) else shlex.join(row) for row in data["runcmd"]]
+        subprocess.run(["sh"], input="\n".join(lines).encode(), check=True)  # as util.shellify makes one script of it
+        return
+    for task in data[0]["tasks"]:
+        if shell := task.get("ansible.builtin.shell"):
+            subprocess.run(["sh", "-c", shell["cmd"]], input=shell.get("stdin", "").encode(), check=True)
+
+
+@pytest.mark.parametrize("form", ["ansible", "cloud-init"])
+def test_no_link_that_somebody_has_put_there_is_followed(tmp_path: Path, form: Form) -> None:
+    """Into a directory to which others may write: the name of the new file can be guessed."""
+    root = write_tree(tmp_path / "root", {"/victim": b"untouched", "/app": b"MZqFpD", "/app.elf.new": "victim"})
+    carry_out(export(remedy(CopyFile(path=f"{root}/app.elf", source=f"{root}/app", head=b"\x7fELF")), form))
+    assert (root / "victim").read_bytes() == b"untouched"
+    assert (root / "app.elf").read_bytes() == b"\x7fELFpD"
+    (root / "ape.new").symlink_to("victim")
+    if form == "ansible":
+        carry_out(export(remedy(WriteLoader(path=f"{root}/ape", content=LOADER, source="")), form))
+        assert (root / "ape").read_bytes() == LOADER
+        assert (root / "victim").read_bytes() == b"untouched"
+
+
+@pytest.mark.parametrize("form", ["ansible", "cloud-init"])
+def test_a_long_text_is_edited(tmp_path: Path, form: Form) -> None:
+    """Longer than a word of a command may be (MAX_ARG_STRLEN, execve(2))."""
+    text = b"#!/bin/sh\r\n" + b": a line of a long script\r\n" * 10_000
+    root = write_tree(tmp_path / "root", {"/it's\nlong": text})
+    edit = replace(LINES, path=f"{root}/it's\nlong", before=text, after=text.replace(b"\r", b""))
+    for _ in range(2):
+        carry_out(export(remedy(edit), form))
+        if form == "cloud-init":
+            assert (root / "it's\nlong").read_bytes() == edit.after
+    (root / "it's\nlong").write_bytes(b"another file")
+    if form == "cloud-init":
+        carry_out(export(remedy(edit), form))
+        assert (root / "it's\nlong").read_bytes() == b"another file"
 
 
 @given(st.binary(min_size=1, max_size=12).filter(lambda raw: b"\0" not in raw))
@@ -190,6 +303,18 @@ def test_yaml_holds_no_bytes() -> None:
 def test_a_path_that_ansible_would_change_is_refused() -> None:
     with pytest.raises(UsageError, match=r"would put a variable into /opt/\$HOME"):
         export(remedy(WriteFile(path="/opt/$HOME", content=b"")), "ansible")
+    for text in ("$HOME/x", "~/x"):
+        with pytest.raises(UsageError, match="would put a variable into"):
+            export(remedy(LinkFile(path="/opt/x", text=text)), "ansible")
+
+
+def test_words_that_ansible_would_change_go_through_a_shell() -> None:
+    for argv in (("printf", "%s", "a $HOME"), ("printf", "%s", "~")):
+        (play,) = yaml.safe_load(export(remedy(RunCommand(argv=argv, changes=""), title="x"), "ansible"))
+        (task,) = play["tasks"]
+        assert "ansible.builtin.command" not in task
+        cmd = task["ansible.builtin.shell"]["cmd"]
+        assert subprocess.run(["sh", "-c", cmd], check=True, capture_output=True, text=True).stdout == argv[-1]
 
 
 def test_only_edits_can_be_written_out() -> None:
@@ -221,10 +346,9 @@ def test_commands_of_user_data_do_what_the_edits_say(tmp_path: Path) -> None:
         RemoveFile(path=f"{root}/var/lib/dpkg/status"),
     )
     expected = edited(target_of(Path("/")), edits).view
-    data = yaml.safe_load(export(remedy(*edits), "cloud-init"))
+    text = export(remedy(*edits), "cloud-init")
     for _ in range(2):
-        for argv in data["runcmd"]:
-            subprocess.run(argv, check=True)
+        carry_out(text)
     for edit in (*edits[:2], edits[3]):
         real = expected.lstat(edit.path)
         assert os.path.lexists(edit.path)
@@ -257,8 +381,25 @@ def test_playbook() -> None:
         "mode": "0644",
     }, "no template is looked for in it"
     assert modules.count("ansible.builtin.copy") == 4
+    written = {copy["dest"]: _plain(copy["content"]).encode() for copy in _all(play, "copy")}
+    shells = [(str(_plain(shell["cmd"])), shell["stdin"]) for shell in _all(play, "shell") if "stdin" in shell]
+    written |= {cmd.rpartition(" ")[2]: base64.b64decode(stdin) for cmd, stdin in shells}
+    assert written == {
+        edit.path: edit.after if isinstance(edit, EditText) else edit.content
+        for edit in FILE_EDITS
+        if isinstance(edit, (WriteFile, WriteLoader, EditText))
+    }
     command = next(task["ansible.builtin.command"] for task in play["tasks"] if "ansible.builtin.command" in task)
     assert command == {"argv": ["/usr/lib/systemd/systemd-binfmt", "/etc/binfmt.d/zz-ape.conf"]}
+
+
+def _plain(text: str | Unsafe) -> str:
+    return text.text if isinstance(text, Unsafe) else text
+
+
+def _all(play: Mapping[str, Any], module: str) -> list[Mapping[str, Any]]:
+    name = f"ansible.builtin.{module}"
+    return [task[name] for task in play["tasks"] if name in task]
 
 
 def test_packages_by_each_manager() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from runworthy.model.edit import (
     CopyFile,
@@ -26,7 +26,7 @@ from runworthy.model.edit import (
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Remedy
 from runworthy.remedies.export.portable import portable
-from runworthy.remedies.export.words import MISC, comment, copying, kernel_line, quoted, readable
+from runworthy.remedies.export.words import MISC, comment, copying, fresh, kernel_line, quoted, readable
 from runworthy.remedies.export.yaml import Unsafe, Value, emit
 
 __all__ = ["playbook"]
@@ -38,8 +38,8 @@ _THERE = {"InstallPackages": "present", "RemovePackages": "absent"}
 
 def playbook(remedy: Remedy) -> str:
     """Return the playbook. Raises UsageError for names that are no UTF-8 or that Ansible would change."""
-    for path in (getattr(edit, "path", "") for edit in portable(remedy)):
-        if "$" in path:
+    for path in (getattr(edit, name, "") for edit in portable(remedy) for name in ("path", "text")):
+        if "$" in path or path.startswith("~"):
             raise UsageError(
                 f"Ansible would put a variable into {comment(path)}", hint="--export sh does not", option="--export"
             )
@@ -69,7 +69,7 @@ def _tasks(name: str, edit: PortableEdit) -> Iterator[Task]:
         yield _module("package", name=list(edit.names), state=_THERE[type(edit).__name__])
     elif isinstance(edit, RunCommand):
         # It is run each time, and comes to the same each time.
-        yield _module("command", argv=[_text(word) for word in edit.argv]) | {"changed_when": False}
+        yield _command(edit.argv) | {"changed_when": False}
     elif isinstance(edit, RegisterHandler):
         yield _module("stat", path=f"{MISC}/{edit.handler.name}") | {"register": name}
         yield _module("shell", cmd=kernel_line(edit)) | {"changed_when": f"not {name}.stat.exists"}
@@ -104,6 +104,13 @@ def _file_tasks(
         yield _module("command", argv=["rmdir", "--", _text(edit.path)], removes=edit.path) | {"failed_when": False}
 
 
+def _command(argv: Sequence[str]) -> Task:
+    """Return a task that runs a command, by a shell where Ansible would put variables and home directories into it."""
+    if any("$" in word or word.startswith("~") for word in argv):
+        return _module("shell", cmd=" ".join(map(quoted, argv)))
+    return _module("command", argv=[_text(word) for word in argv])
+
+
 def _written(name: str, path: str, content: bytes, mode: int) -> Iterator[Task]:
     """Yield what writes a file: text by the module for that, other bytes through base64, which it cannot read."""
     if readable(content):
@@ -121,12 +128,14 @@ def _stat(name: str, path: str) -> Task:
 
 
 def _decoded(path: str, content: bytes, when: str) -> Iterator[Task]:
-    """Yield what puts bytes at a path, keeping the mode of a file that is there."""
+    """Yield what puts bytes at a path, keeping owner and mode of a file that is there."""
     from base64 import b64encode
 
     new = quoted(f"{path}.new")
-    keep = f'if [ -e {quoted(path)} ]; then chmod "$(stat -c %a -- {quoted(path)})" {new}; fi'
-    cmd = f"base64 -d >{new} && {keep} && mv -f -- {new} {quoted(path)}"
+    old = quoted(path)
+    owner = f'chown "$(stat -Lc %u:%g -- {old})" {new}'
+    keep = f'if [ -e {old} ]; then {owner}; chmod "$(stat -Lc %a -- {old})" {new}; fi'
+    cmd = f"{fresh(f'{path}.new', 'base64 -d')} && {keep} && mv -f -- {new} {old}"
     options: Mapping[str, Value] = {"cmd": cmd, "stdin": b64encode(content).decode()}
     yield _module("shell", **options) | {"when": when}
 

@@ -25,7 +25,7 @@ from runworthy.model.edit import (
 )
 from runworthy.model.finding import Remedy
 from runworthy.remedies.export.portable import portable
-from runworthy.remedies.export.words import argv_of, comment, copying, kernel_line, readable
+from runworthy.remedies.export.words import argv_of, comment, copying, kernel_line, quoted, readable
 from runworthy.remedies.export.yaml import Value, emit
 
 __all__ = ["user_data"]
@@ -44,6 +44,8 @@ def user_data(remedy: Remedy) -> str:
 
 
 _WRITTEN = (WriteFile, WriteLoader)
+_END = "end_of_text"
+_LINE = 76
 
 
 def _file(path: str, content: bytes, mode: int) -> Value:
@@ -56,7 +58,7 @@ def _file(path: str, content: bytes, mode: int) -> Value:
 
 
 def _commands(edit: PortableEdit) -> Iterator[Value]:
-    """Yield the commands of an edit as argument lists."""
+    """Yield the commands of an edit as argument lists, or as text of a shell."""
     if isinstance(edit, (RunCommand, InstallPackages, RemovePackages)):
         yield list(argv_of(edit))
     elif isinstance(edit, (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)):
@@ -77,11 +79,15 @@ def _commands(edit: PortableEdit) -> Iterator[Value]:
 
 
 def _edit_text(edit: EditText) -> Iterator[Value]:
-    """Yield what edits a file that is still the one that was looked at."""
+    """Yield what edits a file that is still the one that was looked at.
+
+    These are lines of the shell that runs all commands: a word of a command has room for 128 KiB (execve(2)).
+    """
     from base64 import b64encode
     from hashlib import sha256
 
-    before = sha256(edit.before).hexdigest()
-    text = b64encode(edit.after).decode()
-    script = 'test "$(sha256sum <"$1")" != "$2  -" || printf %s "$3" | base64 -d >"$1"'
-    yield ["sh", "-c", script, "sh", edit.path, before, text]
+    path, before = quoted(edit.path), sha256(edit.before).hexdigest()
+    encoded = b64encode(edit.after).decode()
+    text = "".join(f"{encoded[at : at + _LINE]}\n" for at in range(0, len(encoded), _LINE))
+    asked = f'if [ "$(sha256sum <{path})" = "{before}  -" ]; then'
+    yield f"{asked}\nbase64 -d >{path} <<'{_END}'\n{text}{_END}\nfi\n"

@@ -56,11 +56,32 @@ tidy() { [ -z "$new" ] || rm -f -- "$new"; }
 trap tidy EXIT
 there() { [ -e "$1" ] || [ -L "$1" ]; }
 
+# within PATH: no link above it may lead out of the root that is changed
+within() {
+  [ -n "$ROOT" ] || return 0
+  [ -d "$ROOT" ] || fail "$ROOT is no directory"
+  above=$ROOT${1%/*}
+  while [ ! -d "$above" ]; do above=${above%/*}; done
+  top=$(CDPATH= cd -P -- "$ROOT" && pwd -P)
+  case $(CDPATH= cd -P -- "$above" && pwd -P)/ in
+    "${top%/}"/*) ;;
+    *) fail "$1 leads out of $ROOT" ;;
+  esac
+}
+
+# plain PATH: it is no link, which could lead anywhere
+plain() {
+  within "$1"
+  if [ -L "$ROOT$1" ]; then fail "$1 is a link"; fi
+}
+
 # keep N PATH: keep what is there, once
 keep() {
+  within "$2"
   if there "$KEPT/$1.was" || [ -e "$KEPT/$1.none" ]; then return 0; fi
   if [ -d "$ROOT$2" ] && [ ! -L "$ROOT$2" ]; then fail "$2 is a directory"; fi
   if there "$ROOT$2"; then
+    rm -f -- "$KEPT/$1.part"
     cp -pPR -- "$ROOT$2" "$KEPT/$1.part"
     mv -- "$KEPT/$1.part" "$KEPT/$1.was"
   else
@@ -73,6 +94,7 @@ directories() {
   n=$1
   shift
   for d; do
+    within "$d"
     if [ ! -d "$ROOT$d" ]; then
       mkdir -- "$ROOT$d"
       : >"$KEPT/$n.made"
@@ -95,7 +117,7 @@ into() {
   new=
 }
 
-# put N PATH MODE SHA256 DECODER...: standard input, decoded, becomes the file
+# put N PATH MODE SHA256 DECODER...: standard input, decoded, becomes the file; with = it keeps its owner and mode
 put() {
   keep "$1" "$2"
   file=$2 mode=$3 hash=$4
@@ -104,6 +126,10 @@ put() {
   rm -f -- "$new"
   (set -C; "$@" >"$new")
   [ "$(sha256sum <"$new")" = "$hash  -" ] || fail "$file: this script is damaged"
+  if [ "$mode" = = ]; then
+    chown "$(stat -c %u:%g -- "$ROOT$file")" "$new" 2>/dev/null || :
+    mode=$(stat -c %a -- "$ROOT$file")
+  fi
   chmod "$mode" "$new"
   into "$file"
 }
@@ -111,6 +137,7 @@ put() {
 # copy N PATH SOURCE MODE HEAD: a copy, its first bytes replaced
 copy() {
   keep "$1" "$2"
+  if [ -n "$ROOT" ]; then plain "$3"; fi
   new=$ROOT$2.new.$$
   rm -f -- "$new"
   (set -C; : >"$new")
@@ -131,18 +158,26 @@ link() {
 
 # mode N PATH MODE
 mode() {
-  [ -e "$KEPT/$1.mode" ] || stat -c %a -- "$ROOT$2" >"$KEPT/$1.mode"
+  plain "$2"
+  if [ ! -e "$KEPT/$1.mode" ]; then
+    stat -c %a -- "$ROOT$2" >"$KEPT/$1.part"
+    mv -- "$KEPT/$1.part" "$KEPT/$1.mode"
+  fi
   chmod "$3" "$ROOT$2"
 }
 
 # unmode N PATH
-unmode() { if [ -e "$KEPT/$1.mode" ]; then chmod "$(cat "$KEPT/$1.mode")" "$ROOT$2"; fi; }
+unmode() {
+  plain "$2"
+  if [ -e "$KEPT/$1.mode" ]; then chmod "$(cat "$KEPT/$1.mode")" "$ROOT$2"; fi
+}
 
 # is PATH SHA256
 is() { [ "$(sha256sum <"$ROOT$1")" = "$2  -" ]; }
 
 # restore N PATH
 restore() {
+  within "$2"
   if there "$KEPT/$1.was"; then
     if [ -L "$ROOT$2" ]; then rm -f -- "$ROOT$2"; fi
     mv -f -- "$KEPT/$1.was" "$ROOT$2"
@@ -174,7 +209,7 @@ def script(remedy: Remedy) -> str:
     undo = [line for number, edit in reversed([*enumerate(portable(remedy), 1)]) for line in _undo(number, edit)]
     head = _HEAD.format(title=comment(remedy.title), name=_name([*change, *undo]))
     rows = [
-        'change() {\n  mkdir -p -- "$KEPT"',
+        'change() {\n  within "${KEPT#"$ROOT"}"\n  mkdir -p -- "$KEPT"',
         *change,
         '}\n\nundo() {\n  [ -d "$KEPT" ] || fail "nothing of it has been done"',
         *undo,
@@ -213,15 +248,17 @@ def _file(number: int, edit: FileEdit) -> Iterator[str]:
     elif isinstance(edit, CopyFile):
         yield f"  copy {number} {path} {quoted(edit.source)} {edit.mode:o} {quoted(octal(edit.head))}"
     elif isinstance(edit, EditText):
+        yield f"  plain {path}"
         yield f"  if ! is {path} {_hash(edit.after)}; then"
         yield f'  is {path} {_hash(edit.before)} || fail {path} "is another file by now"'
-        yield _put(number, edit.path, f'"$(stat -c %a -- "$ROOT"{path})"', edit.after)
+        yield _put(number, edit.path, "=", edit.after)
         yield "  fi"
     elif isinstance(edit, LinkFile):
         yield f"  link {number} {path} {quoted(edit.text)}"
     elif isinstance(edit, SetMode):
         yield f"  mode {number} {path} {edit.mode:o}"
     elif isinstance(edit, RemoveDirectory):
+        yield f"  within {path}"
         yield f'  if rmdir -- "$ROOT"{path} 2>/dev/null; then : >"$KEPT/{number}.run"; fi'
     else:
         yield f"  keep {number} {path}"

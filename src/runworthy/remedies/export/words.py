@@ -16,7 +16,7 @@ from runworthy.model.edit import (
     UnregisterHandler,
 )
 
-__all__ = ["MISC", "argv_of", "comment", "copying", "kernel_line", "octal", "quoted", "readable"]
+__all__ = ["MISC", "argv_of", "comment", "copying", "fresh", "kernel_line", "octal", "quoted", "readable"]
 
 MISC = "/proc/sys/fs/binfmt_misc"
 # Where no service has mounted it, as OpenRC's procfs does (and systemd's automount, when somebody looks).
@@ -88,8 +88,17 @@ def kernel_line(edit: KernelEdit) -> str:
     return f"if [ -e {entry} ]; then echo {values[type(edit)]} >{entry}; fi"
 
 
+def fresh(path: str, command: str = ":") -> str:
+    """Return the shell command that makes a new file of what a command writes; a link that lies there is not followed.
+
+    Where others may write to the directory, they could have put one there.
+    """
+    return f"rm -f -- {quoted(path)} && (set -C; {command} >{quoted(path)})"
+
+
 def copying(edit: CopyFile) -> str:
     """Return the shell command that copies a file and writes over its first bytes."""
     new, path = quoted(f"{edit.path}.new"), quoted(edit.path)
     head = f"printf '{octal(edit.head)}' | dd of={new} conv=notrunc 2>/dev/null && " if edit.head else ""
-    return f"cp -- {quoted(edit.source)} {new} && {head}chmod {edit.mode:o} {new} && mv -f -- {new} {path}"
+    copied = f"{fresh(f'{edit.path}.new')} && cp -- {quoted(edit.source)} {new}"
+    return f"{copied} && {head}chmod {edit.mode:o} {new} && mv -f -- {new} {path}"
