@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runworthy.formats.binfmt.conf import shell_rules, systemd_rules
 from runworthy.formats.binfmt.database import parse_format
 from runworthy.model.binfmt import BootPlan, Handler, Handlers
 from runworthy.model.errors import FormatError
-from runworthy.targets.binfmt.boot import boot_handlers
+from runworthy.targets.binfmt.boot import _ordered, boot_handlers
 from runworthy.targets.binfmt.difference import difference
+from runworthy.targets.binfmt.units import Unit
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.host import directory_target
 from runworthy.targets.stream.reading import collector, read_stream
@@ -249,6 +252,38 @@ def test_a_unit_of_the_keeper_registers_when_its_turn_comes(tmp_path: Path) -> N
     assert names(plan(tmp_path / "early", SYSTEMD, wine, unit("ape.service", text % (early, line)))) == ["DOSWin"]
     found = plan(tmp_path / "any", SYSTEMD, wine, SUPPORT, unit("ape.service", text % (b"", line)))
     assert noted(found, "/etc/systemd/system/ape.service")[0][0] == "unknown"
+
+
+NAMES = [f"{letter}.service" for letter in "abcdef"]
+orders = st.dictionaries(st.sampled_from(NAMES), st.tuples(*[st.sets(st.sampled_from(NAMES), max_size=3)] * 2))
+
+
+@given(orders)
+def test_units_start_after_those_that_they_name(wishes: dict[str, tuple[set[str], set[str]]]) -> None:
+    """The first that waits for none of those that are left; where all wait, the first of all."""
+    units = [
+        Unit(name=name, path="", settings=(("Unit", "After", " ".join(after)), ("Unit", "Before", " ".join(before))))
+        for name, (after, before) in wishes.items()
+    ]
+    left, expected = list(wishes), list[str]()
+    while left:
+        ready = [
+            name
+            for name in left
+            if not any(one in wishes[name][0] or name in wishes[one][1] for one in left if one != name)
+        ]
+        left.remove((ready or left)[0])
+        expected += set(wishes).difference(left, expected)
+    assert [unit.name for unit in _ordered(units)] == expected
+
+
+def test_any_number_of_units_is_ordered() -> None:
+    """A root may have as many as it likes: comparing each with each for each of them takes hours."""
+    many = [
+        Unit(name=f"{at}.service", path="", settings=(("Unit", "After", f"{at + 1}.service {at // 2}.service"),))
+        for at in range(4000)
+    ]
+    assert sorted(map(id, _ordered(many))) == sorted(map(id, many))
 
 
 @pytest.mark.parametrize(

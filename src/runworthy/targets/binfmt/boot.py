@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Mapping
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from runworthy.model.binfmt import BootPlan, Handlers
@@ -180,11 +181,10 @@ class _Boot:
 
     def _note_unordered(self, units: list[Unit]) -> None:
         """Note the units of which nobody says which comes first: systemd starts those at once."""
-        for unit in units:
+        services = [unit for unit in units if unit.name in (_SYSTEMD, _SUPPORT)]
+        for unit in (one for one in units if one not in services):
             early = unit.values("Unit", "DefaultDependencies")[-1:] == ["no"]
-            for other in units:
-                if unit.name in (_SYSTEMD, _SUPPORT) or other.name not in (_SYSTEMD, _SUPPORT):
-                    continue
+            for other in services:
                 named = unit.names("After") | unit.names("Before")
                 if other.name in named or unit.name in other.names("After") | other.names("Before"):
                     continue
@@ -318,17 +318,30 @@ def _program(command: str) -> str:
 
 
 def _ordered(units: list[Unit]) -> list[Unit]:
-    """Return units in an order in which systemd may start them: as they stand, but each after those that it names."""
-    left, found = list(units), list[Unit]()
+    """Return units in an order in which systemd may start them: as they stand, but each after those that it names.
+
+    Where they wait for each other in a circle, the one that stands first goes on.
+    """
+    places = {unit.name: at for at, unit in enumerate(units)}
+    waits = [{places[name] for name in unit.names("After") if name in places} - {at} for at, unit in enumerate(units)]
+    for at, unit in enumerate(units):
+        for name in unit.names("Before"):
+            if name in places and places[name] != at:
+                waits[places[name]].add(at)
+    followers: dict[int, list[int]] = {}
+    for at, those in enumerate(waits):
+        for other in those:
+            followers.setdefault(other, []).append(at)
+    ready = [at for at, those in enumerate(waits) if not those]
+    left = dict.fromkeys(range(len(units)))
+    found: list[Unit] = []
     while left:
-        names = {unit.name for unit in left}
-        ready = [
-            unit
-            for unit in left
-            if not (unit.names("After") & (names - {unit.name}))
-            and not any(unit.name in other.names("Before") for other in left if other is not unit)
-        ]
-        first = (ready or left)[0]
-        left.remove(first)
-        found.append(first)
+        at = heappop(ready) if ready else next(iter(left))
+        if at in left:
+            del left[at]
+            found.append(units[at])
+            for other in followers.get(at, ()):
+                waits[other].discard(at)
+                if not waits[other]:
+                    heappush(ready, other)
     return found
