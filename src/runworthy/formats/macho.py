@@ -6,6 +6,8 @@ Source: ``mach-o/loader.h`` and ``mach-o/fat.h`` of Apple's xnu (EXTERNAL_HEADER
 
 from __future__ import annotations
 
+from struct import Struct
+
 from runworthy.formats.content import Content, read_exactly
 from runworthy.model.errors import FormatError
 from runworthy.model.program import MachoFacts
@@ -94,18 +96,15 @@ def _arch(cpu: int, subtype: int) -> str:
 
 def _minimum(commands: bytes, count: int, *, little: bool, start: int) -> str:
     """Return the least release that the load commands state (xxxx.yy.zz in nibbles). Raises FormatError."""
-
-    def number(at: int) -> int:
-        return int.from_bytes(commands[at : at + 4], "little" if little else "big")
-
+    row, word = (Struct("<II"), Struct("<I")) if little else (Struct(">II"), Struct(">I"))
     at = 0
     for _ in range(min(count, len(commands) // 8)):
-        kind, length = number(at), number(at + 4)
+        kind, length = row.unpack_from(commands, at)
         if length < 8 or at + length > len(commands):
             raise FormatError(f"a load command of the Mach-O file is {length} bytes long", offset=start + at)
         place = _LC_VERSION_MIN.get(kind)
         if place is not None and place + 4 <= length:
-            version = number(at + place)
+            (version,) = word.unpack_from(commands, at + place)
             patch = f".{version & 0xFF}" if version & 0xFF else ""
             return f"{version >> 16}.{version >> 8 & 0xFF}{patch}"
         at += length
