@@ -198,6 +198,14 @@ def test_the_script_follows_links_inside_of_its_root(tmp_path: Path) -> None:
         assert not (root / "usr/lib/binfmt.d").exists()
 
 
+def test_a_mount_is_left_alone_for_another_root(root: Path, tmp_path: Path) -> None:
+    command = RunCommand(argv=("/bin/false", "remount"), undo=("/bin/false",), changes="allow execution")
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(command), "sh"))
+    run(script, root)
+    run(script, root, "undo")
+
+
 def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     script = tmp_path / "remedy.sh"
     script.write_text(export(remedy(WriteFile(path="/a", content=CONF)), "sh"))

@@ -214,6 +214,13 @@ def test_a_file_behind_a_link_is_edited_itself(tmp_path: Path, content: bytes) -
     assert touched + [edit.source for edit in edits if isinstance(edit, CopyFile)] == ["/srv/tool"]
 
 
+@pytest.mark.parametrize(("there", "name"), [("~x", "zz-ape"), ("zz\udcff", "zz-ape"), ("zzz", "zzzz-ape")])
+def test_names_grow_only_where_that_helps(tmp_path: Path, there: str, name: str) -> None:
+    made = at(tmp_path, {**SYSTEMD, f"/etc/binfmt.d/{there}.conf": b":other:M::MZ::/usr/bin/wine:\n"}, WINE)
+    (path,) = {edit.path for remedy in plan(made) for edit in remedy.edits if isinstance(edit, WriteFile)}
+    assert path == f"/etc/binfmt.d/{name}.conf"
+
+
 def test_a_remedy_that_loses_at_boot_does_not_stay() -> None:
     """The database of binfmt-support is read after binfmt.d: a file there wins now and loses at boot."""
     with tempfile.TemporaryDirectory() as scratch:

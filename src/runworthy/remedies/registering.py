@@ -72,10 +72,13 @@ def _conf_path(view: FileView, handlers: Sequence[Handler]) -> str:
 
 
 def _last(stem: str, present: Sequence[str], suffix: str = "") -> str:
-    """Return ``zz-STEM``, with more of the letter z where a name would sort after it. Bytes are compared."""
+    """Return ``zz-STEM``, with more of the letter z where a name would sort after it. Bytes are compared.
+
+    A name that goes on behind its letters z with a byte above them sorts after all of these, and is left where it is.
+    """
     letters = "zz"
     own = f"zz-{stem}{suffix}"
-    others = [name for name in present if name.strip("z") != own.strip("z")]
+    others = [name for name in present if name.strip("z") != own.strip("z") and name.lstrip("z") < "{"]
     while any(name > f"{letters}-{stem}{suffix}" for name in others) and len(letters) < 200:
         letters += "z"
     return f"{letters}-{stem}{suffix}"

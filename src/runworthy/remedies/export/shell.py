@@ -326,8 +326,12 @@ def _undo_kernel(edit: PortableEdit) -> Iterator[str]:
 
 
 def _runner(edit: RunCommand | InstallPackages | RemovePackages) -> str:
-    """Return the function that runs a command: one that speaks to the kernel has nothing to do in another root."""
-    return "live" if acts_on(edit) == "kernel" else "inside"
+    """Return the function that runs a command: one that speaks to the kernel has nothing to do in another root.
+
+    A command that is known to change no file, such as a mount, is taken to speak to it.
+    """
+    unseen = isinstance(edit, RunCommand) and not edit.effects
+    return "live" if unseen or acts_on(edit) == "kernel" else "inside"
 
 
 def _command(argv: Sequence[str]) -> str:
