@@ -16,8 +16,9 @@ from runworthy.model.edit import (
 )
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Step
-from runworthy.remedies.registering import DATABASE, conf_directories
+from runworthy.remedies.registering import conf_directories
 from runworthy.remedies.situation import Proposal, Situation, exists
+from runworthy.targets.binfmt.services import DATABASE
 from runworthy.targets.view import UnseenError
 
 __all__ = ["disable", "last_resort", "proposals", "remove_package"]

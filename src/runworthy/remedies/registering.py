@@ -14,14 +14,13 @@ from runworthy.model.binfmt import Handler
 from runworthy.model.edit import Edit, LinkFile, RegisterHandler, RunCommand, WriteFile
 from runworthy.model.records import dataclass, replace
 from runworthy.remedies.situation import System, exists
-from runworthy.targets.view import FileView, UnseenError
+from runworthy.targets.binfmt.services import BINFMT_D, DATABASE
+from runworthy.targets.binfmt.units import MISC, entries_of
+from runworthy.targets.view import FileView
 
 __all__ = ["Way", "conf_directories", "ways"]
 
-DATABASE = "/var/lib/binfmts"
-_CONF = ("/etc/binfmt.d", "/run/binfmt.d", "/usr/local/lib/binfmt.d", "/usr/lib/binfmt.d", "/lib/binfmt.d")
 _UNITS = "/etc/systemd/system"
-MISC = "/proc/sys/fs/binfmt_misc"
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-+")
 
 
@@ -55,7 +54,7 @@ def ways(view: FileView, system: System, handlers: Sequence[Handler], purpose: s
 
 def conf_directories(view: FileView) -> list[str]:
     """Return the directories of binfmt.d that are there, the one that counts most first."""
-    return [path for path in _CONF if exists(view, path)]
+    return [path for path in BINFMT_D if exists(view, path)]
 
 
 def _now(handlers: Sequence[Handler]) -> tuple[Edit, ...]:
@@ -67,7 +66,7 @@ def _now(handlers: Sequence[Handler]) -> tuple[Edit, ...]:
 
 def _conf_path(view: FileView, handlers: Sequence[Handler]) -> str:
     """Return a file in /etc/binfmt.d whose name sorts after all others."""
-    present = [name for path in conf_directories(view) for name in _names(view, path) if name.endswith(".conf")]
+    present = [name for path in conf_directories(view) for name in entries_of(view, path) if name.endswith(".conf")]
     return f"/etc/binfmt.d/{_last(handlers[0].name.lower(), present, '.conf')}"
 
 
@@ -111,9 +110,7 @@ def _rc_update(view: FileView) -> tuple[Edit, ...]:
 
 def _after_wsl(view: FileView, handlers: Sequence[Handler], purpose: str) -> Way:
     """Return the way for WSL, which registers Windows' handler behind the services that register handlers."""
-    name = (
-        f"{_last(handlers[0].name.lower(), _names(view, _UNITS), '-binfmt.service').removesuffix('.service')}.service"
-    )
+    name = _last(handlers[0].name.lower(), entries_of(view, _UNITS), "-binfmt.service")
     unit = f"{_UNITS}/{name}"
     commands = "".join(_unit_lines(one) for one in handlers)
     after = "systemd-binfmt.service wsl-binfmt.service binfmt-support.service"
@@ -148,7 +145,7 @@ def _is_plain(handlers: Sequence[Handler]) -> bool:
 
 def _with_update_binfmts(view: FileView, handlers: Sequence[Handler]) -> Way:
     """Return the way of binfmt-support. What it writes into its database is what it is judged by."""
-    present = list(_names(view, DATABASE))
+    present = entries_of(view, DATABASE)
     edits = tuple(_installed(replace(one, name=_last(one.name.lower(), present))) for one in handlers)
     return Way(words="for good, with update-binfmts", edits=edits)
 
@@ -178,10 +175,3 @@ def _installed(handler: Handler) -> RunCommand:
 def _written(magic: bytes) -> str:
     """Return a magic or mask as update-binfmts takes it: plain letters and digits, the rest as escapes."""
     return "".join(chr(one) if chr(one).isalnum() and one < 0x80 else f"\\x{one:02x}" for one in magic)
-
-
-def _names(view: FileView, path: str) -> Sequence[str]:
-    try:
-        return view.readdir(path)
-    except (OSError, UnseenError):
-        return ()

@@ -26,8 +26,9 @@ from runworthy.model.edit import (
 from runworthy.model.errors import UsageError
 from runworthy.model.finding import Remedy
 from runworthy.remedies.export.portable import portable
-from runworthy.remedies.export.words import MISC, comment, copying, fresh, kernel_line, quoted, readable
+from runworthy.remedies.export.words import comment, copying, fresh, kernel_line, quoted, readable
 from runworthy.remedies.export.yaml import Unsafe, Value, emit
+from runworthy.targets.binfmt.units import MISC
 
 __all__ = ["playbook"]
 

@@ -25,7 +25,7 @@ from runworthy.model.edit import (
 )
 from runworthy.model.finding import Remedy
 from runworthy.remedies.export.portable import portable
-from runworthy.remedies.export.words import argv_of, comment, copying, kernel_line, quoted, readable
+from runworthy.remedies.export.words import argv_of, base64_lines, comment, copying, kernel_line, quoted, readable
 from runworthy.remedies.export.yaml import Value, emit
 
 __all__ = ["user_data"]
@@ -45,7 +45,6 @@ def user_data(remedy: Remedy) -> str:
 
 _WRITTEN = (WriteFile, WriteLoader)
 _END = "end_of_text"
-_LINE = 76
 
 
 def _file(path: str, content: bytes, mode: int) -> Value:
@@ -83,11 +82,8 @@ def _edit_text(edit: EditText) -> Iterator[Value]:
 
     These are lines of the shell that runs all commands: a word of a command has room for 128 KiB (execve(2)).
     """
-    from base64 import b64encode
     from hashlib import sha256
 
     path, before = quoted(edit.path), sha256(edit.before).hexdigest()
-    encoded = b64encode(edit.after).decode()
-    text = "".join(f"{encoded[at : at + _LINE]}\n" for at in range(0, len(encoded), _LINE))
     asked = f'if [ "$(sha256sum <{path})" = "{before}  -" ]; then'
-    yield f"{asked}\nbase64 -d >{path} <<'{_END}'\n{text}{_END}\nfi\n"
+    yield f"{asked}\nbase64 -d >{path} <<'{_END}'\n{base64_lines(edit.after)}{_END}\nfi\n"

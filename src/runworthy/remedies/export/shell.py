@@ -32,7 +32,7 @@ from runworthy.model.edit import (
 )
 from runworthy.model.finding import Remedy
 from runworthy.remedies.export.portable import portable
-from runworthy.remedies.export.words import argv_of, comment, kernel_line, octal, quoted, readable
+from runworthy.remedies.export.words import argv_of, base64_lines, comment, kernel_line, octal, quoted, readable
 
 __all__ = ["script"]
 
@@ -200,7 +200,6 @@ case ${1-} in
 esac
 """
 _END = "end_of_file"
-_LINE = 76
 
 
 def script(remedy: Remedy) -> str:
@@ -268,14 +267,7 @@ def _file(number: int, edit: FileEdit) -> Iterator[str]:
 def _put(number: int, path: str, mode: str, content: bytes) -> str:
     """Return the lines that write a file: as text that can be read, where it is such text."""
     plain = content.endswith(b"\n") and readable(content) and _END.encode() not in content
-    if plain:
-        decoder, text = "cat", content.decode()
-    else:
-        from base64 import b64encode
-
-        encoded = b64encode(content).decode()
-        decoder = "base64 -d"
-        text = "".join(f"{encoded[at : at + _LINE]}\n" for at in range(0, len(encoded), _LINE))
+    decoder, text = ("cat", content.decode()) if plain else ("base64 -d", base64_lines(content))
     return f"  put {number} {quoted(path)} {mode} {_hash(content)} {decoder} <<'{_END}'\n{text}{_END}"
 
 

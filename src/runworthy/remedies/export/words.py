@@ -15,13 +15,14 @@ from runworthy.model.edit import (
     SwitchHandlers,
     UnregisterHandler,
 )
+from runworthy.targets.binfmt.units import MISC
 
-__all__ = ["MISC", "argv_of", "comment", "copying", "fresh", "kernel_line", "octal", "quoted", "readable"]
+__all__ = ["argv_of", "base64_lines", "comment", "copying", "fresh", "kernel_line", "octal", "quoted", "readable"]
 
-MISC = "/proc/sys/fs/binfmt_misc"
 # Where no service has mounted it, as OpenRC's procfs does (and systemd's automount, when somebody looks).
 _MOUNTED = f"[ -e {MISC}/register ] || mount -t binfmt_misc -o nodev,noexec,nosuid binfmt_misc {MISC}"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
+_LINE = 76
 _PACKAGES = {
     ("apt", True): ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"),
     ("apt", False): ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "remove", "-y"),
@@ -52,6 +53,14 @@ def quoted(text: str) -> str:
 def octal(raw: bytes) -> str:
     """Return the format by which printf writes these bytes: letters and digits as they are, the rest by number."""
     return "".join(chr(one) if chr(one) in _PLAIN - {"%", "-"} else f"\\{one:03o}" for one in raw)
+
+
+def base64_lines(raw: bytes) -> str:
+    """Return bytes as lines of base64, for text that stands in a script."""
+    from base64 import b64encode
+
+    encoded = b64encode(raw).decode()
+    return "".join(f"{encoded[at : at + _LINE]}\n" for at in range(0, len(encoded), _LINE))
 
 
 def readable(raw: bytes) -> bool:
