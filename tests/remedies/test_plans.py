@@ -214,6 +214,13 @@ def test_a_file_behind_a_link_is_edited_itself(tmp_path: Path, content: bytes) -
     assert touched + [edit.source for edit in edits if isinstance(edit, CopyFile)] == ["/srv/tool"]
 
 
+def test_what_a_script_carries_behind_its_text_is_left_alone(tmp_path: Path) -> None:
+    made = at(tmp_path, {**SYSTEMD, "/opt/app": b"#!/bin/sh\r\nexit\r\n\x1f\x8b\0\r\n\0"})
+    (remedy,) = plan(made)
+    assert (remedy.edits, remedy.proved) == ((), False)
+    assert "could come to harm" in remedy.proof
+
+
 @pytest.mark.parametrize(("there", "name"), [("~x", "zz-ape"), ("zz\udcff", "zz-ape"), ("zzz", "zzzz-ape")])
 def test_names_grow_only_where_that_helps(tmp_path: Path, there: str, name: str) -> None:
     made = at(tmp_path, {**SYSTEMD, f"/etc/binfmt.d/{there}.conf": b":other:M::MZ::/usr/bin/wine:\n"}, WINE)

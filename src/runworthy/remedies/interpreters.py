@@ -131,6 +131,8 @@ def _unix_lines(situation: Situation) -> Proposal:
         text = situation.target.view.read(real, _TEXT_LIMIT)
     except (FormatError, OSError, UnseenError):
         return Proposal(title=title, unprovable="the file is too long to be edited here")
+    if b"\0" in text:  # dos2unix, too, leaves it alone
+        return Proposal(title=title, unprovable="more than text is in the file, which could come to harm")
     edit: Edit = EditText(
         path=real,
         before=text,
