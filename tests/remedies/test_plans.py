@@ -214,6 +214,21 @@ def test_a_file_behind_a_link_is_edited_itself(tmp_path: Path, content: bytes) -
     assert touched + [edit.source for edit in edits if isinstance(edit, CopyFile)] == ["/srv/tool"]
 
 
+@pytest.mark.parametrize(
+    ("machine", "package"),
+    [("ppc64le", "ppc"), ("riscv64", "riscv"), ("s390x", "s390x"), ("x86_64", "x86")],
+)
+def test_packages_of_fedora_are_called_by_the_family(tmp_path: Path, machine: str, package: str) -> None:
+    """https://packages.fedoraproject.org/pkgs/qemu/qemu-user-static/ names them all."""
+    program = elf(machine=machine, kind=2, dynamic=False)
+    release = b"ID=fedora\nVERSION_ID=41\n"
+    root = write_tree(tmp_path, {**SYSTEMD, "/etc/os-release": release, "/opt/app": program})
+    made = situation(target_of(root, handlers(), "aarch64"), "/opt/app")
+    (edit,) = plan(made)[0].edits
+    assert isinstance(edit, InstallPackages)
+    assert edit.names == (f"qemu-user-static-{package}",)
+
+
 def test_what_a_script_carries_behind_its_text_is_left_alone(tmp_path: Path) -> None:
     made = at(tmp_path, {**SYSTEMD, "/opt/app": b"#!/bin/sh\r\nexit\r\n\x1f\x8b\0\r\n\0"})
     (remedy,) = plan(made)

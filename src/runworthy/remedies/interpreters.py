@@ -29,6 +29,8 @@ _EMULATORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 _RENAMED = {"debian": 13}
 _MANAGERS = {"debian": "apt", "fedora": "dnf", "alpine": "apk", "arch": "pacman", "suse": "zypper"}
 _QEMU_NAMES = {"armv7": "arm", "armv6": "arm", "armel": "arm", "mips64le": "mips64el", "mipsle": "mipsel"}
+# What Fedora's packages are called since they were divided (Fedora 37): by the family, as qemu's own targets are.
+_FEDORA_NAMES = {"x86_64": "x86", "i386": "x86", "ppc": "ppc", "ppc64": "ppc", "ppc64le": "ppc", "riscv64": "riscv"}
 # Packages whose name is not that of the interpreter.
 _PACKAGES: Mapping[str, Mapping[str, str]] = {
     "debian": {"node": "nodejs"},
@@ -91,9 +93,14 @@ def _emulator(system: System, qemu: str) -> InstallPackages | None:
         major = system.version.partition(".")[0]
         renamed = _RENAMED.get(system.family[0])
         new = renamed and major.isdigit() and int(major) >= renamed
-        packages = ("qemu-user-binfmt",) if new else tuple(name.format(qemu) for name in names)
+        called = _fedora_name(qemu) if family == "fedora" else qemu
+        packages = ("qemu-user-binfmt",) if new else tuple(name.format(called) for name in names)
         return InstallPackages(manager=manager, names=packages)
     return None
+
+
+def _fedora_name(qemu: str) -> str:
+    return "mips" if qemu.startswith("mips") else _FEDORA_NAMES.get(qemu, qemu)
 
 
 # -- #! ----------------------------------------------------------------------------------------
