@@ -10,9 +10,8 @@ from runworthy.engine.context import runtime_names
 from runworthy.engine.results import Cell, result_of
 from runworthy.formats.content import release
 from runworthy.formats.elf import is_elf
-from runworthy.model.arch import architecture_of_elf
 from runworthy.model.finding import Result
-from runworthy.simulate.process import Machinery
+from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.target import Target
 
 if TYPE_CHECKING:
@@ -30,14 +29,17 @@ def judge_again(name: str, launch: Launch) -> Callable[[Target, str], Result]:
     """
 
     def judge(target: Target, path: str) -> Result:
-        from runworthy.simulate.start import start
-
         real = target.view.resolve(path).path
         facts, file = _facts_of(target, real)
-        head = facts.header if facts else None
-        arch = architecture_of_elf(head.machine, head.elf_class, head.endian, head.flags) if head else None
-        called = posixpath.join(posixpath.dirname(real), posixpath.basename(path))
-        trace = start(Machinery(target, launch, runtime_names(target.arch)), real, file, arch, called)
+        base = posixpath.basename(path)
+        called = "" if base == posixpath.basename(real) else posixpath.join(posixpath.dirname(real), base)
+        machinery = Machinery(target, launch, runtime_names(target.arch))
+        if file is None:  # a library is loaded, and not executed
+            trace = simulate(machinery, real, target.view.elf(real), called)
+        else:
+            from runworthy.simulate.start import start
+
+            trace = start(machinery, real, file, None, called)
         return result_of(
             Cell(subject=name, target=target.name, path=real, trace=trace, facts=facts, file=file, root=target)
         )
