@@ -24,7 +24,7 @@ TOOLS=(
     binutils gcc libc6-dev
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     gcc-i686-linux-gnu libc6-dev-i386-cross # gcc-multilib would remove the cross compilers
-    musl musl-dev musl-tools
+    musl musl-dev musl-tools golang-go # recipes for other builds are followed
     qemu-user-static
     debootstrap debian-archive-keyring
     patchelf pax-utils libtree

@@ -15,7 +15,7 @@ __all__ = ["of_the_whole", "proposals_for"]
 # Modules of this package that have a function ``proposals(situation, step)``; each knows what it has no answer to.
 _BY_KIND: Mapping[Kind, tuple[str, ...]] = {}
 # Modules that have a function ``whole(situation)``: what is proposed whatever the cause.
-_WHOLE: tuple[str, ...] = ()
+_WHOLE: tuple[str, ...] = ("builds", "targets", "rebuilding")
 
 
 def proposals_for(situation: Situation, cause: Step) -> Iterator[Proposal]:
