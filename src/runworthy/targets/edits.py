@@ -38,7 +38,6 @@ from runworthy.model.edit import (
     actions,
 )
 from runworthy.model.records import replace
-from runworthy.targets.additions import addition
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.view import FileView, failure
 
@@ -59,6 +58,8 @@ def edited(target: Target, edits: Sequence[Edit]) -> Target:
         if isinstance(edit, (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)):
             handlers = _changed(handlers, edit, overlay)
         elif isinstance(edit, UnpackPackage):
+            from runworthy.targets.additions import addition  # which knows archives
+
             addition(edit.archive)(target, overlay)
         else:
             _FILES[type(edit)](overlay, edit)
