@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from runworthy.model.binfmt import Handler
 from runworthy.model.edit import (
     BringFile,
+    BringLibrary,
     CopyFile,
     DisableHandler,
     Edit,
@@ -49,6 +50,7 @@ EVERY: tuple[Edit, ...] = (
     PatchBytes(path="/a", offset=4, before=b"\7", after=b"\6", what="the stack is not executable"),
     PatchElf(path="/a", arguments=("--set-rpath", "/b"), before="0" * 64, made="/m", after="1" * 64),
     UnpackPackage(archive="/a.deb", package="a"),
+    BringLibrary(path="/lib/liba.so.1", library="liba.so.1", arch="x86_64", system="alpine:3.20"),
     RemoveFile(path="/a"),
     RemoveDirectory(path="/a"),
     LinkFile(path="/a", text="/dev/null"),

@@ -15,6 +15,7 @@ __all__ = [
     "Action",
     "ActsOn",
     "BringFile",
+    "BringLibrary",
     "CopyFile",
     "DisableHandler",
     "Edit",
@@ -23,6 +24,7 @@ __all__ = [
     "FileEdit",
     "InstallPackages",
     "KernelEdit",
+    "KnownEffect",
     "LinkFile",
     "LocalEdit",
     "PatchBytes",
@@ -183,6 +185,25 @@ class UnpackPackage:
     def words(self) -> str:
         """What it does."""
         return f"unpack {self.package}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringLibrary:
+    """Put a library at ``path`` of which the facts are known and not the bytes: what is known of a package's file.
+
+    ``library`` is its soname, ``arch`` the name of its architecture, ``system`` whose it is (``alpine:3.20``). By
+    itself nobody carries it out.
+    """
+
+    path: str
+    library: str
+    arch: str
+    system: str
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        return f"put {self.library} of {self.system} at {self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,11 +377,13 @@ LocalEdit = BringFile | PatchBytes | PatchElf
 """Edits that somebody can make only where this machine's files, or the very file that was judged, are at hand."""
 KernelEdit = RegisterHandler | UnregisterHandler | DisableHandler | EnableHandler | SwitchHandlers
 ProgramEdit = RunCommand | InstallPackages | RemovePackages
-Action = FileEdit | LocalEdit | KernelEdit | UnpackPackage
+KnownEffect = UnpackPackage | BringLibrary
+"""What is known of a package manager's work: effects that only it can make, and take back."""
+Action = FileEdit | LocalEdit | KernelEdit | KnownEffect
 """What edits come to in the end, where it is known what programs do."""
 PortableEdit = FileEdit | KernelEdit | ProgramEdit
 """Edits that mean the same on any machine like the one they were planned for."""
-Edit = PortableEdit | LocalEdit | UnpackPackage
+Edit = PortableEdit | LocalEdit | KnownEffect
 """Closed: who carries edits out, judges or writes them knows every one of these."""
 
 _KERNEL = (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)

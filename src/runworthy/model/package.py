@@ -8,8 +8,8 @@ from runworthy.model.records import dataclass
 
 __all__ = ["Manager", "Package", "Relation"]
 
-Manager = Literal["apk", "apt", "dnf"]
-"""Whose packages: apk-tools (apk(8)), apt with dpkg (deb-control(5)), dnf with rpm."""
+Manager = Literal["apk", "apt", "dnf", "pacman", "zypper"]
+"""Whose packages: apk-tools (apk(8)), apt with dpkg (deb-control(5)), dnf and zypper with rpm, pacman."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,12 @@ from runworthy.remedies.situation import Proposal, Situation
 __all__ = ["of_the_whole", "proposals_for"]
 
 # Modules of this package that have a function ``proposals(situation, step)``; each knows what it has no answer to.
-_BY_KIND: Mapping[Kind, tuple[str, ...]] = {}
+_BY_KIND: Mapping[Kind, tuple[str, ...]] = {
+    "library": ("known",),
+    "dlopen": ("known",),
+    "interpreter": ("known",),
+    "script-interpreter": ("known",),
+}
 # Modules that have a function ``whole(situation)``: what is proposed whatever the cause.
 _WHOLE: tuple[str, ...] = ("builds", "targets", "rebuilding")
 

@@ -23,7 +23,7 @@ from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
 from runworthy.targets.view import Entry, FileView, Resolved, failure
 
-__all__ = ["Addition", "addition"]
+__all__ = ["Addition", "addition", "relist"]
 
 Addition = Callable[[Target, Overlay], None]
 """Changes the root of a target, which lies under the overlay. Raises UsageError when it does not fit."""
@@ -159,8 +159,7 @@ class _Tree:
             libraries = set(self._lay(overlay))
         except OSError as error:
             _does_not_fit(self.spec, target, error)
-        if overlay.authority is not None or any(overlay.exists(path) for path in _LDCONFIG):
-            _relist(overlay, libraries)
+        relist(overlay, libraries)
 
     def _lay(self, overlay: Overlay) -> Iterator[str]:
         """Lay the tree; yield the real directories of the overlay that get libraries. Raises OSError."""
@@ -243,6 +242,12 @@ def _put(tree: Overlay, member: Member) -> None:
 
 
 # -- both ---------------------------------------------------------------------------------------
+
+
+def relist(overlay: Overlay, directories: Iterable[str]) -> None:
+    """Have ldconfig read the directories, as a package manager does, where a root has it."""
+    if overlay.authority is not None or any(overlay.exists(path) for path in _LDCONFIG):
+        _relist(overlay, directories)
 
 
 def _relist(overlay: Overlay, directories: Iterable[str]) -> None:

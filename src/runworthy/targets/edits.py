@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from runworthy.formats.content import FileContent, Spliced, read_exactly
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.edit import (
     BringFile,
+    BringLibrary,
     CopyFile,
     DisableHandler,
     Edit,
@@ -61,6 +63,8 @@ def edited(target: Target, edits: Sequence[Edit]) -> Target:
             from runworthy.targets.additions import addition  # which knows archives
 
             addition(edit.archive)(target, overlay)
+        elif isinstance(edit, BringLibrary):
+            _bring_library(overlay, edit)
         else:
             _FILES[type(edit)](overlay, edit)
     return replace(target, view=overlay, handlers=handlers)
@@ -110,6 +114,14 @@ def _copy(overlay: Overlay, edit: CopyFile) -> None:
 def _bring(overlay: Overlay, edit: BringFile) -> None:
     _clear(overlay, edit.path)
     overlay.add_file(edit.path, _here(edit.source), mode=edit.mode)
+
+
+def _bring_library(overlay: Overlay, edit: BringLibrary) -> None:
+    from runworthy.targets.additions import relist
+    from runworthy.targets.packages.recorded import recorded
+
+    overlay.add_elf(edit.path, recorded(edit.library, edit.arch, edit.system))
+    relist(overlay, (posixpath.dirname(overlay.resolve(edit.path).path),))
 
 
 def _patch(overlay: Overlay, edit: PatchElf) -> None:
@@ -212,7 +224,7 @@ def inverse(target: Target, edits: Sequence[Edit]) -> tuple[Edit, ...]:
         else:
             steps = target
             for one in actions((edit,)):
-                if not isinstance(one, UnpackPackage):  # for the package manager alone to take back
+                if not isinstance(one, (UnpackPackage, BringLibrary)):  # for the package manager alone to take back
                     back[:0] = _inverse(steps, one)
                 steps = edited(steps, (one,))
         target = edited(target, (edit,))

@@ -208,7 +208,7 @@ def _interpreter_name(file: Opened, segments: Sequence[Segment]) -> str | None:
 
 def _interpreter(file: Opened, form: _Form, machine: Machine) -> _Header:
     """Return the headers of an interpreter. Raises RefusalError."""
-    if file.size < form.layout.ehdr.size:
+    if 0 <= file.size < form.layout.ehdr.size:
         raise RefusalError("EIO", f"the interpreter {file.name} has {file.size} bytes, fewer than an ELF header")
     if file.head[:4] != MAGIC:
         raise RefusalError("ELIBBAD", f"the interpreter {file.name} is no ELF file")

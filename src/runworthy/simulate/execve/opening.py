@@ -43,7 +43,7 @@ class RefusalError(Exception):
 class Opened:
     """A file that was opened: ``name`` as it was asked for, ``real`` where it lies, ``head`` its first 256 bytes.
 
-    ``content`` is None where only the ``facts`` of an ELF file are recorded; ``size`` is in bytes.
+    ``content`` is None where only the ``facts`` of an ELF file are recorded; ``size`` is in bytes, -1 where it is not.
     """
 
     name: str

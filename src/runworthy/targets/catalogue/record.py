@@ -22,7 +22,7 @@ from runworthy.model.elf import (
 )
 from runworthy.targets.catalogue.pack import Pack
 
-__all__ = ["Record", "RecordedElf", "RecordedExports", "parse_record"]
+__all__ = ["Record", "RecordedElf", "RecordedExports", "ToldElf", "parse_record"]
 
 EM_ARM_FLAGS = 0x05000400
 """EABI version 5, hard float (Arm ELF ABI, section 4.1)."""
@@ -156,30 +156,20 @@ class RecordedExports(Exports):
         return self._pack.names(chunk) if chunk >= 0 else frozenset()
 
 
-class RecordedElf:
-    """The ElfFile of a recorded file.
+class ToldElf:
+    """The ElfFile of a file of which somebody has told facts and exports.
 
     Its undefined symbols, relocations and build information were not recorded: a target's own libraries are taken to
     be consistent with each other, so it asks for nothing but the libraries and versions that it names.
     """
 
-    def __init__(self, pack: Pack, record: Record, arch: Architecture, size: int) -> None:
+    def __init__(self, record: Record, arch: Architecture, size: int) -> None:
         """Tell the facts of ``record``, a file of ``size`` bytes (-1: not known) for ``arch``."""
         self.facts = _facts(record, arch, size)
-        self._pack = pack
-        self._record = record
 
     def imports(self) -> tuple[ImportGroup, ...]:
         """Return nothing: undefined symbols were not recorded."""
         return ()
-
-    def exports(self) -> RecordedExports:
-        """Return the recorded exports. Raises FormatError, OSError when the pack cannot be read."""
-        return self._exports
-
-    @cached_property
-    def _exports(self) -> RecordedExports:
-        return RecordedExports(self._pack, self._record)
 
     def relocations(self) -> Relocations:
         """Return no relocations: they were not recorded."""
@@ -206,13 +196,40 @@ class RecordedElf:
         return frozenset()
 
 
+class RecordedElf(ToldElf):
+    """The ElfFile of a file that a pack holds."""
+
+    def __init__(self, pack: Pack, record: Record, arch: Architecture, size: int) -> None:
+        """Tell the facts of ``record``, a file of ``size`` bytes (-1: not known) for ``arch``."""
+        super().__init__(record, arch, size)
+        self._pack = pack
+        self._record = record
+
+    def exports(self) -> RecordedExports:
+        """Return the recorded exports. Raises FormatError, OSError when the pack cannot be read."""
+        return self._exports
+
+    @cached_property
+    def _exports(self) -> RecordedExports:
+        return RecordedExports(self._pack, self._record)
+
+
 def _facts(record: Record, arch: Architecture, size: int) -> ElfFacts:
     """Return the facts; what was not recorded takes the value that no loader refuses."""
     return ElfFacts(
         header=_header(record, arch),
         size=size,
         segments=(
-            Segment(type=1, flags=5, offset=0, vaddr=0, filesz=max(size, 0), memsz=max(size, 0), align=record.align),
+            # Of a file whose size is not known it is known that it is not empty: musl before 1.2.3 refuses that.
+            Segment(
+                type=1,
+                flags=5,
+                offset=0,
+                vaddr=0,
+                filesz=max(size, 0),
+                memsz=size if size > 0 else record.align,
+                align=record.align,
+            ),
         ),
         interpreter=record.interpreter,
         interpreter_size=len(record.interpreter.encode()) + 1 if record.interpreter else 0,
