@@ -39,6 +39,8 @@ _PRICES: dict[Approach, float] = {
     "rebuild": 100,
 }
 """What an approach costs somebody, before its size is counted: how far it reaches beyond the file itself."""
+_PARTIAL = 2
+"""How many remedies are told that leave something which fails."""
 _PER_PACKAGE, _BYTES, _UNSAFE, _LAST, _UNKNOWN_SIZE = 0.5, 32 << 20, 6, 40, 1
 
 _BY_NAME: dict[type[Edit], str] = {SwitchHandlers: "switch-binfmt-off"}
@@ -205,8 +207,8 @@ class _Search:
             step_key(step, by=by) for _, step in self._causes(state.at, result)
         }:
             return None
-        if cause is None and result.verdict == "fails":
-            return None
+        if proposal.target is not None and result.verdict == "fails":
+            return None  # nobody wants another target on which something is to be mended, too
         return replace(state, target=target, paths=paths, result=result, chain=chain)
 
     @property
@@ -383,7 +385,7 @@ def _ranked(found: Sequence[Remedy], partial: Sequence[Remedy], unproved: Sequen
             kept.append(remedy)
     yield from kept
     titles = {one.title for one in kept}
-    for remedy in (*unproved, *partial):
+    for remedy in (*unproved, *partial[:_PARTIAL]):
         if remedy.title not in titles and not any(_is_part(one, remedy) for one in kept):
             titles.add(remedy.title)
             yield remedy
