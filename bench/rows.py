@@ -80,6 +80,7 @@ def rows(bench: Bench) -> Iterator[Callable[[], Row]]:
     files = elf_files(TREE)
     every = f"every ELF file of {TREE} on the host"
     yield lambda: start(bench)
+    yield lambda: run_before_thinking(bench)
     for words, options, budget, goal in (
         ("needed libraries only (`--until load`)", ("--until", "load"), 2, 1),
         ("versions and every symbol bound (libtree does neither)", (), 8, 4),
@@ -129,6 +130,13 @@ def start(bench: Bench) -> Row:
         bench, [[bench.python, "-c", "pass"], bench.runworthy("check", "-q", program, "--on", "debian:12")], runs=15
     )
     return what.row(check, nothing)
+
+
+def run_before_thinking(bench: Bench) -> Row:
+    """A command that starts: what `run` adds to it, against an interpreter that does nothing and then the command."""
+    what = Budget(work="`runworthy run` of a command that starts, against `python -c pass`", budget=2.5, goal=1.5)
+    nothing, ours = _in_turn(bench, [[bench.python, "-c", "pass"], bench.runworthy("run", "--", "/bin/true")], runs=15)
+    return what.row(ours, nothing)
 
 
 def against_libtree(bench: Bench, what: Budget, files: Sequence[str], options: Sequence[str]) -> Row:

@@ -1,17 +1,18 @@
 """The table of commands.
 
 A command is a row here and a module: ``USAGE``, ``DESCRIPTION``, ``EPILOG``, ``add_arguments`` and ``run``. A module
-that has ``COMMANDS`` of its own has sub-commands, which are the same once more (``targets show``). Help, completion,
+that has ``COMMANDS`` of its own has sub-commands, which are the same once more (``targets show``). One that has
+``run_at_once`` is given arguments that begin with ``--`` before they are parsed. Help, completion,
 manual page and defaults by the environment follow from these declarations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from runworthy.model.errors import UsageError
 
+TYPE_CHECKING = False  # importing typing would be half of what a command costs that needs nothing else
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -21,6 +22,7 @@ __all__ = ["COMMANDS", "EXIT_CODES", "EXIT_CODES_TOLD", "Command", "find", "over
 
 
 if TYPE_CHECKING:
+    from typing import Protocol
 
     class CommandModule(Protocol):
         """What the module of a command offers."""
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
         EPILOG: str
         add_arguments: Callable[[ArgumentParser], None]
         run: Callable[[Namespace], int]
+
+    AtOnce = Callable[[Sequence[str], Callable[[Sequence[str]], Namespace]], int]
 
 
 class Command:
@@ -51,7 +55,7 @@ class Command:
         """Import the module."""
         from importlib import import_module
 
-        return cast("CommandModule", import_module(f"runworthy.cli.{self.module}"))
+        return import_module(f"runworthy.cli.{self.module}")
 
     def parser(self) -> Parser:
         """Return the parser of what the command takes; its sub-commands have parsers of their own."""
@@ -72,6 +76,9 @@ class Command:
         for command in self.commands():
             if arguments[:1] == [command.word]:
                 return command.run(arguments[1:])
+        at_once: AtOnce | None = getattr(self.load(), "run_at_once", None)
+        if at_once is not None and arguments[:1] == ["--"]:
+            return at_once(arguments, lambda words: self.parser().parse(words)[0])
         options, decided = self.parser().parse(arguments)
         try:
             return self.load().run(options)
@@ -89,6 +96,7 @@ COMMANDS = (
     Command("fix", "fix", "what makes them run: proposed, proved, and carried out when told to"),
     Command("floor", "floor", "the oldest C library, kernel, CPU and targets they can run on, and why"),
     Command("inspect", "inspect_files", "what the bytes of a file say, without opinion"),
+    Command("run", "run", "start a command as it is; where it does not start, why, and what helps"),
     Command("measure", "measure", "what it costs to start a program, through its handler and natively"),
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
     Command("snapshot", "snapshot", "capture a machine or a root into one file, to check against it elsewhere"),

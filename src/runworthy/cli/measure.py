@@ -13,7 +13,7 @@ USAGE = "[options] -- FILE [ARGS]..."
 DESCRIPTION = """\
 Run a program, as often as asked, and tell time, CPU time and peak memory: as it is started now, through whatever
 handler takes it; natively, past that handler; and through programs that are proposed. This command executes what is
-written after --, and no other does."""
+written after --, as `run` does."""
 EPILOG = """\
 The ways are run in turn, after one run of each that is not counted. Figures are medians, with the least and the most.
 Standard input is /dev/null, the output goes nowhere. CPU time is that of all processes, memory that of the largest.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from runworthy.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from runworthy.model.finding import Report
     from runworthy.report.words import Style
 
@@ -28,16 +30,17 @@ __all__ = [
 ]
 
 
-def style_for(wish: str, *, to_file: bool = False) -> Style:
-    """Return how the report is drawn on stdout. ``wish`` is auto, always or never.
+def style_for(wish: str, *, to_file: bool = False, stream: TextIO | None = None) -> Style:
+    """Return how the report is drawn on ``stream`` (stdout). ``wish`` is auto, always or never.
 
     NO_COLOR (https://no-color.org) and FORCE_COLOR decide where the user has not.
     """
     from runworthy.report.words import Style
 
-    encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
-    columns = None if to_file else width()
-    return Style(colour=_colour(wish, to_file=to_file), unicode=_takes(encoding, "✓✗·"), width=columns)
+    stream = stream or sys.stdout
+    encoding = "utf-8" if to_file else (getattr(stream, "encoding", None) or "ascii")
+    columns = None if to_file else width(stream)
+    return Style(colour=_colour(wish, None if to_file else stream), unicode=_takes(encoding, "✓✗·"), width=columns)
 
 
 def emit(text: str) -> None:
@@ -94,23 +97,23 @@ def deliver(text: str, output_file: str | None) -> None:
         raise UsageError(f"cannot write {output_file}: {error.strerror or error}") from error
 
 
-def _colour(wish: str, *, to_file: bool) -> bool:
+def _colour(wish: str, stream: TextIO | None) -> bool:
     if wish != "auto":
         return wish == "always"
-    if to_file or os.environ.get("NO_COLOR"):
+    if stream is None or os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
-    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def width() -> int | None:
-    """Return the columns of the terminal; None where nobody will wrap the lines."""
+def width(stream: TextIO | None = None) -> int | None:
+    """Return the columns of the terminal that ``stream`` (stdout) is; None where nobody will wrap the lines."""
     stated = os.environ.get("COLUMNS", "")
     if stated.isascii() and stated.isdigit() and int(stated):
         return int(stated)
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns or None
     except (AttributeError, OSError, ValueError):
         return None
 

@@ -1,4 +1,4 @@
-"""What it costs to start a program in one way or another: the only place where a program is executed, when it is asked.
+"""What it costs to start a program in one way or another: it is executed when somebody asks for that.
 
 :mod:`ways` says which ways there are, :mod:`runs` and :mod:`supervisor` carry out one run. The runs go round: each way
 once, then each again, so that what else the machine does falls on all of them alike.
