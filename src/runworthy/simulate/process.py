@@ -15,7 +15,7 @@ from runworthy.model.binfmt import HEAD_SIZE, Handlers
 from runworthy.model.elf import ET_DYN, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.libc import Libc
-from runworthy.model.records import dataclass, field
+from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace, Why
 from runworthy.simulate.binding import BindContext, BoundMemo
 from runworthy.simulate.kernel import exec_steps, runs_natively
@@ -23,6 +23,7 @@ from runworthy.simulate.launch import Launch
 from runworthy.simulate.library import library_need, refused_step
 from runworthy.simulate.linkmap import LinkMap, Loaded
 from runworthy.simulate.segments import segment_steps
+from runworthy.targets.gcompat import Stub, read_stub
 from runworthy.targets.libc import default_directories, identify_loader
 from runworthy.targets.mounts import mounted_noexec
 from runworthy.targets.target import Target
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Machinery", "image_stretch", "simulate", "simulate_under"]
 
 _NEWEST_MUSL = (1, 2, 5)
+_TAKES_ARGV0 = (1, 1, 17)
+"""Since when musl's loader takes ``--argv0`` (ldso/dynlink.c, f3055e01); before, it says how it is used, and ends."""
 _GLIBC_COMPANIONS = ("libc.so.6", "libdl.so.2", "libpthread.so.0", "libm.so.6", "librt.so.1", "libutil.so.1")
 _OTHER_LOADERS = (
     "/lib/ld-uClibc.so.0",
@@ -112,8 +115,17 @@ class Machinery:
         held = self.loaders.get(arch.name)
         if held is None:
             candidates = (arch.glibc_loader, arch.musl_loader, *_OTHER_LOADERS)
-            held = self.loaders[arch.name] = tuple(path for path in candidates if self.target.view.exists(path))
+            there = [path for path in candidates if self.target.view.exists(path)]
+            if {arch.glibc_loader, arch.musl_loader} <= {*there} and self._is_stub(arch.glibc_loader):
+                there.remove(arch.glibc_loader)  # it starts programs, and no library gets into a process by it
+            held = self.loaders[arch.name] = tuple(there)
         return held
+
+    def _is_stub(self, path: str) -> bool:
+        try:
+            return read_stub(self.target.view, self.target.view.resolve(path).path) is not None
+        except OSError:
+            return False
 
     def search(self, loader: str, libc: Libc, arch: Architecture) -> Search:
         """Return the glibc search that programs naming this loader share."""
@@ -248,6 +260,9 @@ class _Stretch:
         except (OSError, FormatError) as error:
             self._steps.append(_unmodelled(self._path, loader, str(error), "unreadable"))
             return False
+        stub = read_stub(machinery.target.view, self._libc.loader or loader) if self._libc.family == "none" else None
+        if arch is not None and stub is not None:
+            return self._through(stub, arch, opens)
         if arch is None or self._libc.family not in ("glibc", "musl"):
             self._steps.append(_unmodelled(self._path, loader, f"the loader of {self._libc}", "not-modelled"))
             return False
@@ -277,18 +292,47 @@ class _Stretch:
         if self._reaches("bind"):
             self._steps += glibc_bind(self._context(opens), search.version, trace=trace)
 
-    def _musl(self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None) -> None:
+    def _through(self, stub: Stub, arch: Architecture, opens: tuple[str, ElfFile] | None) -> bool:
+        """Run the stages of what gcompat's stub starts, musl's loader; False where that comes to nothing known."""
+        launch, text = self._machinery.launch, f"{stub.linker} is started, with {stub.library} preloaded"
+        self._steps.append(Event(stage="load", kind="loader-stub", text=text, by=self._loader))
+        need = Need(kind="loader", name=stub.linker, by=self._loader, evidence=Evidence(file=self._loader))
+        try:
+            libc = self._machinery.libc(stub.linker)
+        except FileNotFoundError:
+            absent = self._machinery.target.absent(stub.linker)
+            answer = Answer.UNMET if absent else Answer.UNKNOWN
+            why: Why | None = None if absent else "outside-core"
+            detail = "ENOENT: gcompat's stub finds no loader to start"
+            self._steps.append(Step(stage="load", need=need, answer=answer, why=why, detail=detail))
+            return False
+        except (OSError, FormatError) as error:
+            self._steps.append(_unmodelled(self._loader, stub.linker, str(error), "unreadable"))
+            return False
+        if libc.family != "musl" or (libc.version or _NEWEST_MUSL) < _TAKES_ARGV0 or launch.secure or not launch.proc:
+            self._steps.append(
+                _unmodelled(self._loader, stub.linker, "what gcompat's stub comes to here", "not-modelled")
+            )
+            return False
+        self._libc, self._loader = libc, stub.linker
+        if self._reaches("load"):
+            self._musl(stub.linker, libc, arch, opens, stub)
+        return True
+
+    def _musl(
+        self, loader: str, libc: Libc, arch: Architecture, opens: tuple[str, ElfFile] | None, stub: Stub | None = None
+    ) -> None:
         from runworthy.simulate.musl import load as musl_load
         from runworthy.simulate.musl.bind import bind as musl_bind
 
-        musl = libc.version or _NEWEST_MUSL
-        walker = musl_load.Loader(
-            self._machinery.target,
-            arch,
-            self._machinery.launch,
-            musl_load.Itself(path=loader, name=self._elf.facts.interpreter or loader, version=musl),
-        )
-        self._map = walker.start(self._path, self._elf, self._called)
+        musl, launch, called = libc.version or _NEWEST_MUSL, self._machinery.launch, self._called
+        name = self._elf.facts.interpreter or loader
+        if stub is not None:
+            preload = f"{stub.library} {launch.env.get('LD_PRELOAD', '')}"
+            name, called, launch = stub.name, self._path, replace(launch, env={**launch.env, "LD_PRELOAD": preload})
+        itself = musl_load.Itself(path=loader, name=name, version=musl)
+        walker = musl_load.Loader(self._machinery.target, arch, launch, itself)
+        self._map = walker.start(self._path, self._elf, called)
         if opens:
             self._open(walker, opens)
         self._after_load(walker.can_open)
