@@ -16,7 +16,7 @@ __all__ = ["of_the_whole", "proposals_for"]
 _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
     "library": ("known",),
     "dlopen": ("known",),
-    "interpreter": ("known",),
+    "interpreter": ("known", "gcompat"),
     "script-interpreter": ("known",),
 }
 # Modules that have a function ``whole(situation)``: what is proposed whatever the cause.
