@@ -18,6 +18,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
     "dlopen": ("known",),
     "interpreter": ("known", "gcompat"),
     "script-interpreter": ("known",),
+    "symbol": ("shim",),
 }
 # Modules that have a function ``whole(situation)``: what is proposed whatever the cause.
 _WHOLE: tuple[str, ...] = ("builds", "targets", "rebuilding")
