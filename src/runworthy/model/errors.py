@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["ArchitectureError", "FormatError", "RunworthyError", "SubjectError", "TargetError", "UsageError"]
+__all__ = [
+    "ArchitectureError",
+    "FormatError",
+    "RemedyError",
+    "RunworthyError",
+    "SubjectError",
+    "TargetError",
+    "UsageError",
+]
 
 
 class RunworthyError(Exception):
@@ -37,6 +45,18 @@ class TargetError(UsageError):
 
 class ArchitectureError(TargetError):
     """A target exists, but its facts are not known for this architecture."""
+
+
+class RemedyError(UsageError):
+    """A remedy cannot be carried out or taken back, or what is known of it cannot be read.
+
+    The message says what is wrong with which path, and what became of the rest. ``entry`` is the entry of the journal
+    that tells of it, empty where nothing was begun.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", entry: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.entry = entry
 
 
 class FormatError(RunworthyError):

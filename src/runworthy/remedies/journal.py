@@ -1,0 +1,394 @@
+"""The journal of what was changed: for each remedy that was carried out one directory that a person can read.
+
+``entry.json`` says what was done, when, for what, and how each operation stands; ``before/`` holds what was there. It is
+written anew and put in place by a rename each time, so that it is whole at any moment; an operation stands in it, with
+what takes it back, before it is begun. What cannot be read is told and left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from runworthy.model.errors import RemedyError
+from runworthy.model.records import dataclass, replace
+
+__all__ = [
+    "ABSENT",
+    "BEFORE",
+    "UNFINISHED",
+    "Change",
+    "Entry",
+    "FileChange",
+    "Held",
+    "Journal",
+    "KernelChange",
+    "ProgramChange",
+    "State",
+    "TouchedDirectory",
+    "journal_directory",
+]
+
+SCHEMA = "runworthy.journal/1"
+BEFORE = "before"
+_ENTRY, _LOCK, _NEW = "entry.json", ".lock", ".new-"
+_ID = re.compile(r"(\d{8})-(\d{1,6})")
+_LARGEST = 256 << 20
+_WAIT = 10.0
+
+State = Literal["applying", "applied", "rolled-back", "undoing", "undone"]
+UNFINISHED: frozenset[str] = frozenset({"applying", "undoing"})
+"""States in which nobody leaves an entry but who is stopped."""
+
+ChangeState = Literal["begun", "done", "undone"]
+FileKind = Literal["absent", "file", "link", "directory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What lies at a path. Times are in nanoseconds; ``inode`` is 0 where it does not matter which it is.
+
+    ``sha256`` is the hash of a file's bytes, ``text`` the text of a link; ``xattrs`` are extended attributes (ACLs and
+    capabilities among them) in base64.
+    """
+
+    kind: FileKind
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    atime: int = 0
+    mtime: int = 0
+    ctime: int = 0
+    device: int = 0
+    inode: int = 0
+    links: int = 0
+    sha256: str = ""
+    text: str = ""
+    xattrs: tuple[tuple[str, str], ...] = ()
+
+
+ABSENT = Held(kind="absent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One entry of a directory changes from ``before`` to ``after``.
+
+    ``base`` is a directory of this machine, ``path`` the way from there, without links. ``backup`` says where what was
+    there is kept: "link" in the journal as the very file, "beside" it under the hidden name that ``names`` gives,
+    "copy" in the journal as its bytes; it is empty where the record tells all. ``in_place``: nothing takes its place,
+    its permissions alone change.
+    """
+
+    words: str
+    base: str
+    path: str
+    before: Held
+    after: Held
+    state: ChangeState = "begun"
+    backup: Literal["link", "beside", "copy", ""] = ""
+    in_place: bool = False
+    kind: Literal["file"] = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelChange:
+    """Lines are written into files of binfmt_misc; ``back`` are those that lead back to ``before``.
+
+    A pair holds the path of the file and the line, in Latin-1. ``before`` and ``after`` are the handlers there are, in
+    their order, each with what the kernel says of it; ``boot`` is the boot for which all this holds.
+    """
+
+    words: str
+    point: str
+    writes: tuple[tuple[str, str], ...]
+    back: tuple[tuple[str, str], ...]
+    before: tuple[tuple[str, str], ...]
+    after: tuple[tuple[str, str], ...] = ()
+    boot: str = ""
+    state: ChangeState = "begun"
+    kind: Literal["kernel"] = "kernel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramChange:
+    """Another program makes a change: ``argv`` in the root directory ``root``, ``undo`` takes it back.
+
+    ``manager`` is the package manager, where it is one; ``before`` and ``after`` are the packages that it knew, with
+    their versions. ``said`` is the end of what the program printed. ``back``
+    are lines for binfmt_misc that take back what no command does.
+    """
+
+    words: str
+    root: str
+    argv: tuple[str, ...]
+    undo: tuple[str, ...] = ()
+    manager: str = ""
+    before: tuple[tuple[str, str], ...] = ()
+    after: tuple[tuple[str, str], ...] = ()
+    said: str = ""
+    back: tuple[tuple[str, str], ...] = ()
+    state: ChangeState = "begun"
+    kind: Literal["program"] = "program"
+
+
+Change = FileChange | KernelChange | ProgramChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TouchedDirectory:
+    """A directory in which entries change. ``mtime`` is its time before, ``after`` when all was done (0: not yet).
+
+    ``names`` is the hash of the names that it held before. ``restored``: nobody else changed it until it was taken
+    back, so that it gets its time again.
+    """
+
+    base: str
+    path: str
+    mtime: int
+    names: str
+    after: int = 0
+    restored: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One remedy that was carried out, or begun.
+
+    ``when`` is the time in UTC as ISO 8601 writes it. ``token`` is part of the hidden names that it leaves for a while.
+    ``reason`` says why it was rolled back, ``notes`` what a person should know of. ``unreadable`` says why nothing else
+    of it is known, and is empty where it is.
+    """
+
+    id: str
+    when: str = ""
+    subject: str = ""
+    target: str = ""
+    title: str = ""
+    state: State = "applying"
+    token: str = ""
+    changes: tuple[Change, ...] = ()
+    directories: tuple[TouchedDirectory, ...] = ()
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    unreadable: str = ""
+
+
+def journal_directory() -> str:
+    """Return where the journal lies: the platform's place for what a program has done (XDG base directories)."""
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Application Support/runworthy/journal")
+    if sys.platform == "win32":
+        return os.path.join(os.environ.get("LOCALAPPDATA") or os.path.expanduser("~"), "runworthy", "journal")
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "runworthy", "journal")
+
+
+class Journal:
+    """The entries below one directory, which only their owner can look into."""
+
+    def __init__(self, path: str = "", *, wait: float = _WAIT) -> None:
+        """``wait`` is how long (seconds) another run that holds the journal is waited for."""
+        self.path = os.path.abspath(path or journal_directory())
+        self._wait = wait
+
+    def directory(self, name: str) -> str:
+        """Return the directory of an entry."""
+        return os.path.join(self.path, name)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, the oldest first; of those that cannot be read why."""
+        try:
+            names = os.listdir(self.path)
+        except OSError:
+            return []
+        return [self._read(name) for name in sorted(filter(_ID.fullmatch, names), key=_order)]
+
+    def entry(self, name: str) -> Entry:
+        """Return one entry. Raises RemedyError where there is none, or it cannot be read."""
+        if not _ID.fullmatch(name) or not os.path.isdir(self.directory(name)):
+            hint = "`runworthy history` lists what there is"
+            raise RemedyError(f"there is no entry {name} in {self.path}", hint=hint)
+        found = self._read(name)
+        if found.unreadable:
+            raise RemedyError(f"the entry {name} cannot be read: {found.unreadable}", entry=name)
+        return found
+
+    def _read(self, name: str) -> Entry:
+        import json
+
+        path = os.path.join(self.directory(name), _ENTRY)
+        try:
+            if os.stat(path).st_size > _LARGEST:
+                return Entry(id=name, unreadable=f"{path} is larger than any entry")
+            with open(path, "rb") as stream:
+                held = json.loads(stream.read(_LARGEST + 1))
+            return _entry(name, held)
+        except OSError as error:
+            return Entry(id=name, unreadable=f"{path}: {error.strerror or error}")
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            return Entry(id=name, unreadable=f"{path}: {error}")
+
+    # -- writing -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs from changing anything. Raises RemedyError where one of them does, and takes long."""
+        import fcntl
+
+        try:
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            fd = os.open(os.path.join(self.path, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RemedyError(f"the journal {self.path} cannot be used: {error.strerror or error}") from error
+        try:
+            end = time.monotonic() + self._wait
+            while not _lock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                if time.monotonic() > end:
+                    raise RemedyError("another run of runworthy is changing something", hint="wait until it has ended")
+                time.sleep(0.05)
+            yield
+        finally:
+            os.close(fd)
+
+    def begin(self, entry: Entry) -> Entry:
+        """Make the directory of a new entry, and return the entry with its id. Raises OSError."""
+        last = max(filter(_ID.fullmatch, os.listdir(self.path)), key=_order, default="00000000-0")
+        day, number = last.split("-")
+        today = max(time.strftime("%Y%m%d"), day)  # a clock that was put back puts no entry before an older one
+        entry = replace(entry, id=f"{today}-{int(number) + 1 if today == day else 1}")
+        made = self.directory(_NEW + entry.id)
+        shutil.rmtree(made, ignore_errors=True)
+        os.makedirs(os.path.join(made, BEFORE), mode=0o700)
+        _write(made, entry)
+        os.rename(made, self.directory(entry.id))
+        _sync(self.path)
+        return entry
+
+    def save(self, entry: Entry) -> None:
+        """Write an entry, so that a power cut leaves the old or the new one. Raises OSError."""
+        _write(self.directory(entry.id), entry)
+
+    def drop_backups(self, entry: Entry) -> None:
+        """Remove what an entry keeps in the journal. Raises OSError."""
+        before = os.path.join(self.directory(entry.id), BEFORE)
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(before):
+                os.unlink(os.path.join(before, name))
+
+    def forget(self, entry: Entry) -> None:
+        """Remove an entry and what it keeps in the journal. Raises OSError."""
+        made = self.directory(_NEW + entry.id)
+        os.rename(self.directory(entry.id), made)
+        shutil.rmtree(made)
+        _sync(self.path)
+
+    def sweep(self) -> None:
+        """Remove what is left of entries that were never begun, or being forgotten. Raises OSError."""
+        for name in os.listdir(self.path):
+            if name.startswith(_NEW):
+                shutil.rmtree(self.directory(name))
+
+
+def _lock(fd: int, how: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(fd, how)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _order(name: str) -> tuple[str, int]:
+    day, number = name.split("-")
+    return day, int(number)
+
+
+def _write(directory: str, entry: Entry) -> None:
+    import json
+
+    text = json.dumps({"schema": SCHEMA, **_plain(entry)}, indent=1)
+    path = os.path.join(directory, _ENTRY)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
+    with open(os.open(f"{path}.new", flags, 0o600), "w", encoding="ascii") as stream:
+        stream.write(f"{text}\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(f"{path}.new", path)
+    _sync(directory)
+
+
+def _sync(directory: str) -> None:
+    fd = os.open(directory, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+# -- records and JSON ------------------------------------------------------------------------
+
+_CHANGES: Mapping[str, type] = {"file": FileChange, "kernel": KernelChange, "program": ProgramChange}
+_NESTED: Mapping[str, Mapping[str, type]] = {"FileChange": {"before": Held, "after": Held}}
+_STATES = {"Entry": (*UNFINISHED, "applied", "rolled-back", "undone"), "Change": ("begun", "done", "undone")}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record may hold
+    """Return a record as JSON holds it: what has its usual value is left out."""
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if not hasattr(value, "__slots__"):
+        return value
+    usual = {name: row.default for name, row in value.__dataclass_fields__.items()}
+    held = {name: getattr(value, name) for name in value.__slots__}
+    return {name: _plain(one) for name, one in held.items() if name in _ALWAYS or one != usual[name]}
+
+
+_ALWAYS = frozenset({"kind", "state"})
+
+
+def _entry(name: str, held: Any) -> Entry:  # noqa: ANN401 - what JSON may hold
+    """Return an entry from JSON. Raises ValueError, TypeError and KeyError for what is none."""
+    if not isinstance(held, dict) or held.pop("schema", None) != SCHEMA:
+        raise ValueError("it is not of this version")
+    changes = tuple(_change(one) for one in held.pop("changes", ()))
+    directories = tuple(_record(TouchedDirectory, one) for one in held.pop("directories", ()))
+    entry: Entry = replace(_record(Entry, held), changes=changes, directories=directories)
+    if entry.id != name or entry.state not in _STATES["Entry"] or not re.fullmatch(r"[0-9a-f]{16}", entry.token):
+        raise ValueError("it is damaged")
+    return entry
+
+
+def _change(held: dict[str, Any]) -> Change:
+    made: Change = _record(_CHANGES[held["kind"]], held)
+    if made.state not in _STATES["Change"]:
+        raise ValueError("it is damaged")
+    return made
+
+
+def _record(cls: type, held: dict[str, Any]) -> Any:  # noqa: ANN401 - an instance of cls
+    """Return a record whose fields are of the kinds that they are by default. Raises ValueError, TypeError."""
+    nested = _NESTED.get(cls.__name__, {})
+    made = cls(**{key: _record(nested[key], one) if key in nested else _tuples(one) for key, one in held.items()})
+    for key in made.__slots__:
+        wanted = _KINDS.get(cls.__annotations__[key].partition("[")[0])
+        if wanted is not None and type(getattr(made, key)) is not wanted:
+            raise ValueError(f"its {key} is damaged")
+    return made
+
+
+_KINDS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "tuple": tuple, "Literal": str}
+
+
+def _tuples(value: Any) -> Any:  # noqa: ANN401 - what JSON may hold
+    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
