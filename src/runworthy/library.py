@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts, ElfFile
-from runworthy.model.errors import FormatError, RunworthyError, SubjectError, TargetError, UsageError
+from runworthy.model.errors import FormatError, RemedyError, RunworthyError, SubjectError, TargetError, UsageError
 from runworthy.model.finding import Finding, Remedy, Report, Result, Severity, Tree, Verdict
 from runworthy.model.machine import Machine
 from runworthy.model.trace import (
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from runworthy.model.plan import FixReport, Plan, Repair
     from runworthy.model.program import ApeElf, ApeFacts, ApeLoader, FileFacts, MachoFacts, PeFacts, ScriptLine
     from runworthy.model.target_difference import TargetDifference
+    from runworthy.remedies.applying.backwards import Undone
+    from runworthy.remedies.journal import Entry
     from runworthy.report.page import Explanation
     from runworthy.targets.additions import Addition
     from runworthy.targets.catalogue import Summary
@@ -61,6 +63,7 @@ __all__ = [
     "Difference",
     "ElfFacts",
     "ElfFile",
+    "Entry",
     "Event",
     "Evidence",
     "Explanation",
@@ -84,6 +87,7 @@ __all__ = [
     "Ratio",
     "Reason",
     "Remedy",
+    "RemedyError",
     "Repair",
     "Report",
     "Result",
@@ -104,6 +108,7 @@ __all__ = [
     "TargetError",
     "Trace",
     "Tree",
+    "Undone",
     "UsageError",
     "Verdict",
     "Way",
@@ -114,12 +119,16 @@ __all__ = [
     "export",
     "fix",
     "floor",
+    "forget",
+    "history",
     "inspect",
     "list_rules",
     "list_targets",
     "measure",
+    "recover",
     "render",
     "snapshot",
+    "undo",
 ]
 
 Path = str | os.PathLike[str]
@@ -132,6 +141,8 @@ ENVIRONMENT = ("HOME", "LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "
 """The variables that ``env`` may state."""
 
 _LATE = {
+    "Entry": "remedies.journal",
+    "Undone": "remedies.applying.backwards",
     "Explanation": "report.page",
     "Summary": "targets.catalogue",
     "Captured": "targets.snapshot.capture",
@@ -576,6 +587,73 @@ def snapshot(source: Path | BinaryIO, output: Path | BinaryIO, *, exclude: Itera
         directory = os.path.expanduser(os.fspath(source).removeprefix("rootfs:"))
         make = snapshot_directory(directory, tuple(exclude), None)
     return write_file(os.fspath(output), make) if isinstance(output, (str, os.PathLike)) else make(output)
+
+
+def history() -> tuple[Entry, ...]:
+    """Return what was changed, the oldest first, as ``runworthy history`` tells it.
+
+    >>> import runworthy
+    >>> runworthy.history()
+    ()
+    """
+    from runworthy.remedies.journal import Journal
+
+    return tuple(Journal().entries())
+
+
+def undo(entry: str = "", *, force: bool = False, dry_run: bool = False) -> Undone:
+    """Take back what an entry of the history did, the newest that is in place where none is named.
+
+    >>> import runworthy
+    >>> try:
+    ...     runworthy.undo("20261121-1")
+    ... except runworthy.RemedyError as error:
+    ...     print(error.hint)
+    `runworthy history` lists what there is
+
+    With ``dry_run`` nothing is changed, and what is left are the files that are no longer as the entry left them.
+    Raises RemedyError: for those unless ``force``, and where it cannot be done.
+    """
+    from runworthy.remedies.applying import backwards
+    from runworthy.remedies.journal import Journal
+
+    if dry_run:
+        found, changed = backwards.would_undo(Journal(), entry)
+        return backwards.Undone(entry=found, left=changed)
+    return backwards.undo(Journal(), entry, force=force)
+
+
+def recover() -> tuple[Undone, ...]:
+    """Bring what was cut off in its middle to its end, as ``runworthy recover`` does.
+
+    >>> import runworthy
+    >>> runworthy.recover()
+    ()
+
+    Raises RemedyError where that cannot be done now.
+    """
+    from runworthy.remedies.applying import backwards
+    from runworthy.remedies.journal import Journal
+
+    return tuple(backwards.recover(Journal()))
+
+
+def forget(entries: Iterable[str] = (), *, older_than: str = "") -> tuple[str, ...]:
+    """Remove entries of the history, named or older than ``30d``, ``12h`` or ``8w``; return which these were.
+
+    >>> import runworthy
+    >>> runworthy.forget(older_than="30d")
+    ()
+
+    They cannot be undone any more. Raises RemedyError where one cannot be removed, and UsageError.
+    """
+    from runworthy.remedies.applying import backwards
+    from runworthy.remedies.journal import Journal
+
+    journal = Journal()
+    names = [*entries, *(backwards.older(journal, older_than) if older_than else ())]
+    backwards.forget(journal, names)
+    return tuple(names)
 
 
 def target_names(

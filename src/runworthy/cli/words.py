@@ -78,6 +78,12 @@ def _variables() -> Iterator[tuple[str, str]]:
     return ((f"{name}=", "") for name in ENVIRONMENT)
 
 
+def _entries() -> Iterator[tuple[str, str]]:
+    from runworthy.library import history
+
+    return ((entry.id, entry.title) for entry in history())
+
+
 def _rules() -> Iterator[tuple[str, str]]:
     from runworthy.library import list_rules
 
@@ -100,6 +106,7 @@ _WORDS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "ARCH": _architectures,
     "CALLER": _callers,
     "CODE|NAME": _rules,
+    "ID": _entries,
     "LEVEL": _levels,
     "NAME=VALUE": _variables,
     "SIZE": _page_sizes,

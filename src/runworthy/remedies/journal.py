@@ -1,8 +1,8 @@
 """The journal of what was changed: for each remedy that was carried out one directory that a person can read.
 
-``entry.json`` says what was done, when, for what, and how each operation stands; ``before/`` holds what was there. It is
-written anew and put in place by a rename each time, so that it is whole at any moment; an operation stands in it, with
-what takes it back, before it is begun. What cannot be read is told and left alone.
+``entry.json`` says what was done, when, for what, and how each operation stands; ``before/`` holds what was there. It
+is written anew and put in place by a rename each time, so that it is whole at any moment; an operation stands in it,
+with what takes it back, before it is begun. What cannot be read is told and left alone.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = [
     "ProgramChange",
     "State",
     "TouchedDirectory",
+    "as_json",
     "journal_directory",
 ]
 
@@ -317,7 +318,7 @@ def _order(name: str) -> tuple[str, int]:
 def _write(directory: str, entry: Entry) -> None:
     import json
 
-    text = json.dumps({"schema": SCHEMA, **_plain(entry)}, indent=1)
+    text = json.dumps({"schema": SCHEMA, **as_json(entry)}, indent=1)
     path = os.path.join(directory, _ENTRY)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
     with open(os.open(f"{path}.new", flags, 0o600), "w", encoding="ascii") as stream:
@@ -343,8 +344,13 @@ _NESTED: Mapping[str, Mapping[str, type]] = {"FileChange": {"before": Held, "aft
 _STATES = {"Entry": (*UNFINISHED, "applied", "rolled-back", "undone"), "Change": ("begun", "done", "undone")}
 
 
+def as_json(entry: Entry) -> dict[str, Any]:
+    """Return an entry as JSON holds it: what has its usual value is left out."""
+    held: dict[str, Any] = _plain(entry)
+    return held
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record may hold
-    """Return a record as JSON holds it: what has its usual value is left out."""
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if not hasattr(value, "__slots__"):

@@ -20,7 +20,7 @@ from runworthy.model.edit import (
     WriteFile,
 )
 
-__all__ = ["SCENARIOS", "Dump", "dump", "furnish", "world"]
+__all__ = ["SCENARIOS", "Dump", "dump", "furnish", "read", "world"]
 
 Dump = dict[str, tuple[Any, ...]]
 
@@ -43,8 +43,7 @@ def dump(root: Path, *, links: bool = True, times: bool = True) -> Dump:
         }
         held: bytes | str = b""
         if kind == stat.S_IFREG:
-            with open(os.open(path, os.O_RDONLY | os.O_NOATIME), "rb") as stream:
-                held = stream.read()
+            held = read(path)
             groups.setdefault((status.st_dev, status.st_ino), []).append(name)
         elif kind == stat.S_IFLNK:
             held = os.readlink(path)
@@ -57,6 +56,12 @@ def dump(root: Path, *, links: bool = True, times: bool = True) -> Dump:
         if len(names) > 1:
             found[f"one file: {names}"] = ()
     return found
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file, whose time of access stays."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOATIME), "rb") as stream:
+        return stream.read()
 
 
 ACL = bytes.fromhex("0200000001000600ffffffff020007000000000004000400ffffffff10000700ffffffff20000400ffffffff")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, Literal
 
 __all__ = ["CALLS", "MUTATING", "Ending", "calls_of", "failing", "kill", "stopped"]
@@ -20,7 +20,7 @@ __all__ = ["CALLS", "MUTATING", "Ending", "calls_of", "failing", "kill", "stoppe
 # sys/ptrace.h, and the places of registers in struct user, sys/user.h
 TRACEME, PEEKUSER, POKEUSER, SYSCALL, SETOPTIONS = 0, 3, 6, 24, 0x4200
 TRACESYSGOOD, EXITKILL = 0x1, 0x100000
-ORIG_RAX, RAX = 15 * 8, 10 * 8
+ORIG_RAX, RAX, RDX = 15 * 8, 10 * 8, 12 * 8
 STOPPED_AT_CALL: Final = signal.SIGTRAP | 0x80
 
 # arch/x86/entry/syscalls/syscall_64.tbl: those that touch a file, or say what one is.
@@ -35,10 +35,11 @@ CALLS: Final = {
     285: "fallocate", 316: "renameat2", 332: "statx",
 }  # fmt: skip
 MUTATING: Final = frozenset(
-    "write open openat pwrite64 fsync truncate ftruncate rename mkdir rmdir link unlink symlink chmod fchmod chown "
+    "write create pwrite64 fsync truncate ftruncate rename mkdir rmdir link unlink symlink chmod fchmod chown "
     "fchown lchown setxattr lsetxattr fsetxattr removexattr fremovexattr mkdirat fchownat unlinkat renameat linkat "
     "symlinkat fchmodat utimensat renameat2".split()
 )
+"""Calls that change something on the disk, or see to it that it is there: between two of them all stays as it is."""
 
 Ending = Literal["killed", "ended", "failed"]
 Meddle = Callable[[int, str], bool]
@@ -72,9 +73,7 @@ def calls_of(function: Callable[[], object]) -> list[str]:
     return names
 
 
-def stopped(
-    function: Callable[[], object], number: int | None, meddle: Meddle | tuple[Meddle, int], *, counts: bool = True
-) -> Ending:
+def stopped(function: Callable[[], object], number: int | None, meddle: Meddle | tuple[Meddle, int]) -> Ending:
     """Run a function, and meddle at its call ``number`` (from 0 on; None: at every one); return how it ended.
 
     ``failed``: it raised something. Whatever happens, the process is gone when this returns.
@@ -85,15 +84,27 @@ def stopped(
     try:
         os.waitpid(pid, 0)
         _checked(_libc.ptrace(SETOPTIONS, pid, None, TRACESYSGOOD | EXITKILL))
-        act, error = meddle if isinstance(meddle, tuple) else (meddle, 0)
-        for at, name in enumerate(_stops(pid)):
-            if (number is None or at == number) and act(pid, name):
-                _fail(pid, error)
+        _follow(pid, number, *(meddle if isinstance(meddle, tuple) else (meddle, 0)))
     except _Ended as ended:
         return ended.ending
     finally:
         _reap(pid)
-    return "ended"
+    raise AssertionError("a process goes on for ever")
+
+
+def _follow(pid: int, number: int | None, act: Meddle, error: int) -> None:
+    """Go from call to call. Raises _Ended."""
+    at = 0
+    while True:
+        _next(pid)
+        name = _call(pid)
+        fails = name is not None and number in (None, at) and act(pid, name)
+        at += name is not None
+        if fails:  # there is no call of this number: none is made
+            _checked(_libc.ptrace(POKEUSER, pid, ORIG_RAX, (1 << 64) - 1))
+        _next(pid)
+        if fails:
+            _checked(_libc.ptrace(POKEUSER, pid, RAX, (1 << 64) - error))
 
 
 class _Ended(Exception):  # noqa: N818 - it is an answer
@@ -112,14 +123,12 @@ def _traced(function: Callable[[], object]) -> None:
         os._exit(code)
 
 
-def _stops(pid: int) -> Iterator[str]:
-    """Yield the name of each call of a process that is about to be made. Raises _Ended."""
-    while True:
-        _next(pid)
-        name = CALLS.get(_libc.ptrace(PEEKUSER, pid, ORIG_RAX, None))
-        if name is not None:
-            yield name
-        _next(pid)
+def _call(pid: int) -> str | None:
+    """Return the name of the call that is about to be made: ``create`` for openat where that may make a file."""
+    name = CALLS.get(_libc.ptrace(PEEKUSER, pid, ORIG_RAX, None))
+    if name == "openat" and _libc.ptrace(PEEKUSER, pid, RDX, None) & (os.O_CREAT | os.O_TRUNC):
+        return "create"
+    return name
 
 
 def _next(pid: int) -> None:
@@ -135,15 +144,6 @@ def _next(pid: int) -> None:
         if os.WSTOPSIG(status) == STOPPED_AT_CALL:
             return
         passed_on = os.WSTOPSIG(status)
-
-
-def _fail(pid: int, number: int) -> None:
-    """Have the call that is about to be made not be made, and return an error (ptrace(2), PTRACE_SYSEMU's older way)."""
-    _checked(_libc.ptrace(POKEUSER, pid, ORIG_RAX, 0xFFFFFFFFFFFFFFFF))
-    _next(pid)
-    _checked(_libc.ptrace(POKEUSER, pid, RAX, 0x10000000000000000 - number))
-    # The end of this call has been seen, and the beginning of the next is what the caller waits for.
-    _libc.ptrace(SYSCALL, pid, None, None) if False else None
 
 
 def _checked(result: int, *, gone: bool = False) -> None:

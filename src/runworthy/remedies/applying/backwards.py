@@ -1,4 +1,4 @@
-"""What was done is taken back, the last change first: because somebody asks for it, or because it failed or was cut off.
+"""What was done is taken back, the last change first: because somebody asks for it, it failed, or it was cut off.
 
 An entry that is being applied is rolled back, one that is being undone is undone to its end. Each change is looked at
 first, so that it does not matter how often this begins anew.
@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import re
+import time
 from collections.abc import Iterator, Sequence
 
-from runworthy.model.errors import RemedyError
+from runworthy.model.errors import RemedyError, UsageError
 from runworthy.model.records import dataclass, replace
 from runworthy.remedies.applying import kernel, programs
 from runworthy.remedies.applying.record import Record
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.journal import UNFINISHED, Change, Entry, FileChange, Journal, KernelChange, State
 
-__all__ = ["LEFT", "Undone", "forget", "recover", "roll_back", "undo", "would_undo"]
+__all__ = ["LEFT", "Undone", "forget", "older", "recover", "roll_back", "undo", "would_undo"]
 
+_SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 LEFT = "left: "
 """How a note begins that tells what could not be taken back. What is kept for it stays until the entry is forgotten."""
 
@@ -85,6 +88,17 @@ def roll_back(record: Record, why: str) -> None:
     """Take back what an entry has done so far. Raises OSError, RemedyError; the journal may be full."""
     _tidy(record, kept=False)
     _take_back(record, "rolled-back", reason=why)
+
+
+def older(journal: Journal, age: str) -> list[str]:
+    """Return the entries that came to their end and are older than an age (``30d``). Raises UsageError."""
+    found = re.fullmatch(r"(\d{1,6})([hdw])", age)
+    if found is None:
+        raise UsageError(f"{age} is no age", hint="as in 30d, 12h or 8w", option="--older-than")
+    limit = time.time() - int(found[1]) * _SECONDS[found[2]]
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, limit)))
+    ended = (one for one in journal.entries() if not one.unreadable and one.state not in UNFINISHED)
+    return [one.id for one in ended if one.when < until]
 
 
 def forget(journal: Journal, names: Sequence[str]) -> None:
@@ -195,7 +209,7 @@ def _make_ready(record: Record) -> None:
 
 
 def _take_back(record: Record, state: State, *, reason: str = "", force: bool = False) -> Undone:
-    """Take every change back that is still made. Raises RemedyError for the first that cannot be; others wait for it."""
+    """Take every change back that is still made. Raises RemedyError for the first that cannot be."""
     left: list[str] = []
     for number in reversed(range(len(record.entry.changes))):
         change = record.entry.changes[number]

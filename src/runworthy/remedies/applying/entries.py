@@ -54,7 +54,8 @@ class Work:
     def prepare(self, content: Content | None) -> tuple[FileChange, tuple[str, ...]]:
         """Keep what is there and write what is to take its place.
 
-        Returns the change with all that is known now, and the attributes that what is new could not get. Raises OSError.
+        Returns the change with all that is known now, and the attributes that what is new could not get. Raises
+        OSError, RemedyError.
         """
         with self._spot() as (folder, name):
             self._unchanged(folder, name)

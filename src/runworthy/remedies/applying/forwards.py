@@ -10,8 +10,8 @@ from runworthy.model.records import replace
 from runworthy.remedies.applying import kernel, programs
 from runworthy.remedies.applying.backwards import LEFT, roll_back
 from runworthy.remedies.applying.drafts import FILE_EDITS, Draft, drafts, fingerprint, paths_of
-from runworthy.remedies.applying.kernel import KERNEL_EDITS
 from runworthy.remedies.applying.ground import Ground
+from runworthy.remedies.applying.kernel import KERNEL_EDITS
 from runworthy.remedies.applying.record import Record
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.journal import UNFINISHED, Entry, FileChange, Journal, KernelChange, ProgramChange

@@ -71,7 +71,7 @@ def _first(libc: ctypes.CDLL, root: str, argv: list[str], names: int | None) -> 
 
 def _become(argv: list[str]) -> NoReturn:
     try:
-        os.execvp(argv[0], argv)
+        os.execvp(argv[0], argv)  # noqa: S606 - that is what it is for
     except OSError as error:
         print(f"{argv[0]}: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - as above
     os._exit(CANNOT)
@@ -82,8 +82,8 @@ def _furnish(libc: ctypes.CDLL, names: int | None) -> None:
     for directory in ("/proc", "/dev"):
         with contextlib.suppress(FileExistsError):
             os.mkdir(directory, 0o755)
-    _mount(libc, "proc", "/proc", "proc", MS_NOSUID)
-    _mount(libc, "tmpfs", "/dev", "tmpfs", MS_NOSUID, "mode=755,size=16m")
+    _mount(libc, "proc", "/proc", "proc", flags=MS_NOSUID)
+    _mount(libc, "tmpfs", "/dev", "tmpfs", flags=MS_NOSUID, data="mode=755,size=16m")
     previous = os.umask(0)
     for name, major, minor in _DEVICES:
         os.mknod(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
@@ -94,7 +94,7 @@ def _furnish(libc: ctypes.CDLL, names: int | None) -> None:
         os.mkdir(f"/dev/{name}", 0o755)
     os.chmod("/dev/shm", 0o1777)  # noqa: S103, S108 - in a root of its own
     with contextlib.suppress(OSError):
-        _mount(libc, "devpts", "/dev/pts", "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620")
+        _mount(libc, "devpts", "/dev/pts", "devpts", flags=MS_NOSUID, data="newinstance,ptmxmode=0666,mode=620")
         os.symlink("pts/ptmx", "/dev/ptmx")
     if names is not None and os.path.isfile(_NAMES):
         with contextlib.suppress(OSError):
@@ -107,7 +107,7 @@ def _open(path: str) -> int | None:
     return None
 
 
-def _mount(libc: ctypes.CDLL, source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+def _mount(libc: ctypes.CDLL, source: str, target: str, kind: str = "", *, flags: int = 0, data: str = "") -> None:
     words = [os.fsencode(text) if text else None for text in (source, target, kind)]
     result = libc.mount(*words, ctypes.c_ulong(flags), os.fsencode(data) if data else None)
     _checked(result, f"mount {target}")

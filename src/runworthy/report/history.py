@@ -1,0 +1,63 @@
+"""What was changed and taken back, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from runworthy.report.words import Style, clean, count
+
+if TYPE_CHECKING:
+    from runworthy.remedies.applying import Undone
+    from runworthy.remedies.journal import Entry
+
+__all__ = ["history_json", "history_text", "plan_lines", "undone_lines"]
+
+SCHEMA = "runworthy.history/1"
+_COLOURS = {"applied": "green", "applying": "red", "undoing": "red"}
+
+
+def history_text(entries: Sequence[Entry], style: Style) -> str:
+    """Return one block for each entry, the oldest first."""
+    return "\n".join("".join(f"{line}\n" for line in _block(entry, style)) for entry in entries)
+
+
+def history_json(entries: Sequence[Entry]) -> str:
+    """Return all that is known of the entries."""
+    import json
+
+    from runworthy.remedies.journal import as_json
+
+    return f"{json.dumps({'schema': SCHEMA, 'entries': [as_json(one) for one in entries]}, indent=2)}\n"
+
+
+def _block(entry: Entry, style: Style) -> Iterator[str]:
+    if entry.unreadable:
+        yield f"{style.paint(entry.id, 'bold')}  {style.paint('unreadable', 'red')}  {clean(entry.unreadable)}"
+        return
+    state = style.paint(entry.state, _COLOURS.get(entry.state, "dim"))
+    when = entry.when.replace("T", " ").replace("Z", " UTC")
+    yield f"{style.paint(entry.id, 'bold')}  {state}  {when}  {_heading(entry)}"
+    yield from (f"  {clean(change.words)}" for change in entry.changes)
+    if entry.reason:
+        yield f"  because: {clean(entry.reason)}"
+    yield from (f"  note: {clean(note)}" for note in entry.notes)
+
+
+def _heading(entry: Entry) -> str:
+    where = " on ".join(clean(one) for one in (entry.subject, entry.target) if one)
+    return ": ".join(one for one in (where, clean(entry.title)) if one) or count(len(entry.changes), "change")
+
+
+def plan_lines(entry: Entry, changed: Sequence[str]) -> Iterator[str]:
+    """Yield what undoing an entry would do, and what keeps it from that."""
+    yield f"{entry.id}: {_heading(entry)}"
+    yield from (f"  take back: {clean(change.words)}" for change in reversed(entry.changes) if change.state != "undone")
+    yield from (f"  {clean(one)}" for one in changed)
+
+
+def undone_lines(done: Undone) -> Iterator[str]:
+    """Yield what became of an entry that was taken back."""
+    what = "undone" if done.entry.state == "undone" else "rolled back"
+    yield f"{done.entry.id} {what}: {_heading(done.entry)}"
+    yield from (f"  left: {clean(one)}" for one in done.left)
