@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ def dump(root: Path, *, links: bool = True, times: bool = True) -> Dump:
     groups: dict[tuple[int, int], list[str]] = {}
     for path in [root, *sorted(root.rglob("*"))]:
         status = path.lstat()
-        name = str(path.relative_to(root))
+        name = re.sub(r"\.runworthy-[0-9a-f]{16}-", ".runworthy-TOKEN-", str(path.relative_to(root)))
         kind = stat.S_IFMT(status.st_mode)
         follow = kind != stat.S_IFLNK
         attributes = {

@@ -17,7 +17,7 @@ from runworthy.model.errors import RemedyError, UsageError
 from runworthy.model.records import dataclass, replace
 from runworthy.remedies.applying import kernel, programs
 from runworthy.remedies.applying.record import Record
-from runworthy.remedies.applying.troubles import reason
+from runworthy.remedies.applying.troubles import reason as _words
 from runworthy.remedies.journal import UNFINISHED, Change, Entry, FileChange, Journal, KernelChange, State
 
 __all__ = ["LEFT", "Undone", "forget", "older", "recover", "roll_back", "undo", "would_undo"]
@@ -113,7 +113,7 @@ def forget(journal: Journal, names: Sequence[str]) -> None:
                 _tidy(record, kept=True)
                 journal.forget(entry)
             except OSError as error:
-                raise RemedyError(f"the entry {name} cannot be removed: {reason(error)}", entry=name) from error
+                raise RemedyError(f"the entry {name} cannot be removed: {_words(error)}", entry=name) from error
 
 
 # -- choosing --------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def _changed_file(record: Record, number: int, change: FileChange) -> Iterator[s
         if record.work(number).standing() != "after":
             yield f"{where} is no longer as it was left"
     except OSError as error:
-        yield f"{where} cannot be looked at: {reason(error)}"
+        yield f"{where} cannot be looked at: {_words(error)}"
     except RemedyError as error:
         yield str(error)
 
@@ -194,10 +194,10 @@ def _begin(record: Record) -> None:
         _make_ready(record)
     except (OSError, RemedyError) as error:
         _tidy(record, kept=False)
-        record.restore_times(undone=False)
-        with contextlib.suppress(RemedyError):
+        with contextlib.suppress(OSError, RemedyError):
+            record.restore_times(undone=False)
             record.update(state=before.state, directories=before.directories)
-        why = reason(error) if isinstance(error, OSError) else str(error)
+        why = _words(error) if isinstance(error, OSError) else str(error)
         raise RemedyError(f"it cannot be undone: {why}; nothing was changed", entry=before.id) from error
 
 
@@ -215,7 +215,14 @@ def _take_back(record: Record, state: State, *, reason: str = "", force: bool = 
         change = record.entry.changes[number]
         if change.state != "undone":
             left += _one_back(record, number, change, force=force)
-    record.restore_times(rolled_back=state == "rolled-back")
+    try:
+        left += record.restore_times(rolled_back=state == "rolled-back")
+    except OSError as error:
+        raise RemedyError(
+            f"the times of directories cannot be set back: {_words(error)}",
+            hint="`runworthy recover` tries again",
+            entry=record.entry.id,
+        ) from error
     record.note(*(f"{LEFT}{one}" for one in left))
     record.update(state=state, reason=reason or record.entry.reason)
     _end(record)
@@ -234,7 +241,7 @@ def _one_back(record: Record, number: int, change: Change, *, force: bool) -> li
     except OSError as error:
         where = _here(change) if isinstance(change, FileChange) else change.words
         raise RemedyError(
-            f"{where} cannot be brought back: {reason(error)}",
+            f"{where} cannot be brought back: {_words(error)}",
             hint="`runworthy recover` tries again",
             entry=record.entry.id,
         ) from error

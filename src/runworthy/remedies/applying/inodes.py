@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 CAPABILITY = "security.capability"
+_PRIVILEGED = ("security.", "trusted.")
 _ACL = "system.posix_acl_access"
 _CHUNK = 1 << 20
 _ATTRIBUTES = 1 << 20
@@ -263,11 +264,11 @@ def dress(fd: int, wanted: Held) -> tuple[str, ...]:
 
 
 def _set(fd: int, name: str, value: str) -> bool:
-    """Set an attribute; return whether that is allowed. Raises OSError for all other failures."""
+    """Set an attribute; return whether it is set: those that need a privilege may be refused. Raises OSError."""
     try:
         os.setxattr(fd, name, base64.b64decode(value))
     except OSError as error:
-        if error.errno in (errno.EPERM, errno.EACCES, errno.ENOTSUP):
+        if name.startswith(_PRIVILEGED) and error.errno in (errno.EPERM, errno.EACCES, errno.ENOTSUP):
             return False
         raise
     return True

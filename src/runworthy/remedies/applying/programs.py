@@ -37,7 +37,8 @@ class _Manager:
     """How a package manager is called. ``listing`` prints the packages there are, ``parse`` reads that.
 
     ``install`` and ``remove`` are what a person would use. ``away`` takes exactly the packages away that are named, and
-    refuses where others need them; ``exactly`` names a package of one version. ``mend`` ends what was cut off.
+    refuses where others need them; ``exactly`` names a package of one version. ``mend`` ends what was cut off;
+    ``refresh`` fetches the lists of packages, which a root may lack.
     """
 
     install: tuple[str, ...]
@@ -47,6 +48,7 @@ class _Manager:
     listing: tuple[str, ...]
     parse: Callable[[str], tuple[str, str] | None]
     mend: tuple[str, ...] = ()
+    refresh: tuple[str, ...] = ()
 
 
 def _tabbed(line: str) -> tuple[str, str] | None:
@@ -76,6 +78,7 @@ _MANAGERS: Mapping[str, _Manager] = {
         listing=("dpkg-query", "-W", "-f", "${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\n"),
         parse=_of_dpkg,
         mend=("dpkg", "--configure", "-a"),
+        refresh=("apt-get", "-q", "update"),
     ),
     "apk": _Manager(
         install=("apk", "add", "--no-progress"),
@@ -85,6 +88,7 @@ _MANAGERS: Mapping[str, _Manager] = {
         listing=("apk", "info", "-v"),
         parse=_of_apk,
         mend=("apk", "fix", "--no-progress"),
+        refresh=("apk", "update", "--no-progress"),
     ),
     "dnf": _Manager(
         install=("dnf", "-y", "--setopt=install_weak_deps=False", "install"),
@@ -135,6 +139,9 @@ def changes(edit: Any, ground: Ground) -> Iterator[ProgramChange]:  # noqa: ANN4
 def carry_out(change: ProgramChange) -> ProgramChange:
     """Run the program, and return the change with what came of it. Raises RemedyError, OSError."""
     code, said = _run(change.root, change.argv)
+    refresh = _MANAGERS[change.manager].refresh if change.manager else ()
+    if code != 0 and refresh and _run(change.root, refresh)[0] == 0:
+        code, said = _run(change.root, change.argv)
     after = _packages(change.manager, change.root) if change.manager else ()
     if code != 0:
         raise RemedyError(f"`{' '.join(change.argv)}` ended with {code}{_end(said)}")

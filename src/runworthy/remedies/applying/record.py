@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -110,18 +111,49 @@ class Record:
         """Return the touched directories, marked where nobody has changed them since all was done."""
         return tuple(replace(one, restored=_mtime(one) == one.after) for one in self.entry.directories)
 
-    def restore_times(self, *, rolled_back: bool = False, undone: bool = True) -> None:
+    def restore_times(self, *, rolled_back: bool = False, undone: bool = True) -> list[str]:
         """Give directories their times again where nobody else changed them: those that they had before.
 
         After a rollback nobody knows which time was ours: there the names that a directory holds have to be the same.
-        Where nothing was ``undone`` after all, they get the times that they had until then.
+        Where nothing was ``undone`` after all, they get the times that they had until then. Returns in words which
+        time cannot be set by who is no owner. Raises OSError.
         """
+        left = []
         for one in self.entry.directories:
-            with contextlib.suppress(OSError), _opened(one.base, one.path) as folder:
-                if one.restored or (rolled_back and one.names == self._names(folder) != ""):
-                    status, wanted = os.fstat(folder.fd), one.mtime if undone else one.after
-                    if status.st_mtime_ns != wanted:
-                        os.utime(".", ns=(status.st_atime_ns, wanted), dir_fd=folder.fd)
+            with _opened_again(one) as folder:
+                if folder is not None and (
+                    one.restored or (rolled_back and one.names == self._names(folder) != "")
+                ):
+                    left += _set_time(folder, one.mtime if undone else one.after)
+        return left
+
+
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
+
+
+@contextlib.contextmanager
+def _opened_again(directory: TouchedDirectory) -> Iterator[Folder | None]:
+    """Open a directory, None where somebody has put something else in its place. Raises OSError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(_opened(directory.base, directory.path))
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            yield None
+        else:
+            yield folder
+
+
+def _set_time(folder: Folder, mtime: int) -> list[str]:
+    status = os.fstat(folder.fd)
+    if status.st_mtime_ns == mtime:
+        return []
+    try:
+        os.utime(".", ns=(status.st_atime_ns, mtime), dir_fd=folder.fd)
+    except PermissionError:
+        return [f"the time of {folder.path} could not be set back"]
+    return []
 
 
 def _mtime(directory: TouchedDirectory) -> int:
