@@ -162,7 +162,7 @@ def test_copies_are_written_elsewhere(root: Path, journal: Journal, tmp_path: Pa
     before = dump(root)
     output = tmp_path / "fixed" / "here"
     place = Ground(root=str(root), copies=(("/bin", str(output)),))
-    edits = [
+    edits: list[Edit] = [
         PatchBytes(path="/bin/app", offset=4, before=b"\0", after=b"\7", what="one"),
         PatchBytes(path="/bin/app", offset=5, before=b"\1", after=b"\7", what="another"),
         WriteFile(path="/bin/lib/beside", content=b"beside"),
@@ -194,7 +194,7 @@ def test_changed_underfoot(root: Path, journal: Journal) -> None:
 
 
 def test_changed_since_it_was_judged(root: Path, journal: Journal) -> None:
-    edits = [WriteFile(path="/etc/text", content=b"new"), SetMode(path="/bin/app", mode=0o755)]
+    edits: list[Edit] = [WriteFile(path="/etc/text", content=b"new"), SetMode(path="/bin/app", mode=0o755)]
     seen = fingerprints(edits, ground(root))
     assert set(seen) == {"/etc/text", "/bin/app"}
     (root / "bin/app").chmod(0o700)
@@ -260,7 +260,7 @@ def test_what_is_never_allowed(root: Path, journal: Journal, edit: Edit, said: s
 
 def test_a_failure_in_the_middle_takes_all_back(root: Path, journal: Journal) -> None:
     before = dump(root)
-    edits = [SHORTER, WriteFile(path="/new/dir/file", content=b""), RemoveFile(path="/new/dir/other")]
+    edits: list[Edit] = [SHORTER, WriteFile(path="/new/dir/file", content=b""), RemoveFile(path="/new/dir/other")]
     said = refused(edits, ground(root), journal)
     assert said.endswith(
         "/new/dir/other cannot be changed: it is not there (No such file or directory); nothing was changed"

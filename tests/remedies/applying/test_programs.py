@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runworthy.model.edit import InstallPackages, RemovePackages, RunCommand, WriteFile
+from runworthy.model.edit import Edit, InstallPackages, RemovePackages, RunCommand, WriteFile
 from runworthy.model.errors import RemedyError
 from runworthy.remedies.applying import Ground, apply, recover, undo
 from runworthy.remedies.journal import Entry, Journal, ProgramChange
@@ -87,7 +87,10 @@ def program(entry: Entry) -> ProgramChange:
 def test_packages_come_and_go(copy: Path, journal: Journal) -> None:
     before = installed(copy)
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
-    edits = [InstallPackages(manager="apt", names=("greet",)), WriteFile(path="/etc/greet.conf", content=b"hello")]
+    edits: list[Edit] = [
+        InstallPackages(manager="apt", names=("greet",)),
+        WriteFile(path="/etc/greet.conf", content=b"hello"),
+    ]
     entry = apply(edits, ground(copy), journal, allow_unsafe=True)
     assert installed(copy) - before == {"greet", "libgreet1"}
     change = program(entry)
@@ -128,7 +131,10 @@ def test_what_is_removed_comes_again(copy: Path, journal: Journal, tmp_path: Pat
 
 def test_a_package_that_fails_is_taken_back_with_all_that_came(copy: Path, journal: Journal) -> None:
     before = installed(copy)
-    edits = [WriteFile(path="/etc/greet.conf", content=b"hello"), InstallPackages(manager="apt", names=("breaks",))]
+    edits: list[Edit] = [
+        WriteFile(path="/etc/greet.conf", content=b"hello"),
+        InstallPackages(manager="apt", names=("breaks",)),
+    ]
     with pytest.raises(RemedyError, match=r"apt-get .* install .* breaks` ended with 100.*; everything was taken back"):
         apply(edits, ground(copy), journal, allow_unsafe=True)
     assert installed(copy) == before

@@ -205,7 +205,7 @@ class Work:
         endings = ("new", "back", "kept") if kept else ("new", "back")
         with contextlib.suppress(FileNotFoundError), self._spot() as (folder, _name):
             for ending in endings:
-                with contextlib.suppress(FileNotFoundError):
+                if folder.stat(self.hidden(ending)) is not None:  # a read-only file system refuses either way
                     _removed(folder, self.hidden(ending))
 
 

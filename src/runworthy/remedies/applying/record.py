@@ -121,9 +121,7 @@ class Record:
         left = []
         for one in self.entry.directories:
             with _opened_again(one) as folder:
-                if folder is not None and (
-                    one.restored or (rolled_back and one.names == self._names(folder) != "")
-                ):
+                if folder is not None and (one.restored or (rolled_back and one.names == self._names(folder) != "")):
                     left += _set_time(folder, one.mtime if undone else one.after)
         return left
 
