@@ -45,6 +45,10 @@ def main(directory: str) -> None:
     told["changed since"] = [_refused(lambda: undo(journal)), handlers_at(POINT)]
     told["recovered"] = [len(recover(journal)), handlers_at(POINT)]
     told["all off"] = [_refused(lambda: apply([SwitchHandlers(on=False)], HOST, journal, allow_unsafe=True))]
+    apply([SwitchHandlers(on=False)], HOST, journal, allow_unsafe=True, allowed={"switch-binfmt-off"})
+    told["asked for"] = dict(handlers_at(POINT))["status"]
+    undo(journal)
+    told["on again"] = handlers_at(POINT)
     print(json.dumps(told))  # noqa: T201 - to the test
 
 

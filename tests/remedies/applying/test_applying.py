@@ -251,7 +251,8 @@ def test_what_is_not_allowed(root: Path, journal: Journal, edit: Edit, said: str
         (InstallPackages(manager="apt", names=("--download-only",)), "`--download-only` is no name of a package"),
         (InstallPackages(manager="apt", names=("libc6-",)), "`libc6-` is no name of a package"),
         (InstallPackages(manager="zypper", names=("gcc",)), "zypper cannot be used"),
-        (SwitchHandlers(on=False), "the root has no running kernel"),
+        (SwitchHandlers(on=False), "binfmt_misc is not switched off as a whole"),
+        (SwitchHandlers(on=True), "the root has no running kernel"),
     ],
 )
 def test_what_is_never_allowed(root: Path, journal: Journal, edit: Edit, said: str) -> None:

@@ -176,9 +176,13 @@ def test_killed_where_nothing_can_be_linked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT], ids=errno.errorcode.get
-)
-@pytest.mark.parametrize("name", ["edit", "replaced", "new"])
+    ("name", "number"),
+    [
+        ("edit", errno.ENOSPC), ("edit", errno.EROFS), ("edit", errno.EACCES),
+        ("replaced", errno.EIO), ("replaced", errno.EACCES), ("new", errno.ENOSPC), ("new", errno.EDQUOT),
+    ],
+    ids=lambda value: value if isinstance(value, str) else errno.errorcode[value],
+)  # fmt: skip
 def test_each_call_fails(top: Path, name: str, number: int) -> None:
     """One call fails: what is said is for people, and the old or the new tree is there."""
     place = Place(top, name)

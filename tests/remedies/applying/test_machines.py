@@ -56,6 +56,7 @@ def test_handlers_come_and_go(tmp_path: Path) -> None:
     assert said == "the handlers of /proc/sys/fs/binfmt_misc are no longer as they were left; nothing was undone"
     assert [name for name, _ in now] == ["mine", "other", "last", "status"]
     assert told["recovered"] == [0, now]
+    assert (told["asked for"], told["on again"]) == ("disabled\n", now)
     assert told["all off"] == ["binfmt_misc is not switched off as a whole"]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from runworthy.model.edit import Edit, InstallPackages, RemovePackages, RunCommand
+from runworthy.model.edit import Edit, InstallPackages, RemovePackages, RunCommand, SwitchHandlers
 from runworthy.model.errors import RemedyError
 from runworthy.model.records import replace
 from runworthy.remedies.applying import kernel, programs
@@ -18,6 +18,9 @@ from runworthy.remedies.journal import UNFINISHED, Entry, FileChange, Journal, K
 
 __all__ = ["apply", "fingerprints"]
 
+SWITCH_OFF = "switch-binfmt-off"
+"""By this name somebody has to ask for it: it takes every foreign program of the machine away at once."""
+
 _PROGRAMS = (RunCommand, InstallPackages, RemovePackages)
 
 
@@ -27,6 +30,7 @@ def apply(
     journal: Journal,
     *,
     allow_unsafe: bool = False,
+    allowed: Collection[str] = (),
     subject: str = "",
     target: str = "",
     title: str = "",
@@ -35,13 +39,15 @@ def apply(
 ) -> Entry:
     """Carry edits out and return the entry of the journal that tells of them.
 
-    ``seen`` is what :func:`fingerprints` said when the remedy was judged: where something has changed since, nothing is
-    done. ``judge`` is asked when all edits are in place; it returns an empty text where they do what they are to do,
-    and else why not: then everything is taken back, and the entry is ``rolled-back``. Raises RemedyError where an edit
-    is refused or fails; whatever had been done by then is taken back, and the entry, if there is one, says so.
+    ``allow_unsafe``: programs may be run, and the kernel be changed. ``allowed`` are the names of what is done only
+    where somebody asks for it by name. ``seen`` is what :func:`fingerprints` said when the remedy was judged: where
+    something has changed since, nothing is done. ``judge`` is asked when all edits are in place; it returns an empty
+    text where they do what they are to do, and else why not: then everything is taken back, and the entry is
+    ``rolled-back``. Raises RemedyError where an edit is refused or fails; whatever had been done by then is taken back,
+    and the entry, if there is one, says so.
     """
     for edit in edits:
-        _allowed(edit, ground, allow_unsafe=allow_unsafe)
+        _allowed(edit, ground, allow_unsafe=allow_unsafe, names=allowed)
     with journal.locked():
         _nothing_unfinished(journal)
         _as_seen(edits, ground, seen or {})
@@ -68,7 +74,7 @@ def fingerprints(edits: Sequence[Edit], ground: Ground) -> dict[str, str]:
 # -- what is refused before anything is done -------------------------------------------------
 
 
-def _allowed(edit: Edit, ground: Ground, *, allow_unsafe: bool) -> None:
+def _allowed(edit: Edit, ground: Ground, *, allow_unsafe: bool, names: Collection[str]) -> None:
     """Raise RemedyError for an edit that may not be made, or can be made by nobody here."""
     if isinstance(edit, FILE_EDITS):
         ground.place(edit.path)
@@ -77,6 +83,10 @@ def _allowed(edit: Edit, ground: Ground, *, allow_unsafe: bool) -> None:
         raise RemedyError(f"nothing here can {edit.words}", hint="a package manager can")
     if not allow_unsafe:
         raise RemedyError(f"it is unsafe to {edit.words}", hint="`--unsafe` allows it")
+    if isinstance(edit, SwitchHandlers) and not edit.on and SWITCH_OFF not in names:
+        raise RemedyError(
+            "binfmt_misc is not switched off as a whole", hint=f"`--allow {SWITCH_OFF}` asks for it by name"
+        )
     if ground.copies:
         raise RemedyError(f"no copy can be written of what comes of this: {edit.words}")
     if isinstance(edit, _PROGRAMS):
