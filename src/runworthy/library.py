@@ -440,7 +440,7 @@ def fix(
         def judge() -> tuple[Report, _Request]:
             request = _request(
                 subjects,
-                on,
+                on or _built_on(means.dockerfile, subjects),
                 platform=platform,
                 cpu=cpu,
                 page_size=page_size,
@@ -457,6 +457,26 @@ def fix(
 
         report, request = judge()
         return fixed(report, request.targets, request.wishes, means, asked, again=lambda: judge()[0], loader=loader)
+
+
+def _built_on(dockerfile: str, subjects: Path | Iterable[Path]) -> Path | Iterable[Path]:
+    """Return the target that a Dockerfile's stage is built on, nothing without one. Raises UsageError."""
+    if not dockerfile:
+        return ()
+    from runworthy.remedies.dockerfile import base_images, read_dockerfile
+
+    hint = "--on names the target that its image stands for"
+    try:
+        images = base_images(read_dockerfile(dockerfile), subject=next(iter(_texts(subjects)), ""))
+    except FormatError as error:
+        raise UsageError(f"--dockerfile {dockerfile}: {error.message}", option="--dockerfile") from error
+    except OSError as error:
+        raise UsageError(f"--dockerfile {dockerfile}: {error.strerror or error}", option="--dockerfile") from error
+    chosen = next((one for one in images if one.chosen), None)
+    if chosen is None or not chosen.target:
+        what = f"{chosen.image}: {chosen.note}" if chosen else "it has no stage"
+        raise UsageError(f"--dockerfile {dockerfile}: {what}", hint=hint, option="--dockerfile")
+    return f"{chosen.target}/{chosen.platform.name}" if chosen.platform else chosen.target
 
 
 def floor(

@@ -11,7 +11,7 @@ from runworthy.engine.context import launch_on
 from runworthy.engine.subjects import Subject, read_subject
 from runworthy.model.arch import Architecture
 from runworthy.model.errors import RunworthyError
-from runworthy.model.finding import Report, Result, Tree
+from runworthy.model.finding import Remedy, Report, Result, Tree
 from runworthy.model.plan import FixReport, Plan
 from runworthy.model.records import dataclass, replace
 from runworthy.remedies.search import causes, solve, step_key
@@ -20,9 +20,17 @@ from runworthy.targets.directory import DirectoryView
 from runworthy.targets.edits import after_boot
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.placement import locate, member, place
+from runworthy.targets.placement import SUBJECT_ROOT, locate, member, place
 
-__all__ = ["Asked", "fixed", "plans"]
+__all__ = ["Asked", "Planned", "fixed", "plans"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, and the situations for which it was made: they share their target, in which their subjects lie."""
+
+    plan: Plan
+    situations: tuple[Situation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +63,24 @@ def fixed(
     Raises UsageError for what cannot be carried out.
     """
     found = plans(report, targets, wishes, means, loader=loader)
-    del asked, again
-    return FixReport(report=report, plans=found)
+    repairs = []
+    if asked.apply:
+        from runworthy.remedies.repairing import repaired
+
+        repairs = [repaired(one, means, asked, again) for one in found]
+    return FixReport(report=report, plans=tuple(one.plan for one in found), repairs=tuple(repairs))
 
 
 def plans(
     report: Report, targets: Sequence[TargetName], wishes: Wishes, means: Means, *, loader: str = ""
-) -> tuple[Plan, ...]:
+) -> list[Planned]:
     """Return a plan for each target on which something of the report does not run.
 
     ``targets`` and ``wishes`` are those that the report was made with: results stand in the order of the subjects, and
     for each in that of the targets. A subject that cannot be read, or whose target cannot be opened, has no plan.
     """
     machine = DirectoryView("/")
-    found: list[Plan] = []
+    found: list[Planned] = []
     for at, name in enumerate(targets):
         wanted = [result for result in report.results[at :: len(targets)] if result.verdict != "runs"]
         by_arch: dict[Architecture | None, list[tuple[Result, Subject]]] = {}
@@ -79,10 +91,31 @@ def plans(
         for arch, pairs in by_arch.items():
             room = _Room(name=name, arch=arch, wishes=wishes, means=means, loader=loader)
             situations = room.situations(pairs, machine)
-            remedies = solve(situations)
             names = tuple(result.subject for result, _ in pairs)
-            found.append(Plan(target=pairs[0][0].target, subjects=names, remedies=remedies))
-    return tuple(found)
+            remedies = solve(situations)
+            if means.dockerfile:
+                remedies = tuple(_for_dockerfile(remedy, means.dockerfile, names[0]) for remedy in remedies)
+            plan = Plan(target=pairs[0][0].target, subjects=names, remedies=remedies)
+            found.append(Planned(plan=plan, situations=tuple(situations)))
+    return found
+
+
+def _for_dockerfile(remedy: Remedy, dockerfile: str, subject: str) -> Remedy:
+    """Return a remedy with what it does to the root, or to which root, as an edit of a Dockerfile."""
+    from runworthy.remedies.dockerfile import dockerfile_path, in_dockerfile, read_dockerfile
+
+    own = tuple(edit for edit in remedy.edits if getattr(edit, "path", "").startswith(f"{SUBJECT_ROOT}/"))
+    of_root = replace(remedy, edits=tuple(edit for edit in remedy.edits if edit not in own))
+    if not of_root.edits and not remedy.elsewhere:
+        return remedy
+    try:
+        edit = in_dockerfile(dockerfile_path(dockerfile), read_dockerfile(dockerfile), of_root, subject=subject)
+    except (RunworthyError, OSError) as error:
+        edit = str(error)
+    if isinstance(edit, str):
+        return replace(remedy, applicability="manual", leaves=(*remedy.leaves, f"the Dockerfile: {edit}"))
+    safe = remedy.applicability == "safe" or (not remedy.unsafe and not own)
+    return replace(remedy, edits=(edit, *own), applicability="safe" if safe else "unsafe")
 
 
 def _subject(name: str, trees: Sequence[Tree], machine: DirectoryView) -> Subject | None:
@@ -119,6 +152,11 @@ class _Room:
                 addition(target, overlay)
             target = replace(target, view=overlay)
             paths = [place(one.source, target, overlay, self.wishes.at) for _, one in pairs if one.source is not None]
+            if self.means.dockerfile:
+                from runworthy.remedies.dockerfile import dockerfile_path, placed, read_dockerfile
+
+                text = read_dockerfile(self.means.dockerfile)
+                target = placed(target, dockerfile_path(self.means.dockerfile), text)
         except (RunworthyError, OSError):
             return []
         boots = not self.name.in_catalogue
