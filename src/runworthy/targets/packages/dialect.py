@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from runworthy.model.arch import Architecture
+from runworthy.model.arch import ARCHITECTURES, Architecture, architecture
 from runworthy.model.package import Manager, Package
 from runworthy.targets.packages.choice import Wanted
 
-__all__ = ["architectures", "by_convention", "is_libc", "names_of", "own_architecture"]
+__all__ = ["architectures", "by_convention", "is_libc", "libc_architecture", "names_of", "own_architecture"]
 
 # Where the manager's word is not the usual one (dpkg-architecture(1), abuild, rpm's rpmrc).
 _ARCHITECTURES: Final[Mapping[Manager, Mapping[str, tuple[str, ...]]]] = {
@@ -30,7 +30,7 @@ _ARCHITECTURES: Final[Mapping[Manager, Mapping[str, tuple[str, ...]]]] = {
 _ALL: Final = ("all", "noarch", "")
 _COMMANDS: Final = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/local/bin/")
 _LIBC_OF_DEBIAN: Final = re.compile(
-    r"libc(6|6\.1|0\.1|0\.3)(-(i386|amd64|x32|mips\w*|s390|sparc\w*|powerpc|ppc64|xen))?"
+    r"libc(6|6\.1|0\.1|0\.3)(-(?P<other>i386|amd64|x32|mips\w*|s390|sparc\w*|powerpc|ppc64|xen))?"
 )
 _SONAME: Final = re.compile(
     r"(?P<name>[A-Za-z0-9_.+-]+?)(?:-(?P<inner>[0-9][0-9.]*))?\.so(?:\.(?P<version>[0-9][0-9.]*))?"
@@ -95,6 +95,15 @@ def by_convention(wanted: Wanted) -> Iterator[str]:
         yield f"{stem}v5"
     if not inner:  # libgcc_s.so.1 is in libgcc-s1, and in libgcc1 of old
         yield f"{name.removesuffix('-s')}{version}"
+
+
+def libc_architecture(package: Package) -> Architecture | None:
+    """Return for which architecture a C library is: libc6-i386 is for another than the package itself."""
+    other = _LIBC_OF_DEBIAN.fullmatch(package.name) if package.manager == "apt" else None
+    if other is not None and other["other"]:
+        return architecture(other["other"])
+    words = (one for one in ARCHITECTURES if package.arch in architectures(package.manager, one))
+    return next(words, None)
 
 
 def is_libc(package: Package) -> bool:

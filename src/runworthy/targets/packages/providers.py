@@ -8,14 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from runworthy.formats.index.versions import compare, upstream
-from runworthy.model.arch import ARCHITECTURES, Architecture
+from runworthy.model.arch import Architecture
 from runworthy.model.edit import UnpackPackage
 from runworthy.model.errors import FormatError
 from runworthy.model.package import Manager, Package, Relation
 from runworthy.targets.libc import default_directories
 from runworthy.targets.packages.choice import Choice, Wanted
 from runworthy.targets.packages.closure import Closure
-from runworthy.targets.packages.dialect import architectures, by_convention, is_libc, names_of, own_architecture
+from runworthy.targets.packages.dialect import (
+    architectures,
+    by_convention,
+    is_libc,
+    libc_architecture,
+    names_of,
+    own_architecture,
+)
 from runworthy.targets.packages.fetching import ARCHIVES_LIMIT, Fetcher, FetchError, sha256_of
 from runworthy.targets.packages.installed import installed, key_of, manager_of
 from runworthy.targets.packages.pool import Held, Owners, Pool
@@ -361,7 +368,7 @@ class Packages:
         same = [one for one in there if one.arch in ("", package.arch)]
         if same:
             return any(upstream(self._manager, one.version) != upstream(self._manager, package.version) for one in same)
-        arch = next((one for one in ARCHITECTURES if package.arch in architectures(self._manager, one)), None)
+        arch = libc_architecture(package)
         musl = "musl" in package.name
         if self.manager == "apk":
             return not musl or self._exists(self._target.arch.musl_loader)
