@@ -28,7 +28,8 @@ TOOLS=(
     qemu-user-static
     debootstrap debian-archive-keyring
     patchelf pax-utils libtree
-    zstd xz-utils bzip2 ca-certificates
+    zstd xz-utils bzip2 lz4 ca-certificates
+    gnupg gpgv rpm # what signs and lists packages
     busybox-static toybox mksh libarchive-tools shellcheck openssh-client openssh-server # roots through pipes
     bash dash zsh fish tcsh perl man-db mandoc
     e2fsprogs # images of file systems

@@ -16,7 +16,7 @@ from runworthy.targets.packages.known import by_capability, known_choices
 from runworthy.targets.target import Target
 from runworthy.targets.view import UnseenError
 
-__all__ = ["proposals"]
+__all__ = ["before", "install", "proposals"]
 
 _KINDS: dict[str, Literal["library", "path"]] = {
     "library": "library",
@@ -38,7 +38,7 @@ def proposals(situation: Situation, step: Step) -> Iterator[Proposal]:
     for choice in choices or by_capability(target, wanted) if kind == "library" else choices:
         yield Proposal(
             title=f"install {', '.join(choice.names)}",
-            edits=(*_before(target, wanted), _install(choice)),
+            edits=(*before(target, wanted), install(choice)),
             approach="install",
             cost=Cost(packages=len(choice.names) + len(choice.with_them), size=choice.installed),
             unprovable="" if choice.known else choice.why,
@@ -46,13 +46,14 @@ def proposals(situation: Situation, step: Step) -> Iterator[Proposal]:
         )
 
 
-def _install(choice: Choice) -> InstallPackages:
+def install(choice: Choice) -> InstallPackages:
+    """Return the edit that installs what was chosen."""
     return InstallPackages(
         manager=choice.manager, names=choice.names, with_them=choice.with_them, effects=choice.effects
     )
 
 
-def _before(target: Target, wanted: Wanted) -> Iterator[Edit]:
+def before(target: Target, wanted: Wanted) -> Iterator[Edit]:
     """Yield what has to be done before packages of another architecture can be had: dpkg is told of it."""
     if wanted.arch is target.arch or not target.view.exists("/usr/bin/dpkg"):
         return

@@ -14,10 +14,11 @@ __all__ = ["of_the_whole", "proposals_for"]
 
 # Modules of this package that have a function ``proposals(situation, step)``; each knows what it has no answer to.
 _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
-    "library": ("known",),
-    "dlopen": ("known",),
-    "interpreter": ("known", "gcompat"),
-    "script-interpreter": ("known",),
+    "library": ("packages",),
+    "dlopen": ("packages",),
+    "interpreter": ("packages", "gcompat"),
+    "script-interpreter": ("packages",),
+    "symbol-version": ("packages",),
     "symbol": ("shim",),
 }
 # Modules that have a function ``whole(situation)``: what is proposed whatever the cause.

@@ -14,9 +14,9 @@ from runworthy.formats.package.streams import NeedsZstdError, Slice, compression
 from runworthy.formats.package.tar import is_tar, read_tar
 from runworthy.model.errors import FormatError
 
-__all__ = ["Member", "MemberKind", "NeedsZstdError", "is_package", "read_package"]
+__all__ = ["DEB_MAGIC", "Member", "MemberKind", "NeedsZstdError", "is_package", "part_of_deb", "read_package"]
 
-_AR_MAGIC = b"!<arch>\n"
+DEB_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60
 _MEMBERS = 200_000
 _DIRECTORIES = 1_000_000
@@ -24,7 +24,7 @@ _DIRECTORIES = 1_000_000
 
 def is_package(head: bytes) -> bool:
     """Whether a file that begins so (512 bytes) may be a package."""
-    return head.startswith((_AR_MAGIC, RPM_MAGIC)) or bool(compression_of(head)) or is_tar(head)
+    return head.startswith((DEB_MAGIC, RPM_MAGIC)) or bool(compression_of(head)) or is_tar(head)
 
 
 def read_package(content: Content) -> Iterator[Member]:
@@ -47,8 +47,8 @@ def read_package(content: Content) -> Iterator[Member]:
 
 def _read(content: Content) -> Iterator[Member]:
     head = content.pread(0, 512)
-    if head.startswith(_AR_MAGIC):
-        return read_tar(unpack(_data_of_deb(content)))
+    if head.startswith(DEB_MAGIC):
+        return read_tar(unpack(part_of_deb(content, "data.tar")))
     if head.startswith(RPM_MAGIC):
         return read_rpm(content)
     if compression_of(head):
@@ -61,9 +61,9 @@ def _read(content: Content) -> Iterator[Member]:
     return read_tar(content)
 
 
-def _data_of_deb(content: Content) -> Slice:
-    """Return the member ``data.tar*`` of an ar archive. Raises FormatError, OSError."""
-    offset = len(_AR_MAGIC)
+def part_of_deb(content: Content, name: str) -> Slice:
+    """Return the first member of an ar archive whose name begins so. Raises FormatError, OSError."""
+    offset = len(DEB_MAGIC)
     while head := content.pread(offset, _AR_HEADER):
         size = head[48:58].strip()
         if len(head) < _AR_HEADER or head[58:] != b"`\n" or not size.isdigit():
@@ -71,7 +71,7 @@ def _data_of_deb(content: Content) -> Slice:
         start = offset + _AR_HEADER
         if start + int(size) > content.size:
             raise FormatError("an ar member reaches past the end", offset=offset)
-        if head[:16].rstrip(b" /").startswith(b"data.tar"):
+        if head[:16].rstrip(b" /").startswith(name.encode()):
             return Slice(content, start, int(size))
         offset = start + int(size) + int(size) % 2
-    raise FormatError("is an ar archive without data.tar, no package", offset=offset)
+    raise FormatError(f"is an ar archive without {name}, no package", offset=offset)

@@ -6,15 +6,18 @@ Source: rpm.org "RPM V4 Package format" (lead, signature, header, payload); cpio
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
-from struct import unpack_from
+from collections.abc import Iterator, Mapping
+from struct import calcsize, iter_unpack, unpack_from
 
-from runworthy.formats.content import Content
+from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.package.member import Member, MemberKind, inside, text
 from runworthy.formats.package.streams import Slice, unpack
 from runworthy.model.errors import FormatError
 
-__all__ = ["RPM_MAGIC", "read_cpio", "read_rpm"]
+__all__ = ["RPM_MAGIC", "Tags", "read_cpio", "read_rpm", "rpm_tags", "tags_of"]
+
+Tags = Mapping[int, tuple[str | int, ...]]
+"""The entries of an rpm header that hold texts or numbers, by their numbers."""
 
 RPM_MAGIC = b"\xed\xab\xee\xdb"
 _LEAD = 96
@@ -22,12 +25,52 @@ _HEADER_MAGIC = b"\x8e\xad\xe8\x01"
 _HEADER = 110
 _TRAILER = "TRAILER!!!"
 _LINK_LIMIT = 4096
+_HEADER_LIMIT = 64 << 20  # rpm's own: headerVerify in lib/header.cc takes up to 256 MiB, real ones reach 20 MiB
+# Types of entries (rpm lib/rpmtag.h): numbers by their width, then texts.
+_NUMBERS = {2: "B", 3: ">H", 4: ">I", 5: ">Q"}
+_TEXTS = frozenset((6, 8, 9))
 
 
 def read_rpm(content: Content) -> Iterator[Member]:
     """Yield the members of a package. Raises FormatError, OSError."""
     signature = _header_end(content, _LEAD)
     return read_cpio(unpack(content, _header_end(content, signature + -signature % 8)))
+
+
+def rpm_tags(content: Content) -> Tags:
+    """Return the entries of a package's header. Raises FormatError, OSError."""
+    start = _header_end(content, _LEAD)
+    start += -start % 8
+    end = _header_end(content, start)
+    return tags_of(read_exactly(content, start + 8, min(end - start - 8, _HEADER_LIMIT), "the header"), start + 8)
+
+
+def tags_of(header: bytes, start: int = 0) -> Tags:
+    """Return the entries of a header at ``start``, without its magic, as databases hold it. Raises FormatError."""
+    entries, size = unpack_from(">II", header) if len(header) >= 8 else (0, 0)
+    store = 8 + 16 * entries
+    if not entries or store + size > len(header):
+        raise FormatError("an rpm header reaches past its end", offset=start)
+    found: dict[int, tuple[str | int, ...]] = {}
+    for at in range(8, store, 16):
+        tag, kind, offset, count = unpack_from(">IIiI", header, at)
+        if kind not in _NUMBERS and kind not in _TEXTS:
+            continue
+        if not 0 <= offset < size or count > size - offset:
+            raise FormatError("an entry of an rpm header reaches past its end", offset=start + at)
+        found[tag] = _values(header[store + offset : store + size], kind, count, start + at)
+    return found
+
+
+def _values(data: bytes, kind: int, count: int, offset: int) -> tuple[str | int, ...]:
+    if kind in _TEXTS:
+        texts = data.split(b"\0", count)[:count]
+        return tuple(one.decode("utf-8", "surrogateescape") for one in texts)
+    form = _NUMBERS[kind]
+    width = calcsize(form)
+    if width * count > len(data):
+        raise FormatError("an entry of an rpm header reaches past its end", offset=offset)
+    return tuple(value for (value,) in iter_unpack(form, data[: width * count]))
 
 
 def _header_end(content: Content, start: int) -> int:

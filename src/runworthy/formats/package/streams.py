@@ -1,6 +1,7 @@
 """Compressed streams unpacked within bounds, and stretches of what holds bytes.
 
-Source: RFC 1952 (gzip), the .xz file format, RFC 8878 (zstd). Several streams one after another are one.
+Source: RFC 1952 (gzip), the .xz file format, RFC 8878 (zstd), the LZ4 frame format. Several streams one after another
+are one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "Spool",
     "compression_of",
     "pieces",
+    "reader",
     "unpack",
 ]
 
@@ -43,6 +45,7 @@ _MAGIC = (
     (b"\x5d\0\0", "lzma"),
     (b"BZh", "bzip2"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
 )
 
 
@@ -124,7 +127,7 @@ def unpack(content: Content, start: int = 0) -> Content:
     most = min(UNPACKED_LIMIT, max(_HARMLESS, packed.size * _RATIO))
     spool = Spool()
     try:
-        for piece in pieces(_reader(packed), kind):
+        for piece in pieces(reader(packed), kind):
             spool.append(piece)
             if spool.size > most:
                 break
@@ -138,12 +141,17 @@ def unpack(content: Content, start: int = 0) -> Content:
 def pieces(read: Read, kind: str) -> Iterator[bytes]:
     """Yield what a stream of this kind unpacks to, in pieces of bounded size. Raises FormatError, OSError."""
     try:
-        yield from _zstd(read) if kind == "zstd" else _pieces(read, _decoder(kind))
+        if kind == "lz4":
+            from runworthy.formats.package.lz4 import frames
+
+            yield from frames(read)
+        else:
+            yield from _zstd(read) if kind == "zstd" else _pieces(read, _decoder(kind))
     except FormatError as error:
         raise type(error)(f"the {kind} stream {error.message}") from error
 
 
-def _reader(content: Slice) -> Read:
+def reader(content: Content) -> Read:
     """Return what reads a content from its start to its end."""
     at = 0
 

@@ -1,0 +1,1 @@
+"""Package indexes: what distributions say of the packages that can be had, and of those that are installed."""
