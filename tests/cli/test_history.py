@@ -48,7 +48,7 @@ def test_history_and_undo(runworthy: Run, changed: Path) -> None:
     told = runworthy("history").out.splitlines()
     assert [line.split("  ")[0] for line in told if line.startswith("2")] == [first, second]
     assert told[0].endswith("UTC  changed on debian:12: say it anew")
-    assert told[1] == f"  edit /subject{changed}: the word"
+    assert told[1] == f"  edit {changed}: the word"
     held = json.loads(runworthy("history", "--format", "json").out)
     assert held["schema"] == "runworthy.history/1"
     assert [entry["state"] for entry in held["entries"]] == ["applied", "applied"]

@@ -24,14 +24,16 @@ class Plan:
 class Repair:
     """A remedy that was carried out. ``entry`` is the journal's name for it, which takes it back.
 
-    ``kept``: the subjects run now, judged on the real thing; otherwise it was taken back at once, and ``why`` tells
-    what was wrong. ``told`` are lines to read: what programs said, what the smoke test ended with.
+    ``kept``: it is in place; otherwise it was taken back at once, or not done, and ``why`` tells what was wrong.
+    ``runs``: the subjects run now, judged on the real thing, or will once the proved edit of a Dockerfile is built.
+    ``told`` are lines to read: what programs said, what the smoke test ended with.
     """
 
     target: str
     remedy: Remedy
     entry: str = ""
     kept: bool = False
+    runs: bool = False
     why: str = ""
     told: tuple[str, ...] = ()
 
@@ -46,7 +48,7 @@ class FixReport:
 
     def exit_code(self) -> int:
         """Return 0 where everything that was asked for runs now, else 1 or 4 (DESIGN section 5)."""
-        mended = {repair.target for repair in self.repairs if repair.kept}
+        mended = {repair.target for repair in self.repairs if repair.runs}
         left = [one for one in self.report.results if one.target not in mended and one.verdict in ("fails", "unknown")]
         if any(one.verdict == "fails" for one in left) or any(not repair.kept for repair in self.repairs):
             return 1

@@ -119,7 +119,8 @@ def _reservations(remedy: Remedy) -> Iterator[str]:
 def _repair(repair: Repair, style: Style) -> Iterator[str]:
     entry = f"; `runworthy undo {repair.entry}` takes it back" if repair.kept and repair.entry else ""
     if repair.kept:
-        yield f"{style.paint('done', 'bold', 'green')}: {clean(repair.remedy.title)}: it runs now{entry}"
+        outcome = "it runs now" if repair.runs else "nothing here can tell whether it runs now"
+        yield f"{style.paint('done', 'bold', 'green')}: {clean(repair.remedy.title)}: {outcome}{entry}"
     else:
         yield f"{style.paint('not done', 'bold', 'red')}: {clean(repair.remedy.title)}: {clean(repair.why)}"
     yield from (f"  {clean(line)}" for line in repair.told)

@@ -47,6 +47,7 @@ def _repair(repair: Repair) -> Data:
         "title": encodable(repair.remedy.title),
         "entry": repair.entry or None,
         "kept": repair.kept,
+        "runs": repair.runs,
         "why": encodable(repair.why),
         "told": [encodable(line) for line in repair.told],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -147,7 +148,8 @@ def _changes(edit: Any, base: str, spot: Spot, before: Held, source: _Source | N
     draft = _MAKERS[type(edit)](edit, before, source)
     if draft is None:
         return []
-    main = replace(draft.change, base=base, path=spot.path, after=_owned(draft.change, spot))
+    words = draft.change.words.replace(edit.path, posixpath.join(base, spot.path.lstrip("/")))
+    main = replace(draft.change, words=words, base=base, path=spot.path, after=_owned(draft.change, spot))
     return [*_directories(base, spot, main.words), replace(draft, change=main)]
 
 
