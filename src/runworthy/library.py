@@ -395,6 +395,8 @@ def fix(
     assume_present: str | Iterable[str] = (),
     at: str | None = None,
     loaded_by: str | None = None,
+    caller: str | Iterable[str] = (),
+    at_boot: bool = False,
     packages: Path | Iterable[Path] = (),
     builds: Path | Iterable[Path] = (),
     network: bool = False,
@@ -449,6 +451,8 @@ def fix(
                 assume_present=assume_present,
                 at=at,
                 loaded_by=loaded_by,
+                caller=caller,
+                at_boot=at_boot,
                 loader=loader,
             )
             from runworthy.engine import Engine

@@ -33,6 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("how it is started").add_argument
     add("--at", metavar="PATH", help="where the file lies in the target")
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
+    add("--caller", action="append", default=[], metavar="CALLER",
+        help="who executes them, as python or systemd; may be repeated (default: shell and direct)")  # fmt: skip
+    add("--at-boot", action="store_true", help="as it will be after the next boot of a target that has a machine")
     add = parser.add_argument_group("what may help").add_argument
     add("--packages", action="append", default=[], metavar="WHAT",
         help="a package, an index of packages or a directory of them; may be repeated")  # fmt: skip
@@ -72,6 +75,8 @@ def run(options: Namespace) -> int:
             options.files,
             at=options.at,
             loaded_by=options.loaded_by,
+            caller=options.caller,
+            at_boot=options.at_boot,
             packages=options.packages,
             builds=options.builds,
             network=options.network,

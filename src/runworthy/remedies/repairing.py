@@ -61,7 +61,9 @@ def repaired(planned: Planned, means: Means, asked: Asked, again: Callable[[], R
         return Repair(target=plan.target, remedy=remedy, entry=error.entry, why=f"{error}{hint}", told=tuple(told))
     kept = entry.state == "applied"
     why = "" if kept else entry.reason
-    return Repair(target=plan.target, remedy=remedy, entry=entry.id, kept=kept, why=why, told=(*entry.notes, *told))
+    runs = kept and (remedy.proved or not means.dockerfile)
+    told[:0] = entry.notes
+    return Repair(target=plan.target, remedy=remedy, entry=entry.id, kept=kept, runs=runs, why=why, told=tuple(told))
 
 
 def _chosen(plan: Plan, asked: Asked) -> Remedy:

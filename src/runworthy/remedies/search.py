@@ -372,7 +372,8 @@ def _price(chain: Sequence[Proposal]) -> float:
     price = 0.0
     for one in chain:
         price += _PRICES[one.approach] + _PER_PACKAGE * one.cost.packages
-        price += _UNKNOWN_SIZE if one.cost.size is None else one.cost.size / _BYTES
+        if one.approach != "target":  # of those the planner knows where people go first
+            price += _UNKNOWN_SIZE if one.cost.size is None else max(one.cost.size, 0) / _BYTES
         price += _UNSAFE * bool(one.unsafe) + _LAST * one.last
     return price
 

@@ -54,6 +54,7 @@ def whole(situation: Situation) -> Iterator[Proposal]:
 
     found: dict[str, int] = {}
     unsure: list[Proposal] = []
+    missing = {step.need.name for step in situation.result.trace.needs if step.answer is Answer.UNMET}
     for row in islice(nearest(situation), _JUDGEMENTS):
         if found.get(row.family) or len(found) >= _REMEDIES:
             continue
@@ -68,7 +69,7 @@ def whole(situation: Situation) -> Iterator[Proposal]:
         if result.verdict == "runs":
             found[row.family] = 1
             yield proposal
-        else:
+        elif not missing.intersection(_unknown(result)):  # else nothing is gained there
             unsure.append(replace(proposal, title=f"run it on `{target.name}`", unprovable=_doubt(target, result)))
     yield from unsure[: max(_OF_ONE_FAMILY - len(found), 0)]
 
@@ -88,18 +89,23 @@ def _proposal(situation: Situation, row: Summary, target: Target, path: str) -> 
 
 def _doubt(target: Target, result: Result) -> str:
     """Return in words why it is not certain that a subject runs on a target."""
-    unknown = list(
+    unknown = _unknown(result)
+    if result.verdict == "unknown" and unknown:
+        names = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
+        return f"what is known of {target.name} fits; it is not known whether it has {names}"
+    first = next((one.message for one in result.findings), "")
+    return f"judged there, it is {result.verdict}{f': {first}' if first else ''}"
+
+
+def _unknown(result: Result) -> list[str]:
+    """Return the libraries of which it is not known whether a target has them."""
+    return list(
         dict.fromkeys(
             step.need.name
             for step in result.trace.needs
             if step.answer is Answer.UNKNOWN and step.because is None and step.need.kind == "library"
         )
     )
-    if result.verdict == "unknown" and unknown:
-        names = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
-        return f"what is known of {target.name} fits; it is not known whether it has {names}"
-    first = next((one.message for one in result.findings), "")
-    return f"judged there, it is {result.verdict}{f': {first}' if first else ''}"
 
 
 def unpacked_size(name: str, arch: Architecture) -> int | None:

@@ -87,10 +87,10 @@ def _cost(remedy: Remedy) -> Iterator[str]:
     words = []
     if cost.packages:
         words.append(count(cost.packages, "package"))
-    if cost.size:
-        words.append(_size(cost.size))
-    elif cost.size is None:
+    if cost.size is None:
         words.append("how much it brings is not known")
+    elif cost.size:
+        words.append(_size(cost.size) if cost.size > 0 else f"{_size(-cost.size)} less")
     if cost.rebuild:
         words.append("a new build")
     if words:
