@@ -170,7 +170,7 @@ def check(
     assume_present: str | Iterable[str] = (),
     at: str | None = None,
     env: Mapping[str, str] | None = None,
-    cwd: str = "/",
+    cwd: str | None = None,
     secure: bool = False,
     loaded_by: str | None = None,
     caller: str | Iterable[str] = (),
@@ -299,7 +299,8 @@ def _request(
     launch = Launch(
         env=dict(env or {}),
         secure=secure,
-        cwd=cwd,
+        cwd=cwd or "/",
+        cwd_stated=cwd is not None,
         loaded_by=loaded_by,
         until=until,
         trace=trace,

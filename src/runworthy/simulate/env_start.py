@@ -66,7 +66,8 @@ def launch_by_env(env: EnvStart, launch: Launch) -> Launch:
     """Return how a program is started by env."""
     search = {} if env.path is None else {"PATH": env.path or _DEFAULT_PATH}
     directory = posixpath.join(launch.cwd, env.directory)
-    return replace(launch, callers=("env",), cwd=directory, env={**launch.env, **search})
+    stated = launch.cwd_stated or env.directory.startswith("/")
+    return replace(launch, callers=("env",), cwd=directory, cwd_stated=stated, env={**launch.env, **search})
 
 
 def first_executed(target: Target, words: Sequence[str], search: str, cwd: str) -> str | None:

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from runworthy.model.arch import Architecture, machine_name
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
 from runworthy.model.errors import FormatError
+from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
 from runworthy.simulate.segments import segment_steps
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved
 
-__all__ = ["exec_steps", "runs_natively"]
+__all__ = ["exec_steps", "in_directory", "runs_natively"]
 
 _PATH_MAX = 4096
 
@@ -49,7 +50,14 @@ def runs_natively(machine: Architecture, program: Architecture | None) -> bool |
     return (True if certain else None) if certain is not None else False
 
 
-def exec_steps(path: str, facts: ElfFacts, target: Target, cwd: str = "/") -> Iterator[Step]:
+def in_directory(cwd: str) -> str:
+    """Return what is assumed where a relative path is found in a directory of which nobody has said anything."""
+    return f"it is started in {cwd}"
+
+
+def exec_steps(
+    path: str, facts: ElfFacts, target: Target, cwd: str = "/", *, cwd_stated: bool = True
+) -> Iterator[Step]:
     """Yield what execve requires, in its order, up to the first refusal. ``cwd`` is where a relative path starts."""
     if _lacks_permission(path, target):
         need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
@@ -60,7 +68,9 @@ def exec_steps(path: str, facts: ElfFacts, target: Target, cwd: str = "/") -> It
     if step.answer is Answer.UNMET:
         return
     if facts.interpreter is not None:
-        yield _interpreter(path, facts, target, cwd)
+        step = _interpreter(path, facts, target, cwd)
+        depends = not cwd_stated and not facts.interpreter.startswith("/") and step.answer is Answer.MET
+        yield replace(step, assumption=in_directory(cwd)) if depends else step
     yield from segment_steps(path, facts, "exec", starts=True)
 
 

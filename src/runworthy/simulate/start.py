@@ -23,8 +23,9 @@ from runworthy.simulate.env_start import env_of, first_executed, launch_by_env, 
 from runworthy.simulate.execve import execve
 from runworthy.simulate.execve.callers import CallerOutcome, members, outcome
 from runworthy.simulate.launch import Launch
+from runworthy.simulate.kernel import in_directory
 from runworthy.simulate.process import Machinery, image_stretch
-from runworthy.simulate.purpose import Purpose, purpose_of, taken_by
+from runworthy.simulate.purpose import Purpose, Use, purpose_in, taken_by, which_loader
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
@@ -49,6 +50,7 @@ _PERMISSIONS = {
 }
 _DEEPEST = 12
 _HELD = "it is held open since its registration (F), and the root does not have it: what else it needs is not known"
+_DOES = "what {} does with it is not known"
 _NO_TEXT = ("elf", "pe", "mach-o", "wasm", "python-bytecode")
 """What a shell cannot make the program of by reading it, whoever has it read."""
 _EXEC_DETAIL = "ENOEXEC: neither the kernel nor a handler takes it"
@@ -84,12 +86,19 @@ class _Taken:
     rewrite: Rewrite
     file: FileFacts | None
     arch: Architecture | None
+    purpose: Purpose | None
 
     @property
-    def how(self) -> Taken:
+    def how(self) -> Use:
         """How it stands with its interpreter."""
         handler = self.rewrite.handler
-        return taken_by(self.file.type if self.file else "elf", self.arch, handler) if handler else ""
+        return taken_by(self.file.type if self.file else "elf", self.arch, handler, self.purpose) if handler else ""
+
+    @property
+    def taken(self) -> Taken:
+        """The same, as far as it is known."""
+        how = self.how
+        return "" if how == "unknown" else how
 
 
 @dataclass(slots=True)
@@ -113,7 +122,9 @@ class _Start:
         for rewrite in done.rewrites:
             first = not taken
             file, arch = (self.file, self.arch) if first else self._what(rewrite.real)
-            taken.append(_Taken(rewrite, file, arch))
+            view, handler = self.machinery.target.view, rewrite.handler
+            purpose = purpose_in(handler, view, rewrite.opened) if handler else None
+            taken.append(_Taken(rewrite, file, arch, purpose))
             steps = self._rewritten(taken[-1], done)
             yield self._stretch(rewrite.real, [*steps, *differs] if first else steps)
             differs = []
@@ -190,9 +201,9 @@ class _Start:
             answer=Answer.MET,
             met_by=met_by,
             searched=self._probes(rewrite, handler),
-            taken=one.how,
+            taken=one.taken,
             assumption=self.machinery.target.handlers.basis or "the handlers of its boot" if assumed else None,
-            detail=purpose_of(handler).words if handler else "",
+            detail=one.purpose.words if one.purpose else "",
         )
         yield self._interpreter(one, done)
         if done.errno != "ENOEXEC" and rewrite.argv:
@@ -210,11 +221,19 @@ class _Start:
         if rewrite is done.rewrites[-1] and done.why is not None:
             return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=done.why, detail=done.detail)
         pinned = rewrite.handler is not None and "F" in rewrite.handler.flags
-        handler, foreign = rewrite.handler, one.how == "foreign"
-        if not rewrite.opened and not foreign and handler is not None and purpose_of(handler).kind == "unknown":
+        purpose, foreign = one.purpose, one.how == "foreign"
+        if one.how == "unknown" and not done.errno and done.why is None:
+            detail = _DOES.format(rewrite.interpreter)
+            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail=detail)
+        if not rewrite.opened and not foreign and purpose is not None and purpose.kind == "unknown":
             return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="outside-core", detail=_HELD)
         met_by = rewrite.opened or ("opened when it was registered (F)" if pinned else rewrite.interpreter)
-        return Step(stage="exec", need=need, answer=Answer.MET, met_by=met_by)
+        assumed = None
+        if purpose is not None and not purpose.sure and not foreign:
+            assumed = f"`{rewrite.interpreter}` is {purpose.words}, as its name says"
+        elif rewrite.opened and not rewrite.interpreter.startswith("/") and not self.machinery.launch.cwd_stated:
+            assumed = in_directory(self.machinery.launch.cwd)
+        return Step(stage="exec", need=need, answer=Answer.MET, met_by=met_by, assumption=assumed)
 
     def _probes(self, rewrite: Rewrite, taking: Handler | None) -> tuple[Probe, ...]:
         """Return the handlers in the order in which they were tried, up to the one that took the file."""
@@ -257,6 +276,10 @@ class _Start:
 
             steps += under_shell(self.path, self.file.ape, self.machinery.target, self.machinery.launch)
             loader = ready_loader(self.file.ape, self.machinery.target, self.machinery.launch)
+        if loader is not None and which_loader(self.machinery.target.view, loader) is False:
+            need = Need(kind="tool", name=loader, by=self.path)
+            told = _DOES.format(loader)
+            steps.append(Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail=told))
         yield self._stretch(self.path, steps)
         for shell in shells:
             yield from self._program(shell)
@@ -295,8 +318,7 @@ class _Start:
 
     def _inside(self, one: _Taken) -> Iterator[Stretch]:
         """Yield what an interpreter of a handler makes of the file that it gets, as far as it is known."""
-        purpose = purpose_of(one.rewrite.handler) if one.rewrite.handler else None
-        real = one.rewrite.real
+        purpose, real = one.purpose, one.rewrite.real
         if purpose is None:
             return
         if purpose.kind == "ape-loader" and one.file is not None and one.file.ape is not None:

@@ -115,7 +115,9 @@ class _Process:
         self._rewrites.append(step)
         self._argv = step.argv
         self._at = step.interpreter
-        held = "F" in flags and self._opener.find(step.interpreter) is None
+        # A relative path was looked for where the one was who registered it.
+        absolute = step.interpreter.startswith("/")
+        held = "F" in flags and not (absolute and self._opener.find(step.interpreter) is not None)
         opened = None if held else self._opener.open(step.interpreter, pinned="F" in flags)
         if opened is not None:
             self._rewrites[-1] = replace(step, opened=opened.real)
