@@ -14,8 +14,8 @@ from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
 from runworthy.model.errors import FormatError
 from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
+from runworthy.simulate.permission import denied, only_for_some
 from runworthy.simulate.segments import segment_steps
-from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved
 
@@ -59,10 +59,12 @@ def exec_steps(
     path: str, facts: ElfFacts, target: Target, cwd: str = "/", *, cwd_stated: bool = True
 ) -> Iterator[Step]:
     """Yield what execve requires, in its order, up to the first refusal. ``cwd`` is where a relative path starts."""
-    if _lacks_permission(path, target):
-        need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
-        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="EACCES: no execute permission is set")
+    need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
+    if refused := denied(target, path):
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"EACCES: {refused}")
         return
+    if assumed := only_for_some(target, path):
+        yield Step(stage="exec", need=need, answer=Answer.MET, met_by="its mode", assumption=assumed)
     step = _format(path, facts, target)
     yield step
     if step.answer is Answer.UNMET:
@@ -72,16 +74,6 @@ def exec_steps(
         depends = not cwd_stated and not facts.interpreter.startswith("/") and step.answer is Answer.MET
         yield replace(step, assumption=in_directory(cwd)) if depends else step
     yield from segment_steps(path, facts, "exec", starts=True)
-
-
-def _lacks_permission(path: str, target: Target) -> bool:
-    """Whether nobody may execute a program of the root. One that was placed there gets its mode when installed."""
-    if path.startswith(f"{SUBJECT_ROOT}/"):
-        return False
-    try:
-        return not target.view.mode(path) & 0o111
-    except OSError:
-        return False
 
 
 def _format(path: str, facts: ElfFacts, target: Target) -> Step:
@@ -137,8 +129,8 @@ def _unusable(found: Resolved, facts: ElfFacts, target: Target) -> str:
     """Return why the file at the interpreter's path cannot be one, empty when it can."""
     if found.entry.kind != "file":
         return "EACCES: no regular file"
-    if _lacks_permission(found.path, target):
-        return "EACCES: no execute permission is set"
+    if refused := denied(target, found.path):
+        return f"EACCES: {refused}"
     try:
         loader = target.view.elf(found.path).facts
     except FormatError as error:

@@ -20,10 +20,10 @@ CALLERS = ("shell", "direct")
 class Launch:
     """``env`` holds only what the user gave; ``secure`` is AT_SECURE (set-user-ID, capabilities).
 
-    ``cwd`` is where relative paths start; not ``cwd_stated``: nobody has said where that is. ``loaded_by`` is the path, in the target's root, of the
-    program that will dlopen the subject. ``until`` is the last stage to judge; ``trace`` asks for met
-    needs to be recorded as well; ``proc`` tells whether /proc is mounted. ``callers`` are who executes a program: what
-    a refusal by the kernel comes to is theirs to say, and the worst of it counts.
+    ``cwd`` is where relative paths start; not ``cwd_stated``: nobody has said where that is. ``loaded_by`` is the path,
+    in the target's root, of the program that will dlopen the subject. ``until`` is the last stage to judge; ``trace``
+    asks for met needs to be recorded as well; ``proc`` tells whether /proc is mounted. ``callers`` are who executes a
+    program: what a refusal by the kernel comes to is theirs to say, and the worst of it counts.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)

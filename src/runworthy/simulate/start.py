@@ -22,8 +22,9 @@ from runworthy.simulate.env import EnvStart
 from runworthy.simulate.env_start import env_of, first_executed, launch_by_env, missing_command
 from runworthy.simulate.execve import execve
 from runworthy.simulate.execve.callers import CallerOutcome, members, outcome
-from runworthy.simulate.launch import Launch
 from runworthy.simulate.kernel import in_directory
+from runworthy.simulate.launch import Launch
+from runworthy.simulate.permission import only_for_some
 from runworthy.simulate.process import Machinery, image_stretch
 from runworthy.simulate.purpose import Purpose, Use, purpose_in, taken_by, which_loader
 from runworthy.targets.target import Target
@@ -117,7 +118,7 @@ class _Start:
         """Yield the stretches in order."""
         target, launch = self.machinery.target, self.machinery.launch
         done = execve(target, self.path, self.argv or (self.called,), cwd=launch.cwd, called=self.called)
-        differs = list(self._boot_differs())
+        differs = [*self._boot_differs(), *self._for_some(done)]
         taken: list[_Taken] = []
         for rewrite in done.rewrites:
             first = not taken
@@ -133,6 +134,13 @@ class _Start:
         for stretch in self._end(done, taken):
             yield replace(stretch, steps=(*stretch.steps, *differs))
             differs = []
+
+    def _for_some(self, done: Execution) -> Iterator[Step]:
+        """Yield that it may be executed, where not everybody may; the image that is loaded says so itself."""
+        assumed = only_for_some(self.machinery.target, self.path)
+        if assumed and (done.rewrites or done.errno == "ENOEXEC"):
+            need = Need(kind="permission", name="execute", by=self.path, evidence=Evidence(file=self.path))
+            yield Step(stage="exec", need=need, answer=Answer.MET, met_by="its mode", assumption=assumed)
 
     def _boot_differs(self) -> Iterator[Event]:
         """Yield that another handler takes the file after the next boot than takes it now.
@@ -249,7 +257,11 @@ class _Start:
 
     def _refusal(self, done: Execution) -> Step:
         kind = _REFUSED.get(done.errno, "permission")
-        name = _PERMISSIONS.get(done.detail, "path") if kind == "permission" else type_name(self.file, self.arch)
+        name = (
+            (_PERMISSIONS.get(done.detail) or _permission(done.detail))
+            if kind == "permission"
+            else type_name(self.file, self.arch)
+        )
         need = Need(kind=kind, name=name, by=self.path)
         return Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"{done.errno}: {done.detail}")
 
@@ -438,6 +450,11 @@ class _Start:
     def _stretch(self, path: str, steps: Iterator[Step | Event] | Sequence[Step | Event]) -> Stretch:
         target = self.machinery.target
         return Stretch(object=path, machine=target.arch.name, loader="kernel", root=target.name, steps=tuple(steps))
+
+
+def _permission(detail: str) -> str:
+    """Return which permission a user lacks, by what is said of it."""
+    return next((name for name in ("execute", "search") if f" may not {name} " in detail), "path")
 
 
 def _called(handler: Handler | None) -> str:

@@ -24,12 +24,13 @@ def check(case: Case) -> Iterator[Match]:
     for step in case.steps(*_KINDS, answers=(Answer.MET,)):
         if step.assumption:
             who, what = case.needer(step.need), step.need.name
-            whom = f"`{who}` may be executed" if step.need.kind == "permission" else f"`{who}` is started by `{what}`"
+            some = f"`{who}` is not for everybody to execute: it is taken for granted that {step.assumption}"
+            message = some if step.need.kind == "permission" else f"`{who}` finds `{what}` only where {step.assumption}"
             yield Match(
                 finding=finding(
                     case,
                     (CODE, NAME, SEVERITY),
-                    f"{whom} where {step.assumption}",
+                    message,
                     cause=f"it depends on the start: {step.assumption}",
                     steps=(step,),
                     notes=(step.detail,),
