@@ -260,3 +260,19 @@ def test_a_relative_interpreter_rests_on_the_working_directory(root: Overlay) ->
         assert verdict_of(trace)[0] == verdict
         if verdict == "risky":
             assert the_step(trace, "script-interpreter").assumption == "it is started in /"
+
+
+def test_a_handler_that_may_not_be_in_force_takes_nothing_for_certain(root: Overlay) -> None:
+    data = ape()
+    root.add_file("/opt/app", data)
+    assert X86_64
+    listed = Handlers(entries=(APE,), stated=True, unknown="they belong to another user namespace")
+    target = Target(name="root", view=root, machine=baseline(X86_64), handlers=listed)
+    machinery = Machinery(target, Launch(callers=("direct",)), lambda _: False)
+    trace = start(machinery, "/opt/app", identify(BytesContent(data)), None)
+    assert verdict_of(trace) == ("unknown", "exec")
+    step = the_step(trace, "exec-format")
+    assert (step.why, step.detail) == ("machine-unstated", "they belong to another user namespace")
+    own = elf(kind=2)
+    root.add_file("/opt/app", own)
+    assert verdict_of(simulate(machinery, "/opt/app", read_elf(BytesContent(own)))) == ("runs", None)
