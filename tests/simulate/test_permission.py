@@ -10,6 +10,7 @@ import pytest
 from runworthy.engine import verdict_of
 from runworthy.formats.content import BytesContent
 from runworthy.formats.elf import read_elf
+from runworthy.formats.identify import identify
 from runworthy.model.arch import architecture
 from runworthy.model.credentials import Credentials, Owner
 from runworthy.model.machine import baseline
@@ -17,9 +18,11 @@ from runworthy.simulate.execve import execve
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.permission import denied
 from runworthy.simulate.process import Machinery, simulate
+from runworthy.simulate.start import start
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
+from tests.apewriter import JARTSR, ape, like_ape_loader
 from tests.elfwriter import elf
 
 STATIC = elf(kind=2)
@@ -70,3 +73,54 @@ def test_the_files_of_this_machine_have_the_owners_that_they_have(tmp_path: Path
     assert denied(own, "/app") == ""
     other = replace(own, credentials=Credentials(uid=status.st_uid + 1, gid=status.st_gid + 1))
     assert denied(other, "/app").startswith(f"user {status.st_uid + 1} may not execute it (mode 0700")
+
+
+def scratch(path: Path, who: Credentials | None, env: dict[str, str], **stated: str) -> str:
+    """Return the verdict on an APE that a shell reads, in a root in which only /free is for everybody to write in."""
+    (path / "free").mkdir()
+    (path / "free").chmod(0o777)
+    view = Overlay(DirectoryView(str(path)))
+    for name in ("sh", "mkdir", "dd", "gzip", "chmod", "mv", "uname"):
+        view.add_file(f"/usr/bin/{name}", STATIC)
+    view.add_link("/bin", "usr/bin")
+    data = ape(magic=JARTSR, loaders={"x86_64": like_ape_loader()}, path_lookup=False)
+    view.add_file("/opt/app", data)
+    arch = architecture("x86_64")
+    assert arch
+    on = Target(name="root", view=view, machine=baseline(arch), credentials=who, live=who is not None)
+    launch = Launch(env=env, callers=("sh",), cwd=stated.get("cwd", "/"), cwd_stated=bool(stated))
+    machinery = Machinery(on, launch, lambda _: False)
+    return verdict_of(start(machinery, "/opt/app", identify(BytesContent(data)), None))[0]
+
+
+@pytest.mark.parametrize(
+    ("who", "env", "stated", "verdict"),
+    [
+        (USER, {"HOME": "/nonexistent"}, {}, "fails"),  # mkdir -p makes it for whoever may
+        (ROOT, {"HOME": "/nonexistent"}, {}, "risky"),
+        (None, {"HOME": "/nonexistent"}, {}, "risky"),
+        (USER, {"HOME": "/nonexistent", "TMPDIR": "/free/new"}, {}, "risky"),
+        (USER, {"HOME": "/opt/app/x"}, {}, "fails"),
+        (USER, {}, {"cwd": "/opt"}, "fails"),  # and the working directory where nothing is set
+        (USER, {"HOME": ""}, {"cwd": "/free"}, "risky"),
+        (USER, {"HOME": ""}, {}, "risky"),  # nobody says what that is
+    ],
+)
+def test_an_ape_unpacks_its_loader_where_its_user_may_write(
+    tmp_path: Path, who: Credentials | None, env: dict[str, str], stated: dict[str, str], verdict: str
+) -> None:
+    assert scratch(tmp_path, who, env, **stated) == verdict
+
+
+def test_an_ape_that_rewrites_itself_has_to_be_its_users(tmp_path: Path) -> None:
+    view = Overlay(DirectoryView(str(tmp_path)))
+    for name in ("sh", "uname"):
+        view.add_file(f"/bin/{name}", STATIC)
+    data = ape(magic=JARTSR)
+    view.add_file("/opt/app", data, mode=0o555)
+    arch = architecture("x86_64")
+    assert arch
+    for who, verdict in ((USER, "fails"), (ROOT, "risky"), (None, "risky")):
+        on = Target(name="root", view=view, machine=baseline(arch), credentials=who)
+        machinery = Machinery(on, Launch(callers=("sh",)), lambda _: False)
+        assert verdict_of(start(machinery, "/opt/app", identify(BytesContent(data)), None))[0] == verdict

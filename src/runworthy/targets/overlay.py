@@ -159,7 +159,7 @@ class Overlay(FileView):
     def owner(self, real: str) -> Owner | None:
         """Return to whom an entry belongs, None for one of the overlay itself. Raises OSError."""
         directory, _, name = real.rpartition("/")
-        edit = self._directory_at(directory or "/").edits.get(name)
+        edit = self._directory_at(directory or "/").edits.get(name) if name else self._top
         if isinstance(edit, _Directory):
             return next((view.owner(path) for view, path in edit.layers), None)
         held = self._locate(real)
