@@ -276,3 +276,11 @@ def test_a_handler_that_may_not_be_in_force_takes_nothing_for_certain(root: Over
     own = elf(kind=2)
     root.add_file("/opt/app", own)
     assert verdict_of(simulate(machinery, "/opt/app", read_elf(BytesContent(own)))) == ("runs", None)
+
+
+def test_a_loader_that_is_emulated_takes_code_of_its_own_kind(root: Overlay) -> None:
+    root.add_file("/usr/bin/ape", like_ape_loader("aarch64"))
+    trace = judge(root, ape(machines=("aarch64",)), APE, QEMU)
+    assert verdict_of(trace) == ("risky", "exec")
+    assert the_step(trace, "payload").need.name == "aarch64"
+    assert verdict_of(judge(root, ape(), APE, QEMU)) == ("fails", "exec")

@@ -14,7 +14,7 @@ from runworthy.model.binfmt import HEAD_SIZE, Handler
 from runworthy.model.errors import FormatError
 from runworthy.model.execution import Execution, Rewrite
 from runworthy.model.machine import baseline
-from runworthy.model.program import FileFacts
+from runworthy.model.program import ApeFacts, FileFacts
 from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Answer, Event, Evidence, Kind, Need, Probe, Step, Stretch, Taken, Trace, Why
 from runworthy.simulate.commands import PATH, find_command
@@ -22,7 +22,7 @@ from runworthy.simulate.env import EnvStart
 from runworthy.simulate.env_start import env_of, first_executed, launch_by_env, missing_command
 from runworthy.simulate.execve import execve
 from runworthy.simulate.execve.callers import CallerOutcome, members, outcome
-from runworthy.simulate.kernel import in_directory
+from runworthy.simulate.kernel import in_directory, runs_natively
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.permission import only_for_some
 from runworthy.simulate.process import Machinery, image_stretch
@@ -334,11 +334,21 @@ class _Start:
         if purpose is None:
             return
         if purpose.kind == "ape-loader" and one.file is not None and one.file.ape is not None:
-            from runworthy.simulate.ape import under_loader
-
-            yield self._stretch(real, under_loader(real, one.file.ape, self.machinery.target))
+            yield self._under_loader(one, real, one.file.ape)
         elif one.how == "emulated" and one.arch is not None and purpose.kind == "emulator":
             yield self._emulated(purpose, real, one.arch)
+
+    def _under_loader(self, one: _Taken, path: str, ape: ApeFacts) -> Stretch:
+        """Return what the APE loader makes of a file: one that is emulated takes the code that it is made of itself."""
+        from runworthy.simulate.ape import under_loader
+
+        target = self.machinery.target
+        _, arch = self._what(one.rewrite.opened) if one.rewrite.opened else (None, None)
+        if arch is not None and not runs_natively(target.arch, arch):
+            size = target.machine.page_size
+            machine = replace(baseline(arch), page_size=size, page_size_stated=target.machine.page_size_stated)
+            target = replace(target, machine=machine)
+        return replace(self._stretch(path, under_loader(path, ape, target)), machine=target.arch.name)
 
     def _emulated(self, purpose: Purpose, path: str, arch: Architecture) -> Stretch:
         guest = replace(
