@@ -137,7 +137,7 @@ Path = str | os.PathLike[str]
 Watch = Callable[[str, int, int], None]
 """Is told what is being done (``find``, ``judge``), how far it is, and how much there is."""
 
-ENVIRONMENT = ("HOME", "LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "TMPDIR")
+ENVIRONMENT = ("HOME", "LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "QEMU_LD_PREFIX", "TMPDIR")
 """The variables that ``env`` may state."""
 
 _LATE = {

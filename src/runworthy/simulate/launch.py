@@ -9,8 +9,8 @@ from runworthy.model.trace import Stage
 
 __all__ = ["CALLERS", "SURROUNDINGS", "Launch"]
 
-SURROUNDINGS = ("HOME", "PATH", "TMPDIR")
-"""The variables that scripts go by: on this machine they are as they are here, where nothing else is stated."""
+SURROUNDINGS = ("HOME", "PATH", "QEMU_LD_PREFIX", "TMPDIR")
+"""The variables that scripts and emulators go by: on this machine as they are here, where nothing else is stated."""
 
 CALLERS = ("shell", "direct")
 """Who is taken to start a program where nobody says it: a shell, and a program that calls execve itself."""

@@ -27,7 +27,6 @@ from runworthy.simulate.launch import Launch
 from runworthy.simulate.permission import only_for_some
 from runworthy.simulate.process import Machinery, image_stretch
 from runworthy.simulate.purpose import Purpose, Use, purpose_in, taken_by, which_loader
-from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
 __all__ = ["start", "type_name"]
@@ -38,8 +37,10 @@ _NAMES = {
     "python-bytecode": "Python bytecode",
     "wasm": "WebAssembly",
 }
-# Where qemu-user looks for the loader and the libraries of the guest before it looks in the root itself
-# (linux-user/main.c, CONFIG_QEMU_INTERP_PREFIX; Debian's patch for /etc/qemu-binfmt).
+# Where qemu-user looks for the loader and the libraries of the guest before it looks in the root itself, where
+# QEMU_LD_PREFIX names no directory (linux-user/main.c, CONFIG_QEMU_INTERP_PREFIX and handle_arg_ld_prefix;
+# util/path.c; Debian's patch for /etc/qemu-binfmt).
+_PREFIX = "QEMU_LD_PREFIX"
 _SYSROOTS = ("/etc/qemu-binfmt/{}", "/usr/gnemul/qemu-{}")
 _QEMU_NAMES = {"armv7": "arm", "armv6": "arm", "armel": "arm", "mips64le": "mips64el", "mipsle": "mipsel"}
 _REFUSED: dict[str, Kind] = {"ELOOP": "rewrites", "ENOEXEC": "exec-format"}
@@ -353,7 +354,7 @@ class _Start:
     def _emulated(self, purpose: Purpose, path: str, arch: Architecture) -> Stretch:
         guest = replace(
             self.machinery.target,
-            view=_with_sysroot(self.machinery.target, purpose.arch or arch),
+            view=_with_sysroot(self.machinery, purpose, arch),
             machine=baseline(arch),
             libcs={},
             system_directories=(),
@@ -486,13 +487,17 @@ def _not_opened_by_qemu(step: Step | Event) -> Step | Event:
     return replace(step, detail=f"ENOENT: QEMU says `Could not open '{step.need.name}'` and ends with 255")
 
 
-def _with_sysroot(target: Target, arch: Architecture) -> FileView:
+def _with_sysroot(machinery: Machinery, purpose: Purpose, arch: Architecture) -> FileView:
     """Return the root as an emulated program sees it."""
     from runworthy.targets.overlay import Overlay
 
+    target, launch = machinery.target, machinery.launch
+    arch = purpose.arch or arch
     name = _QEMU_NAMES.get(arch.name, arch.name)
-    for pattern in _SYSROOTS:
-        real = target.view.real_directory(pattern.format(name))
+    stated = launch.env.get(_PREFIX) if purpose.qemu else None
+    places = [pattern.format(name) for pattern in _SYSROOTS] if stated is None else [posixpath.join(launch.cwd, stated)]
+    for place in places:
+        real = target.view.real_directory(place)
         if real is not None:
             view = Overlay(target.view)
             view.mount("/", target.view, real)
