@@ -284,3 +284,9 @@ def test_a_loader_that_is_emulated_takes_code_of_its_own_kind(root: Overlay) -> 
     assert verdict_of(trace) == ("risky", "exec")
     assert the_step(trace, "payload").need.name == "aarch64"
     assert verdict_of(judge(root, ape(), APE, QEMU)) == ("fails", "exec")
+
+
+def test_an_interpreter_that_is_held_open_needs_no_permission_any_more(root: Overlay) -> None:
+    root.add_file("/usr/bin/ape", like_ape_loader(), mode=0o644)
+    assert verdict_of(judge(root, ape(), APE)) == ("runs", None)
+    assert verdict_of(judge(root, ape(), replace(APE, flags="P"))) == ("fails", "exec")

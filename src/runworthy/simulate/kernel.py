@@ -56,14 +56,17 @@ def in_directory(cwd: str) -> str:
 
 
 def exec_steps(
-    path: str, facts: ElfFacts, target: Target, cwd: str = "/", *, cwd_stated: bool = True
+    path: str, facts: ElfFacts, target: Target, cwd: str = "/", *, cwd_stated: bool = True, opened: bool = False
 ) -> Iterator[Step]:
-    """Yield what execve requires, in its order, up to the first refusal. ``cwd`` is where a relative path starts."""
+    """Yield what execve requires, in its order, up to the first refusal. ``cwd`` is where a relative path starts.
+
+    ``opened``: it has been held open since a handler was registered, and nobody is asked for permission any more.
+    """
     need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
-    if refused := denied(target, path):
+    if not opened and (refused := denied(target, path)):
         yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"EACCES: {refused}")
         return
-    if assumed := only_for_some(target, path):
+    if not opened and (assumed := only_for_some(target, path)):
         yield Step(stage="exec", need=need, answer=Answer.MET, met_by="its mode", assumption=assumed)
     step = _format(path, facts, target)
     yield step

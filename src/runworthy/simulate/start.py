@@ -180,7 +180,7 @@ class _Start:
             yield self._stretch(done.refused or self.path, [self._refusal(done)])
         else:
             if done.image:  # a file that the kernel holds open may lie outside the root
-                yield image_stretch(self.machinery, done.image)
+                yield image_stretch(self.machinery, done.image, opened=_is_pinned(done))
             for one in taken:
                 yield from self._inside(one)
             yield from self._under_env(done, taken)
@@ -235,7 +235,8 @@ class _Start:
             detail = _DOES.format(rewrite.interpreter)
             return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail=detail)
         if not rewrite.opened and not foreign and purpose is not None and purpose.kind == "unknown":
-            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="outside-core", detail=_HELD)
+            why: Why = "not-modelled" if self.machinery.target.view.authority is None else "outside-core"
+            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=_HELD)
         met_by = rewrite.opened or ("opened when it was registered (F)" if pinned else rewrite.interpreter)
         assumed = None
         if purpose is not None and not purpose.sure and not foreign:
@@ -461,6 +462,12 @@ class _Start:
     def _stretch(self, path: str, steps: Iterator[Step | Event] | Sequence[Step | Event]) -> Stretch:
         target = self.machinery.target
         return Stretch(object=path, machine=target.arch.name, loader="kernel", root=target.name, steps=tuple(steps))
+
+
+def _is_pinned(done: Execution) -> bool:
+    """Whether the image that is loaded has been held open since the registration of the handler that names it (F)."""
+    handler = done.rewrites[-1].handler if done.rewrites else None
+    return handler is not None and "F" in handler.flags
 
 
 def _permission(detail: str) -> str:
