@@ -115,7 +115,7 @@ def _by_bits(who: Credentials, owner: Owner, mode: int, wanted: int) -> bool:
 def _by_list(who: Credentials, owner: Owner, wanted: int) -> bool:
     """Whether an access control list gives a permission: the first entry that is the user's, else one of a group."""
     data = owner.acl[_ACL_HEADER:]
-    entries = list(iter_unpack(_ACL_ENTRY, data[: len(data) // 8 * 8]))
+    entries: list[tuple[int, int, int]] = list(iter_unpack(_ACL_ENTRY, data[: len(data) // 8 * 8]))
     mask = next((perm for tag, perm, _ in entries if tag == _MASK), 7)
     grouped = False
     for tag, perm, number in entries:

@@ -119,7 +119,7 @@ class _Start:
         """Yield the stretches in order."""
         target, launch = self.machinery.target, self.machinery.launch
         done = execve(target, self.path, self.argv or (self.called,), cwd=launch.cwd, called=self.called)
-        differs = [*self._boot_differs(), *self._for_some(done)]
+        differs: list[Step | Event] = [*self._boot_differs(), *self._for_some(done)]
         taken: list[_Taken] = []
         for rewrite in done.rewrites:
             first = not taken
