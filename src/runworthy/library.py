@@ -256,7 +256,7 @@ def _request(
     assume_present: str | Iterable[str] = (),
     at: str | None = None,
     env: Mapping[str, str] | None = None,
-    cwd: str = "/",
+    cwd: str | None = None,
     secure: bool = False,
     loaded_by: str | None = None,
     caller: str | Iterable[str] = (),
