@@ -27,6 +27,8 @@ from pathlib import Path
 from struct import pack
 from typing import Literal
 
+from tests.elfwriter import elf
+
 __all__ = [
     "APEDBG",
     "JARTSR",
@@ -36,6 +38,7 @@ __all__ = [
     "ape",
     "ape_loader",
     "elf_header",
+    "like_ape_loader",
     "mach_header",
     "octal",
     "windows_program",
@@ -58,6 +61,11 @@ _BASE = 0x10000000
 _MARKER = b"\n@\n#'\"\n\n"
 _PHDR = 56
 _COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
+
+
+def like_ape_loader(machine: str = "x86_64") -> bytes:
+    """Return a program that is told for the APE loader by what it holds, and does nothing."""
+    return elf(machine=machine, kind=2, dynamic=False) + MZQFPD.encode()
 
 
 def ape(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.apewriter import ape
+from tests.apewriter import ape, like_ape_loader
 from tests.elfwriter import Symbol, elf
 
 __all__ = ["LOADER", "MUSL_LOADER", "make"]
@@ -92,7 +92,7 @@ def _files() -> dict[str, bytes | str]:
             soname="libc.musl-x86_64.so.1", exports=["__libc_start_main", "stdin", "dlopen", "puts", "statx"]
         ),
         # an Actually Portable Executable that carries its loader, and a machine with Wine that boots with systemd
-        "llamafile": ape(loaders={"x86_64": _static()}),
+        "llamafile": ape(loaders={"x86_64": like_ape_loader()}),
         **{f"winebox/{path}": data for path, data in _WINEBOX.items()},
         **{
             f"winebox/usr/bin/{name}": _static()

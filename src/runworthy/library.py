@@ -137,7 +137,7 @@ Path = str | os.PathLike[str]
 Watch = Callable[[str, int, int], None]
 """Is told what is being done (``find``, ``judge``), how far it is, and how much there is."""
 
-ENVIRONMENT = ("HOME", "LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "TMPDIR")
+ENVIRONMENT = ("HOME", "LD_BIND_NOW", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "QEMU_LD_PREFIX", "TMPDIR")
 """The variables that ``env`` may state."""
 
 _LATE = {
@@ -170,7 +170,7 @@ def check(
     assume_present: str | Iterable[str] = (),
     at: str | None = None,
     env: Mapping[str, str] | None = None,
-    cwd: str = "/",
+    cwd: str | None = None,
     secure: bool = False,
     loaded_by: str | None = None,
     caller: str | Iterable[str] = (),
@@ -256,7 +256,7 @@ def _request(
     assume_present: str | Iterable[str] = (),
     at: str | None = None,
     env: Mapping[str, str] | None = None,
-    cwd: str = "/",
+    cwd: str | None = None,
     secure: bool = False,
     loaded_by: str | None = None,
     caller: str | Iterable[str] = (),
@@ -299,7 +299,8 @@ def _request(
     launch = Launch(
         env=dict(env or {}),
         secure=secure,
-        cwd=cwd,
+        cwd=cwd or "/",
+        cwd_stated=cwd is not None,
         loaded_by=loaded_by,
         until=until,
         trace=trace,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.apewriter import like_ape_loader
 from tests.cli.conftest import Run
-from tests.elfwriter import elf
 
 ON = ("--on", "./winebox", "--at-boot", "--no-cache")
 
@@ -33,7 +33,7 @@ def test_the_script_repairs_the_root_that_was_judged(runworthy: Run, world: Path
 def test_a_loader_that_is_named_is_registered_in_place_of_the_one_inside(runworthy: Run, world: Path) -> None:
     placed = world / "winebox/opt/bin/ape"
     placed.parent.mkdir(parents=True)
-    placed.write_bytes(elf(kind=2))
+    placed.write_bytes(like_ape_loader())
     placed.chmod(0o755)
     done = runworthy("check", "llamafile", *ON, "--loader", "/opt/bin/ape", "--export", "sh")
     assert (done.code, done.err) == (1, "")

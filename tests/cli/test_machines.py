@@ -9,7 +9,7 @@ import pytest
 import runworthy
 from runworthy.model.host import BinfmtEntry, BinfmtMisc, MachineFacts
 from runworthy.targets.directory import DirectoryView
-from tests.apewriter import ape
+from tests.apewriter import ape, like_ape_loader
 from tests.elfwriter import elf
 from tests.remedies.made import write_tree
 from tests.targets.snapshot.made import snapshot
@@ -20,7 +20,7 @@ STATIC = elf(kind=2, dynamic=False)
 FILE = ape()
 ROOT: dict[str, bytes | str] = {
     "/bin/sh": STATIC,
-    "/usr/bin/ape": STATIC,
+    "/usr/bin/ape": like_ape_loader(),
     "/usr/bin/wine": STATIC,
     "/usr/lib/systemd/systemd": STATIC,
     "/usr/lib/systemd/systemd-binfmt": STATIC,

@@ -37,6 +37,7 @@ _STATUS = 41
 _NATIVE = 42
 _ROOTS = ("bullseye-arm64", "trixie-arm64")
 _TOO_OLD = ("bullseye-arm64", "version `GLIBC_2.34' not found")
+_LAUNCH = Launch()
 _ARGV = ("called", "one", "two words")
 
 
@@ -166,10 +167,10 @@ def test_chroot(world: World, dynamic: bytes, name: str, flags: str) -> None:
         assert (real.rc, real.stdout) == (_STATUS, _printed(predicted.argv[2:])), (real, predicted)
 
 
-def _verdict(world: World, view: FileView, path: str) -> tuple[str, str]:
+def _verdict(world: World, view: FileView, path: str, launch: Launch = _LAUNCH) -> tuple[str, str]:
     """What the whole check says of a program, and the first thing that is not met."""
     target = replace(world.target(world.handlers()), view=view)
-    result = judge_again("guest", Launch())(target, path)
+    result = judge_again("guest", launch)(target, path)
     steps = list(result.trace.needs)
     unmet = [step.need for step in steps if step.answer is Answer.UNMET]
     return result.verdict, (unmet[0].version or unmet[0].name) if unmet else ""
@@ -202,6 +203,16 @@ def test_sysroot_of_the_emulator(world: World, dynamic: bytes) -> None:
     seen = Overlay(DirectoryView("/"))
     seen.add_link("/etc/qemu-binfmt/aarch64", str(where))
     assert _verdict(world, seen, str(guest)) == ("risky", "")
+
+
+def test_sysroot_that_the_environment_names(world: World, dynamic: bytes) -> None:
+    _register(world, _line())
+    guest, where = str(world.put("guest", dynamic)), str(roots.requires("trixie-arm64").path)
+    for prefix, status in ((where, _STATUS), (f"{where}/nothing", 255)):
+        real = world.kernel.execute(guest, _ARGV, env={"QEMU_LD_PREFIX": prefix})
+        assert real.rc == status, real
+        told = _verdict(world, DirectoryView("/"), guest, Launch(env={"QEMU_LD_PREFIX": prefix}))
+        assert told == (("fails", "/lib/ld-linux-aarch64.so.1") if status == 255 else ("risky", ""))
 
 
 @pytest.mark.parametrize("flags", ["", "F", "P", "PF", "OF", "OPF", "C", "OPCF"])

@@ -29,14 +29,14 @@ from runworthy.model.records import replace
 from runworthy.remedies.planning import plan
 from runworthy.remedies.situation import Situation
 from runworthy.targets.edits import edited, inverse
-from tests.apewriter import ape
+from tests.apewriter import ape, like_ape_loader
 from tests.elfwriter import elf
 from tests.remedies.made import WINE, handlers, situation, target_of, write_tree
 
 Files = Mapping[str, bytes | str]
 EXPECTED = Path(__file__).parent / "expected"
 STATIC = elf(kind=2, dynamic=False)
-APP = ape(loaders={"x86_64": STATIC})
+APP = ape(loaders={"x86_64": like_ape_loader()})
 COMMON: Files = {
     "/bin/sh": STATIC,
     "/usr/bin/wine": STATIC,
@@ -119,8 +119,12 @@ SCENES: Mapping[str, Callable[[Path], Situation]] = {
         root, {**SYSTEMD, "/etc/binfmt.d/zzz.conf": b":zzz:M::MZ::/usr/bin/wine:\n"}, WINE
     ),
     "ape-loader-named": lambda root: at(
-        root, {**SYSTEMD, "/opt/app": ape(), "/opt/bin/ape": STATIC}, WINE, loader="/opt/bin/ape"
+        root, {**SYSTEMD, "/opt/app": ape(), "/opt/bin/ape": like_ape_loader()}, WINE, loader="/opt/bin/ape"
     ),
+    "ape-loader-that-is-none": lambda root: at(
+        root, {**SYSTEMD, "/opt/bin/true": STATIC}, WINE, loader="/opt/bin/true"
+    ),
+    "ape-beside-another-ape": lambda root: at(root, {**SYSTEMD, "/usr/bin/ape": STATIC}, WINE),
     "ape-without-a-loader": lambda root: at(root, {**SYSTEMD, "/opt/app": ape()}, WINE),
     "ape-of-another-machine": lambda root: at(root, {**SYSTEMD, "/opt/app": ape(machines=("aarch64",))}, WINE),
     "ape-binfmt-support": lambda root: at(root, BINFMT_SUPPORT, WINE_PACKAGE),

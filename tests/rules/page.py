@@ -7,7 +7,8 @@ way the subject is started. ``python -m tests.rules.update`` writes the text blo
 
 A file is an ELF file unless it says otherwise: ``text``, ``bytes`` (in hexadecimal), ``ape`` (what
 ``tests.apewriter.ape`` is given; ``loaders`` are the machines for which there is one), ``pe`` (what
-``windows_program`` is given), ``zip`` (its members); ``size`` makes it so long, with a hole at its end.
+``windows_program`` is given), ``zip`` (its members); ``size`` makes it so long, with a hole at its end. ``appended`` is
+text behind an ELF file: by ``MZqFpD='`` a static program is told for the APE loader.
 
 ``handlers`` are the lines by which the target's handlers were registered, the newest first as they are tried; a table
 ``{line = ..., origin = FILE, enabled = false}`` says more of one. ``binfmt_misc = "disabled"`` switches all off,
@@ -41,7 +42,7 @@ from runworthy.simulate.launch import CALLERS, Launch
 from runworthy.targets.names import MachineWish, TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
-from tests.apewriter import ape, windows_program
+from tests.apewriter import ape, like_ape_loader, windows_program
 from tests.elfwriter import MACHINES, Symbol, dlopen_note, elf, gnu_property
 
 __all__ = ["BLOCKS", "RULES", "Block", "blocks", "judge", "outcome", "pages"]
@@ -205,7 +206,7 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
         return bytes.fromhex(value["bytes"])
     if "ape" in value:
         given = dict(value["ape"])
-        given["loaders"] = {machine: elf(machine=machine, kind=2) for machine in given.get("loaders", ())}
+        given["loaders"] = {machine: like_ape_loader(machine) for machine in given.get("loaders", ())}
         return ape(**given)
     if "zip" in value:
         return _zip(value["zip"])
@@ -244,6 +245,7 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
         data = data[:_P_FILESZ] + pack("<QQ", *sizes) + data[_P_FILESZ + 16 :]
     if value.get("appimage"):  # type 2: docs.appimage.org, "AppImage specification"
         data = data[:8] + b"AI\x02" + data[11:]
+    data += str(value.get("appended", "")).encode()
     return data[: value["cut"]] if "cut" in value else data
 
 

@@ -22,7 +22,7 @@ from runworthy.simulate.start import start
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
-from tests.apewriter import JARTSR, ape
+from tests.apewriter import JARTSR, ape, like_ape_loader, mach_header
 from tests.elfwriter import elf
 
 X86_64 = architecture("x86_64")
@@ -45,7 +45,7 @@ def root(tmp_path: Path) -> Overlay:
     (tmp_path / "root").mkdir()
     view = Overlay(DirectoryView(str(tmp_path / "root")))
     for name in ("sh", "env", "wine", "ape", "qemu-aarch64-static"):
-        view.add_file(f"/usr/bin/{name}", elf(kind=2))
+        view.add_file(f"/usr/bin/{name}", like_ape_loader() if name == "ape" else elf(kind=2))
     view.add_link("/bin", "usr/bin")
     return view
 
@@ -87,7 +87,7 @@ def test_an_ape_runs_under_a_loader_that_is_tried_before_wine(root: Overlay) -> 
 
 
 def test_the_handler_of_apes_own_magic_is_taken_for_its_loader_whatever_it_is_called(root: Overlay) -> None:
-    root.add_file("/opt/loader", elf(kind=2))
+    root.add_file("/opt/loader", like_ape_loader())
     own = Handler(name="mine", interpreter="/opt/loader", magic=b"MZqFpD")
     assert purpose_of(own).kind == "ape-loader"
     assert verdict_of(judge(root, ape(), own)) == ("runs", None)
@@ -209,3 +209,84 @@ def test_a_handler_of_this_machine_is_told_by_the_file_that_its_boots_read(root:
     assert [(event.by, event.text) for event in trace.events if event.kind == "registered-by"] == [
         ("DOSWin", "/var/lib/binfmts/wine")
     ]
+
+
+def test_a_program_is_no_ape_loader_by_its_name_or_by_what_it_is_registered_for(root: Overlay) -> None:
+    root.add_file("/usr/bin/ape", elf(kind=2))
+    root.add_file("/opt/mine", elf(kind=2))
+    for handler in (APE, Handler(name="x", interpreter="/opt/mine", magic=b"MZqFpD")):
+        trace = judge(root, ape(), handler)
+        assert verdict_of(trace) == ("unknown", "exec")
+        step = the_step(trace, "handler")
+        assert (step.why, step.detail) == ("not-modelled", f"what {handler.interpreter} does with it is not known")
+    trace = judge(root, ape(), callers=("shell",))
+    assert verdict_of(trace) == ("unknown", "exec")  # the script starts it as it finds it
+    other = Handler(name="x", interpreter="/usr/bin/wine", magic=b"MZqFpD")
+    assert verdict_of(judge(root, ape(), other)) == ("fails", "exec")
+
+
+@pytest.mark.parametrize("data", [ape(magic="MZqFpDx\n"), b"MZqFpD, a text\n"])
+def test_the_ape_loader_takes_what_has_one_of_its_magics_alone(root: Overlay, data: bytes) -> None:
+    trace = judge(root, data, APE)
+    assert verdict_of(trace) == ("fails", "exec")
+    assert the_step(trace, "exec-format").taken == "foreign"
+
+
+def test_what_an_unknown_program_makes_of_another_systems_is_not_known(root: Overlay) -> None:
+    anybody = Handler(name="x", interpreter="/usr/bin/sh", magic=b"MZ")
+    assert verdict_of(judge(root, ape(magic="MZqFpDx\n"), anybody)) == ("unknown", "exec")
+    macho = Handler(name="x", interpreter="/usr/bin/sh", magic=b"\xcf\xfa\xed\xfe")
+    assert verdict_of(judge(root, mach_header(), macho)) == ("unknown", "exec")
+
+
+def test_a_handler_that_asks_for_appimages_is_meant_for_them(root: Overlay) -> None:
+    root.add_file("/usr/bin/AppImageLauncher", elf(kind=2))
+    image = elf(kind=2)
+    image = image[:8] + b"AI\2" + image[11:]
+    launcher = Handler(name="appimage", interpreter="/usr/bin/AppImageLauncher", magic=b"AI\2", offset=8)
+    assert verdict_of(judge(root, image, launcher)) == ("unknown", "exec")
+    everything = replace(launcher, magic=b"\x7fELF", offset=0)
+    assert verdict_of(judge(root, image, everything)) == ("fails", "exec")
+
+
+def test_a_relative_interpreter_rests_on_the_working_directory(root: Overlay) -> None:
+    text = b"#!bin/sh\n"
+    for launch, verdict in ((Launch(), "risky"), (Launch(cwd_stated=True), "runs"), (Launch(cwd="/opt"), "fails")):
+        root.add_file("/opt/app", text)
+        assert X86_64
+        target = Target(name="root", view=root, machine=baseline(X86_64), handlers=Handlers(stated=True))
+        machinery = Machinery(target, replace(launch, callers=("direct",)), lambda _: False)
+        trace = start(machinery, "/opt/app", identify(BytesContent(text)), None)
+        assert verdict_of(trace)[0] == verdict
+        if verdict == "risky":
+            assert the_step(trace, "script-interpreter").assumption == "it is started in /"
+
+
+def test_a_handler_that_may_not_be_in_force_takes_nothing_for_certain(root: Overlay) -> None:
+    data = ape()
+    root.add_file("/opt/app", data)
+    assert X86_64
+    listed = Handlers(entries=(APE,), stated=True, unknown="they belong to another user namespace")
+    target = Target(name="root", view=root, machine=baseline(X86_64), handlers=listed)
+    machinery = Machinery(target, Launch(callers=("direct",)), lambda _: False)
+    trace = start(machinery, "/opt/app", identify(BytesContent(data)), None)
+    assert verdict_of(trace) == ("unknown", "exec")
+    step = the_step(trace, "exec-format")
+    assert (step.why, step.detail) == ("machine-unstated", "they belong to another user namespace")
+    own = elf(kind=2)
+    root.add_file("/opt/app", own)
+    assert verdict_of(simulate(machinery, "/opt/app", read_elf(BytesContent(own)))) == ("runs", None)
+
+
+def test_a_loader_that_is_emulated_takes_code_of_its_own_kind(root: Overlay) -> None:
+    root.add_file("/usr/bin/ape", like_ape_loader("aarch64"))
+    trace = judge(root, ape(machines=("aarch64",)), APE, QEMU)
+    assert verdict_of(trace) == ("risky", "exec")
+    assert the_step(trace, "payload").need.name == "aarch64"
+    assert verdict_of(judge(root, ape(), APE, QEMU)) == ("fails", "exec")
+
+
+def test_an_interpreter_that_is_held_open_needs_no_permission_any_more(root: Overlay) -> None:
+    root.add_file("/usr/bin/ape", like_ape_loader(), mode=0o644)
+    assert verdict_of(judge(root, ape(), APE)) == ("runs", None)
+    assert verdict_of(judge(root, ape(), replace(APE, flags="P"))) == ("fails", "exec")

@@ -542,3 +542,36 @@ def test_the_tar_of_the_tests_is_a_root_too(tmp_path: Path) -> None:
     files = {f"./{path}": what for path, what in (*SYSTEMD.items(), *RULES.items())}
     root = read_stream(io.BytesIO(tar(files)).read).root
     assert names(boot_handlers(root)) == ["DOSWin", "APE"]
+
+
+REGISTERS = b"#!/bin/sh\nB=/proc/sys/fs/binfmt_misc\necho ':x:M::MZ::/bin/true:' >$B/register\n"
+OWN_UNIT: Files = {
+    "etc/systemd/system/reg.service": b"[Service]\nExecStart=-/usr/local/bin/reg.sh --now\n",
+    "etc/systemd/system/multi-user.target.wants/reg.service": "->../reg.service",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({**OWN_UNIT, "usr/local/bin/reg.sh": REGISTERS}, "reg.service starts /usr/local/bin/reg.sh, which names"),
+        ({**OWN_UNIT, "usr/local/bin/reg.sh": b"#!/bin/sh\necho\n"}, ""),
+        ({"usr/local/bin/reg.sh": REGISTERS}, ""),  # nobody starts it
+        (
+            {
+                "usr/lib/tmpfiles.d/x.conf": b"# w\nw! /proc/sys/fs/binfmt_misc/reg* - - - - :x:M::MZ::/bin/true:\n",
+                f"{UNITS}/systemd-tmpfiles-setup.service": b"[Service]\nExecStart=systemd-tmpfiles --create\n",
+            },
+            "/usr/lib/tmpfiles.d/x.conf writes to /proc/sys/fs/binfmt_misc/reg* at boot",
+        ),
+        ({"etc/cron.d/x": b"@reboot root /usr/local/bin/reg.sh\n", "usr/local/bin/reg.sh": REGISTERS}, "/etc/cron.d/x"),
+        ({"etc/cron.d/x": b"5 4 * * * root /usr/local/bin/reg.sh\n", "usr/local/bin/reg.sh": REGISTERS}, ""),
+        ({"etc/modprobe.d/x.conf": b"install binfmt_misc /bin/false\n"}, "keeps the module binfmt_misc from being"),
+        ({"etc/modprobe.d/x.conf": b"# blacklist binfmt_misc\ninstall other /bin/false\n"}, ""),
+    ],
+)
+def test_whoever_else_may_register_makes_it_unknown(tmp_path: Path, files: Files, told: str) -> None:
+    found = plan(tmp_path, SYSTEMD, RULES, files)
+    assert told in found.handlers.unknown
+    assert bool(found.handlers.unknown) == bool(told)
+    assert [one.name for one in found.handlers.entries] == ["DOSWin", "APE"]

@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = group.add_argument
     add("--at", metavar="PATH", help="where the file lies in the target")
     add("--env", action="append", default=[], metavar="NAME=VALUE", help=", ".join(ENVIRONMENT))
-    add("--cwd", default="/", metavar="DIR", help="the directory in which it is started (default: /)")
+    add("--cwd", metavar="DIR", help="the directory in which it is started (default: /, and nothing may depend on it)")
     add("--secure", action="store_true", help="as set-user-ID or with file capabilities (AT_SECURE)")
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
     add("--caller", action="append", default=[], metavar="CALLER",

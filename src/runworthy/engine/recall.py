@@ -114,9 +114,10 @@ def _key(subjects: Sequence[str], targets: Sequence[TargetName], wishes: Wishes,
     machine = None
     if any(target.text == "host" for target in targets):
         from runworthy.simulate.launch import SURROUNDINGS
+        from runworthy.targets.credentials import own_credentials
         from runworthy.targets.host import running_facts
 
-        machine = running_facts(), [os.environ.get(name) for name in SURROUNDINGS]
+        machine = running_facts(), own_credentials(), [os.environ.get(name) for name in SURROUNDINGS]
     where = (os.getcwd(), list(roots), machine)
     words = (list(subjects), where, asked, wishes.launch, wishes.at, wishes.steps, who, _program())
     return hashlib.sha256(repr(words).encode("utf-8", "surrogateescape")).digest()

@@ -22,7 +22,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.program import ApeElf, ApeFacts, ApeLoader, MachoFacts, PeFacts
 from runworthy.model.records import replace
 
-__all__ = ["MAGICS", "extract_loader", "is_ape", "read_ape", "with_unpacked"]
+__all__ = ["MAGICS", "extract_loader", "is_ape", "is_ape_loader", "read_ape", "with_unpacked"]
 
 MAGICS = (b"MZqFpD='", b"jartsr='", b"APEDBG='")
 """What an APE begins with: for all systems, for all but Windows, for the shell alone."""
@@ -57,11 +57,30 @@ _TOOL = re.compile(rb"(?m)(?:^|[|;&(]|\b(?:then|else|do))[ \t]*(%s)\b(?!=)" % b"
 _LOADERS_LIMIT = 16
 _UNPACKED_LIMIT = 16 << 20
 _PACKED_LIMIT = 16 << 20
+_LOADER_LIMIT = 128 << 10
+_LOADER_MARKS = (MAGICS[0], b"ape error", b"actually portable executable loader", b"embed ELF magic")
+"""What the loader compares a file with, and what it says (``ape/loader.c``): the first is a constant in its code."""
 
 
 def is_ape(head: bytes) -> bool:
     """Whether the first bytes of a file are those of an APE. Handlers compare 6 bytes, the loaders all 8."""
     return head[:8] in MAGICS
+
+
+def is_ape_loader(content: Content) -> bool:
+    """Whether a program is the loader of APEs: a small static ELF program that knows their magic.
+
+    Raises FormatError where it cannot be told, OSError where its bytes are not held.
+    """
+    from runworthy.formats.elf import read_elf
+
+    if content.size > _LOADER_LIMIT or content.pread(0, 4) != b"\x7fELF":
+        return False
+    facts = read_elf(content).facts
+    if facts.interpreter is not None or facts.needed:
+        return False
+    data = read_exactly(content, 0, content.size, "the program")
+    return any(mark in data for mark in _LOADER_MARKS)
 
 
 def read_ape(content: Content) -> ApeFacts:

@@ -13,11 +13,14 @@ from runworthy.model.trace import Step
 from runworthy.remedies.conflict import disable, last_resort, remove_package
 from runworthy.remedies.registering import ways
 from runworthy.remedies.situation import Proposal, Situation, exists, system_of
+from runworthy.simulate.purpose import which_loader
 from runworthy.targets.view import UnseenError
 
 __all__ = ["proposals"]
 
 _PURPOSE = "APE programs: registered last, so tried before every other handler"
+_BESIDE = "/usr/local/bin/ape"
+"""Where the loader goes where another program has its name."""
 _MAGICS = (("APE", b"MZqFpD"), ("APE-jart", b"jartsr"))
 
 
@@ -51,6 +54,12 @@ def _registered(situation: Situation) -> Iterator[Proposal]:
             unprovable="the host's files are not known here",
         )
         return
+    if situation.loader and which_loader(situation.target.view, situation.loader) is False:
+        yield Proposal(
+            title=f"name another loader than {situation.loader}, which is no APE loader that is known",
+            unprovable="what it does with an APE program is not known",
+        )
+        return
     found = _loader(situation)
     if found is None:
         arch = situation.target.arch.name
@@ -73,16 +82,19 @@ def _loader(situation: Situation) -> tuple[str, str, tuple[Edit, ...]] | None:
     """Return the path of a loader, what it is, and what puts it there; None where none can be had."""
     if situation.loader:
         return situation.loader, situation.loader, ()
-    if exists(situation.target.view, APE_LOADER):
+    view = situation.target.view
+    is_there = exists(view, APE_LOADER)
+    if is_there and which_loader(view, APE_LOADER) is not False:
         return APE_LOADER, APE_LOADER, ()
-    written = _embedded(situation)
+    path = _BESIDE if is_there else APE_LOADER
+    written = None if is_there and exists(view, _BESIDE) else _embedded(situation, path)
     if written is None:
         return None
-    return APE_LOADER, f"the one inside the file, sha256 {written.sha256[:16]}...", (written,)
+    return path, f"the one inside the file, sha256 {written.sha256[:16]}...", (written,)
 
 
-def _embedded(situation: Situation) -> WriteLoader | None:
-    """Return what writes the loader that the APE's own script would unpack on this machine."""
+def _embedded(situation: Situation, path: str) -> WriteLoader | None:
+    """Return what writes the loader that the APE's own script would unpack on this machine to a path."""
     arch = situation.target.arch.name
     for loader in _facts(situation).loaders:
         if loader.arch == arch and loader.system == "linux" and loader.form != "source":
@@ -92,7 +104,7 @@ def _embedded(situation: Situation) -> WriteLoader | None:
             except (FormatError, OSError, UnseenError):
                 continue
             source = f"out of {situation.name}, {loader.size} bytes at offset {loader.offset:#x}"
-            return WriteLoader(path=APE_LOADER, content=content, source=source)
+            return WriteLoader(path=path, content=content, source=source)
     return None
 
 

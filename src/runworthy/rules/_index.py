@@ -75,6 +75,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("exec.changes_at_boot", "boot-differs"),
     ("symbols.lazy_symbol", "symbol:unmet"),
     ("exec.not_elf", "exec-format:unknown handler:unknown script-interpreter:unknown tool:unknown"),
+    ("exec.assumed_start", "script-interpreter:met handler:met interpreter:met permission:met"),
     ("exec.assumed_handlers", "exec-format:met handler:met caller:met"),
     ("exec.too_large_for_windows", "exec-format rewritten taken-by"),
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import posixpath
 from collections.abc import Iterator
 
 from runworthy.model.program import ApeElf, ApeFacts
 from runworthy.model.trace import Answer, Event, Evidence, Need, Step
 from runworthy.simulate.commands import PATH, command_step, find_command
+from runworthy.simulate.kernel import in_directory
 from runworthy.simulate.launch import Launch
+from runworthy.simulate.permission import EXECUTE, WRITE, denied, forbidden
 from runworthy.targets.mounts import mount_of
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
-from runworthy.targets.view import UnseenError
+from runworthy.targets.view import UnseenError, reason
 
 __all__ = ["ready_loader", "under_loader", "under_shell"]
 
@@ -51,7 +54,7 @@ def under_shell(path: str, ape: ApeFacts, target: Target, launch: Launch) -> Ite
         return
     loader = ready_loader(ape, target, launch)
     if loader is not None:
-        name = ape.loader_name if loader == _unpacked(ape, launch) else "ape"
+        name = ape.loader_name if loader == _unpacked(ape, target, launch) else "ape"
         text = f"the script starts the `{name}` that it finds: {loader}"
         yield Event(stage="exec", kind="taken-by", text=text, by=path)
         yield from _pages(path, found, target)
@@ -87,57 +90,78 @@ def ready_loader(ape: ApeFacts, target: Target, launch: Launch) -> str | None:
     if ape.elf_for(target.arch.name) is None or (view.exists(_APPLICATIONS) and view.authority is None):
         return None
     found, _ = find_command(target, "ape", launch.env.get("PATH", PATH))
-    path = _unpacked(ape, launch)
+    path = _unpacked(ape, target, launch)
     if found is not None or not path:
         return found
     try:
         kept = view.find(path)
     except UnseenError:
         return None
-    if isinstance(kept, int) or (kept.entry.kind == "file" and not view.mode(kept.path) & 0o111):
+    if isinstance(kept, int) or (kept.entry.kind == "file" and denied(target, kept.path)):
         return None
     return path
 
 
-def _unpacked(ape: ApeFacts, launch: Launch) -> str:
+def _scratch(target: Target, launch: Launch) -> str:
+    """Return ``${TMPDIR:-${HOME:-.}}``, empty where that is not stated: this machine's is as it is here."""
+    named = launch.env.get("TMPDIR") or launch.env.get("HOME")
+    return named or ("." if target.live or "HOME" in launch.env else "")
+
+
+def _unpacked(ape: ApeFacts, target: Target, launch: Launch) -> str:
     """Return where the script unpacks its loader, empty where it does not or where that is not stated."""
-    name = launch.env.get("TMPDIR") or launch.env.get("HOME")
+    name = _scratch(target, launch)
     if not name or not ape.loaders or not ape.loader_name:
         return ""
     return posixpath.normpath(posixpath.join(launch.cwd, name, ape.loader_name))
 
 
 def _scratch_directory(path: str, target: Target, launch: Launch) -> Iterator[Step]:
-    """Yield whether the script can unpack a loader: to ``${TMPDIR:-${HOME:-.}}``, where that is stated."""
-    name = launch.env.get("TMPDIR") or launch.env.get("HOME")
+    """Yield whether the script can unpack a loader, where it is stated to what directory."""
+    name = _scratch(target, launch)
     if not name:
         return
     directory = posixpath.normpath(posixpath.join(launch.cwd, name))
-    need = Need(kind="scratch-directory", name=name, by=path)
-    options = _mount_options(directory, target)
-    refused = next((detail for option, detail in _UNUSABLE.items() if option in options), "")
-    if not refused and _is_no_directory(directory, target):
-        refused = "ENOTDIR: it is no directory"
+    need = Need(kind="scratch-directory", name=directory if name == "." else name, by=path)
+    refused = _no_scratch(directory, target)
+    rests = refused and not launch.cwd_stated and not name.startswith("/")
+    assumed = in_directory(launch.cwd) if rests else None
     if refused:
-        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=refused)
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=refused, assumption=assumed)
     else:
         yield Step(stage="exec", need=need, answer=Answer.MET, met_by=directory)
 
 
-def _is_no_directory(path: str, target: Target) -> bool:
+def _no_scratch(directory: str, target: Target) -> str:
+    """Return why nothing can be written and executed in a directory, which is made where it is missing (mkdir -p)."""
     try:
-        found = target.view.find(path)
+        found = target.view.find(directory)
+        while found == errno.ENOENT and directory != "/":
+            directory = posixpath.dirname(directory)
+            found = target.view.find(directory)
     except UnseenError:
-        return False
-    return not isinstance(found, int) and found.entry.kind != "dir"
+        return ""
+    if isinstance(found, int):
+        known = found in (errno.ENOTDIR, errno.EACCES, errno.ELOOP)
+        return f"{errno.errorcode[found]}: {reason(found)}" if known else ""
+    if found.entry.kind != "dir":
+        return "ENOTDIR: it is no directory"
+    options = _mount_options(found.path, target)
+    refused = next((detail for option, detail in _UNUSABLE.items() if option in options), "")
+    if refused:
+        return refused
+    closed = forbidden(target, found.path, WRITE | EXECUTE)
+    return f"EACCES: {closed}" if closed else ""
 
 
 def _rewritten(path: str, target: Target) -> Iterator[Step]:
-    """Yield that a program which writes its own header cannot, where its file system is read-only."""
+    """Yield that a program which writes its own header cannot: its file system is read-only, or its user may not."""
     placed = path.startswith(f"{SUBJECT_ROOT}/")
-    if not placed and "ro" in _mount_options(path, target):
+    refused = _UNUSABLE["ro"] if not placed and "ro" in _mount_options(path, target) else ""
+    closed = "" if refused or target.credentials is None else denied(target, path, WRITE)
+    if refused or closed:
         need = Need(kind="permission", name="write", by=path, evidence=Evidence(file=path, section="shell script"))
-        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=_UNUSABLE["ro"])
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=refused or f"EACCES: {closed}")
 
 
 def _mount_options(path: str, target: Target) -> tuple[str, ...]:

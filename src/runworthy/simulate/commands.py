@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runworthy.model.trace import Answer, Need, Probe, Step
+from runworthy.simulate.permission import denied
 from runworthy.targets.target import Target
 from runworthy.targets.view import UnseenError
 
@@ -21,7 +22,7 @@ def find_command(target: Target, name: str, search: str = PATH) -> tuple[str | N
         except UnseenError:
             continue
         if not isinstance(found, int):
-            if found.entry.kind == "file" and target.view.mode(found.path) & 0o111:
+            if found.entry.kind == "file" and not denied(target, found.path):
                 return found.path, (*probes, Probe(path=path, origin="PATH", outcome="found"))
             probes.append(Probe(path=path, origin="PATH", outcome="is not executable"))
         else:

@@ -12,6 +12,7 @@ from runworthy.simulate.commands import PATH, command_step
 from runworthy.simulate.env import EnvStart, busybox_env, gnu_env
 from runworthy.simulate.execve import execve
 from runworthy.simulate.launch import Launch
+from runworthy.simulate.permission import denied
 from runworthy.targets.target import Target
 from runworthy.targets.view import UnseenError
 
@@ -66,7 +67,8 @@ def launch_by_env(env: EnvStart, launch: Launch) -> Launch:
     """Return how a program is started by env."""
     search = {} if env.path is None else {"PATH": env.path or _DEFAULT_PATH}
     directory = posixpath.join(launch.cwd, env.directory)
-    return replace(launch, callers=("env",), cwd=directory, env={**launch.env, **search})
+    stated = launch.cwd_stated or env.directory.startswith("/")
+    return replace(launch, callers=("env",), cwd=directory, cwd_stated=stated, env={**launch.env, **search})
 
 
 def first_executed(target: Target, words: Sequence[str], search: str, cwd: str) -> str | None:
@@ -81,7 +83,7 @@ def first_executed(target: Target, words: Sequence[str], search: str, cwd: str) 
             found = target.view.find(path)
         except UnseenError:
             continue
-        if isinstance(found, int) or found.entry.kind != "file" or not target.view.mode(found.path) & 0o111:
+        if isinstance(found, int) or found.entry.kind != "file" or denied(target, found.path):
             continue
         if execve(target, path, words, cwd=cwd).errno not in _GOES_ON:
             return path

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from runworthy.model.arch import Architecture, machine_name
 from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
 from runworthy.model.errors import FormatError
+from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
+from runworthy.simulate.permission import denied, only_for_some
 from runworthy.simulate.segments import segment_steps
-from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved
 
-__all__ = ["exec_steps", "runs_natively"]
+__all__ = ["exec_steps", "in_directory", "runs_natively"]
 
 _PATH_MAX = 4096
 
@@ -49,29 +50,33 @@ def runs_natively(machine: Architecture, program: Architecture | None) -> bool |
     return (True if certain else None) if certain is not None else False
 
 
-def exec_steps(path: str, facts: ElfFacts, target: Target, cwd: str = "/") -> Iterator[Step]:
-    """Yield what execve requires, in its order, up to the first refusal. ``cwd`` is where a relative path starts."""
-    if _lacks_permission(path, target):
-        need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
-        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail="EACCES: no execute permission is set")
+def in_directory(cwd: str) -> str:
+    """Return what is assumed where a relative path is found in a directory of which nobody has said anything."""
+    return f"it is started in {cwd}"
+
+
+def exec_steps(
+    path: str, facts: ElfFacts, target: Target, cwd: str = "/", *, cwd_stated: bool = True, opened: bool = False
+) -> Iterator[Step]:
+    """Yield what execve requires, in its order, up to the first refusal. ``cwd`` is where a relative path starts.
+
+    ``opened``: it has been held open since a handler was registered, and nobody is asked for permission any more.
+    """
+    need = Need(kind="permission", name="execute", by=path, evidence=Evidence(file=path))
+    if not opened and (refused := denied(target, path)):
+        yield Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"EACCES: {refused}")
         return
+    if not opened and (assumed := only_for_some(target, path)):
+        yield Step(stage="exec", need=need, answer=Answer.MET, met_by="its mode", assumption=assumed)
     step = _format(path, facts, target)
     yield step
     if step.answer is Answer.UNMET:
         return
     if facts.interpreter is not None:
-        yield _interpreter(path, facts, target, cwd)
+        step = _interpreter(path, facts, target, cwd)
+        depends = not cwd_stated and not facts.interpreter.startswith("/") and step.answer is Answer.MET
+        yield replace(step, assumption=in_directory(cwd)) if depends else step
     yield from segment_steps(path, facts, "exec", starts=True)
-
-
-def _lacks_permission(path: str, target: Target) -> bool:
-    """Whether nobody may execute a program of the root. One that was placed there gets its mode when installed."""
-    if path.startswith(f"{SUBJECT_ROOT}/"):
-        return False
-    try:
-        return not target.view.mode(path) & 0o111
-    except OSError:
-        return False
 
 
 def _format(path: str, facts: ElfFacts, target: Target) -> Step:
@@ -127,8 +132,8 @@ def _unusable(found: Resolved, facts: ElfFacts, target: Target) -> str:
     """Return why the file at the interpreter's path cannot be one, empty when it can."""
     if found.entry.kind != "file":
         return "EACCES: no regular file"
-    if _lacks_permission(found.path, target):
-        return "EACCES: no execute permission is set"
+    if refused := denied(target, found.path):
+        return f"EACCES: {refused}"
     try:
         loader = target.view.elf(found.path).facts
     except FormatError as error:

@@ -9,8 +9,8 @@ from runworthy.model.trace import Stage
 
 __all__ = ["CALLERS", "SURROUNDINGS", "Launch"]
 
-SURROUNDINGS = ("HOME", "PATH", "TMPDIR")
-"""The variables that scripts go by: on this machine they are as they are here, where nothing else is stated."""
+SURROUNDINGS = ("HOME", "PATH", "QEMU_LD_PREFIX", "TMPDIR")
+"""The variables that scripts and emulators go by: on this machine as they are here, where nothing else is stated."""
 
 CALLERS = ("shell", "direct")
 """Who is taken to start a program where nobody says it: a shell, and a program that calls execve itself."""
@@ -20,15 +20,16 @@ CALLERS = ("shell", "direct")
 class Launch:
     """``env`` holds only what the user gave; ``secure`` is AT_SECURE (set-user-ID, capabilities).
 
-    ``cwd`` is where relative search paths start. ``loaded_by`` is the path, in the target's root, of the
-    program that will dlopen the subject. ``until`` is the last stage to judge; ``trace`` asks for met
-    needs to be recorded as well; ``proc`` tells whether /proc is mounted. ``callers`` are who executes a program: what
-    a refusal by the kernel comes to is theirs to say, and the worst of it counts.
+    ``cwd`` is where relative paths start; not ``cwd_stated``: nobody has said where that is. ``loaded_by`` is the path,
+    in the target's root, of the program that will dlopen the subject. ``until`` is the last stage to judge; ``trace``
+    asks for met needs to be recorded as well; ``proc`` tells whether /proc is mounted. ``callers`` are who executes a
+    program: what a refusal by the kernel comes to is theirs to say, and the worst of it counts.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
     secure: bool = False
     cwd: str = "/"
+    cwd_stated: bool = False
     loaded_by: str | None = None
     until: Stage = "environment"
     trace: bool = False

@@ -151,7 +151,7 @@ def simulate(machinery: Machinery, path: str, elf: ElfFile, called: str = "") ->
 
         return start(machinery, path, None, facts.architecture, called)
     steps: list[Step | Event] = (
-        list(exec_steps(path, facts, target, launch.cwd)) if facts.is_program else _library(path, facts, target)
+        list(_executed(machinery, path, facts)) if facts.is_program else _library(path, facts, target)
     )
     stretch = _Stretch(machinery, path, elf, steps)
     if not stretch.stopped:
@@ -182,16 +182,25 @@ def _at_boot(target: Target) -> Handlers | None:
     return None if found is None or found.unknown else found
 
 
+def _executed(machinery: Machinery, path: str, facts: ElfFacts, *, opened: bool = False) -> Iterator[Step]:
+    """Yield what execve requires of a program that is started as is stated, or that is ``opened`` already."""
+    launch = machinery.launch
+    yield from exec_steps(path, facts, machinery.target, launch.cwd, cwd_stated=launch.cwd_stated, opened=opened)
+
+
 def _lies_on_noexec(path: str, target: Target) -> bool:
     facts = target.machine_facts
     return facts is not None and facts.mounts is not None and mounted_noexec(path, facts.mounts)
 
 
-def image_stretch(machinery: Machinery, path: str) -> Stretch:
-    """Return what happens to the program at a real path when the kernel loads it. Raises FormatError, OSError."""
+def image_stretch(machinery: Machinery, path: str, *, opened: bool = False) -> Stretch:
+    """Return what happens to the program at a real path when the kernel loads it. Raises FormatError, OSError.
+
+    ``opened``: the kernel has held it open since a handler was registered.
+    """
     target = machinery.target
     elf = target.view.elf(path)
-    stretch = _Stretch(machinery, path, elf, list(exec_steps(path, elf.facts, target, machinery.launch.cwd)))
+    stretch = _Stretch(machinery, path, elf, list(_executed(machinery, path, elf.facts, opened=opened)))
     if not stretch.stopped:
         stretch.run(elf.facts.interpreter)
     return stretch.finish()

@@ -14,7 +14,7 @@ from runworthy.model.binfmt import HEAD_SIZE, Handler
 from runworthy.model.errors import FormatError
 from runworthy.model.execution import Execution, Rewrite
 from runworthy.model.machine import baseline
-from runworthy.model.program import FileFacts
+from runworthy.model.program import ApeFacts, FileFacts
 from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Answer, Event, Evidence, Kind, Need, Probe, Step, Stretch, Taken, Trace, Why
 from runworthy.simulate.commands import PATH, find_command
@@ -22,10 +22,11 @@ from runworthy.simulate.env import EnvStart
 from runworthy.simulate.env_start import env_of, first_executed, launch_by_env, missing_command
 from runworthy.simulate.execve import execve
 from runworthy.simulate.execve.callers import CallerOutcome, members, outcome
+from runworthy.simulate.kernel import in_directory, runs_natively
 from runworthy.simulate.launch import Launch
+from runworthy.simulate.permission import only_for_some
 from runworthy.simulate.process import Machinery, image_stretch
-from runworthy.simulate.purpose import Purpose, purpose_of, taken_by
-from runworthy.targets.target import Target
+from runworthy.simulate.purpose import Purpose, Use, purpose_in, taken_by, which_loader
 from runworthy.targets.view import FileView, UnseenError
 
 __all__ = ["start", "type_name"]
@@ -36,8 +37,10 @@ _NAMES = {
     "python-bytecode": "Python bytecode",
     "wasm": "WebAssembly",
 }
-# Where qemu-user looks for the loader and the libraries of the guest before it looks in the root itself
-# (linux-user/main.c, CONFIG_QEMU_INTERP_PREFIX; Debian's patch for /etc/qemu-binfmt).
+# Where qemu-user looks for the loader and the libraries of the guest before it looks in the root itself, where
+# QEMU_LD_PREFIX names no directory (linux-user/main.c, CONFIG_QEMU_INTERP_PREFIX and handle_arg_ld_prefix;
+# util/path.c; Debian's patch for /etc/qemu-binfmt).
+_PREFIX = "QEMU_LD_PREFIX"
 _SYSROOTS = ("/etc/qemu-binfmt/{}", "/usr/gnemul/qemu-{}")
 _QEMU_NAMES = {"armv7": "arm", "armv6": "arm", "armel": "arm", "mips64le": "mips64el", "mipsle": "mipsel"}
 _REFUSED: dict[str, Kind] = {"ELOOP": "rewrites", "ENOEXEC": "exec-format"}
@@ -49,6 +52,7 @@ _PERMISSIONS = {
 }
 _DEEPEST = 12
 _HELD = "it is held open since its registration (F), and the root does not have it: what else it needs is not known"
+_DOES = "what {} does with it is not known"
 _NO_TEXT = ("elf", "pe", "mach-o", "wasm", "python-bytecode")
 """What a shell cannot make the program of by reading it, whoever has it read."""
 _EXEC_DETAIL = "ENOEXEC: neither the kernel nor a handler takes it"
@@ -84,12 +88,19 @@ class _Taken:
     rewrite: Rewrite
     file: FileFacts | None
     arch: Architecture | None
+    purpose: Purpose | None
 
     @property
-    def how(self) -> Taken:
+    def how(self) -> Use:
         """How it stands with its interpreter."""
         handler = self.rewrite.handler
-        return taken_by(self.file.type if self.file else "elf", self.arch, handler) if handler else ""
+        return taken_by(self.file.type if self.file else "elf", self.arch, handler, self.purpose) if handler else ""
+
+    @property
+    def taken(self) -> Taken:
+        """The same, as far as it is known."""
+        how = self.how
+        return "" if how == "unknown" else how
 
 
 @dataclass(slots=True)
@@ -108,12 +119,14 @@ class _Start:
         """Yield the stretches in order."""
         target, launch = self.machinery.target, self.machinery.launch
         done = execve(target, self.path, self.argv or (self.called,), cwd=launch.cwd, called=self.called)
-        differs = list(self._boot_differs())
+        differs: list[Step | Event] = [*self._boot_differs(), *self._for_some(done)]
         taken: list[_Taken] = []
         for rewrite in done.rewrites:
             first = not taken
             file, arch = (self.file, self.arch) if first else self._what(rewrite.real)
-            taken.append(_Taken(rewrite, file, arch))
+            view, handler = self.machinery.target.view, rewrite.handler
+            purpose = purpose_in(handler, view, rewrite.opened) if handler else None
+            taken.append(_Taken(rewrite, file, arch, purpose))
             steps = self._rewritten(taken[-1], done)
             yield self._stretch(rewrite.real, [*steps, *differs] if first else steps)
             differs = []
@@ -122,6 +135,13 @@ class _Start:
         for stretch in self._end(done, taken):
             yield replace(stretch, steps=(*stretch.steps, *differs))
             differs = []
+
+    def _for_some(self, done: Execution) -> Iterator[Step]:
+        """Yield that it may be executed, where not everybody may; the image that is loaded says so itself."""
+        assumed = only_for_some(self.machinery.target, self.path)
+        if assumed and (done.rewrites or done.errno == "ENOEXEC"):
+            need = Need(kind="permission", name="execute", by=self.path, evidence=Evidence(file=self.path))
+            yield Step(stage="exec", need=need, answer=Answer.MET, met_by="its mode", assumption=assumed)
 
     def _boot_differs(self) -> Iterator[Event]:
         """Yield that another handler takes the file after the next boot than takes it now.
@@ -160,7 +180,7 @@ class _Start:
             yield self._stretch(done.refused or self.path, [self._refusal(done)])
         else:
             if done.image:  # a file that the kernel holds open may lie outside the root
-                yield image_stretch(self.machinery, done.image)
+                yield image_stretch(self.machinery, done.image, opened=_is_pinned(done))
             for one in taken:
                 yield from self._inside(one)
             yield from self._under_env(done, taken)
@@ -190,9 +210,9 @@ class _Start:
             answer=Answer.MET,
             met_by=met_by,
             searched=self._probes(rewrite, handler),
-            taken=one.how,
+            taken=one.taken,
             assumption=self.machinery.target.handlers.basis or "the handlers of its boot" if assumed else None,
-            detail=purpose_of(handler).words if handler else "",
+            detail=one.purpose.words if one.purpose else "",
         )
         yield self._interpreter(one, done)
         if done.errno != "ENOEXEC" and rewrite.argv:
@@ -210,11 +230,20 @@ class _Start:
         if rewrite is done.rewrites[-1] and done.why is not None:
             return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=done.why, detail=done.detail)
         pinned = rewrite.handler is not None and "F" in rewrite.handler.flags
-        handler, foreign = rewrite.handler, one.how == "foreign"
-        if not rewrite.opened and not foreign and handler is not None and purpose_of(handler).kind == "unknown":
-            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="outside-core", detail=_HELD)
+        purpose, foreign = one.purpose, one.how == "foreign"
+        if one.how == "unknown" and not done.errno and done.why is None:
+            detail = _DOES.format(rewrite.interpreter)
+            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail=detail)
+        if not rewrite.opened and not foreign and purpose is not None and purpose.kind == "unknown":
+            why: Why = "not-modelled" if self.machinery.target.view.authority is None else "outside-core"
+            return Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=_HELD)
         met_by = rewrite.opened or ("opened when it was registered (F)" if pinned else rewrite.interpreter)
-        return Step(stage="exec", need=need, answer=Answer.MET, met_by=met_by)
+        assumed = None
+        if purpose is not None and not purpose.sure and not foreign:
+            assumed = f"`{rewrite.interpreter}` is {purpose.words}, as its name says"
+        elif rewrite.opened and not rewrite.interpreter.startswith("/") and not self.machinery.launch.cwd_stated:
+            assumed = in_directory(self.machinery.launch.cwd)
+        return Step(stage="exec", need=need, answer=Answer.MET, met_by=met_by, assumption=assumed)
 
     def _probes(self, rewrite: Rewrite, taking: Handler | None) -> tuple[Probe, ...]:
         """Return the handlers in the order in which they were tried, up to the one that took the file."""
@@ -230,7 +259,11 @@ class _Start:
 
     def _refusal(self, done: Execution) -> Step:
         kind = _REFUSED.get(done.errno, "permission")
-        name = _PERMISSIONS.get(done.detail, "path") if kind == "permission" else type_name(self.file, self.arch)
+        name = (
+            (_PERMISSIONS.get(done.detail) or _permission(done.detail))
+            if kind == "permission"
+            else type_name(self.file, self.arch)
+        )
         need = Need(kind=kind, name=name, by=self.path)
         return Step(stage="exec", need=need, answer=Answer.UNMET, detail=f"{done.errno}: {done.detail}")
 
@@ -257,6 +290,10 @@ class _Start:
 
             steps += under_shell(self.path, self.file.ape, self.machinery.target, self.machinery.launch)
             loader = ready_loader(self.file.ape, self.machinery.target, self.machinery.launch)
+        if loader is not None and which_loader(self.machinery.target.view, loader) is False:
+            need = Need(kind="tool", name=loader, by=self.path)
+            told = _DOES.format(loader)
+            steps.append(Step(stage="exec", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail=told))
         yield self._stretch(self.path, steps)
         for shell in shells:
             yield from self._program(shell)
@@ -295,21 +332,30 @@ class _Start:
 
     def _inside(self, one: _Taken) -> Iterator[Stretch]:
         """Yield what an interpreter of a handler makes of the file that it gets, as far as it is known."""
-        purpose = purpose_of(one.rewrite.handler) if one.rewrite.handler else None
-        real = one.rewrite.real
+        purpose, real = one.purpose, one.rewrite.real
         if purpose is None:
             return
         if purpose.kind == "ape-loader" and one.file is not None and one.file.ape is not None:
-            from runworthy.simulate.ape import under_loader
-
-            yield self._stretch(real, under_loader(real, one.file.ape, self.machinery.target))
+            yield self._under_loader(one, real, one.file.ape)
         elif one.how == "emulated" and one.arch is not None and purpose.kind == "emulator":
             yield self._emulated(purpose, real, one.arch)
+
+    def _under_loader(self, one: _Taken, path: str, ape: ApeFacts) -> Stretch:
+        """Return what the APE loader makes of a file: one that is emulated takes the code that it is made of itself."""
+        from runworthy.simulate.ape import under_loader
+
+        target = self.machinery.target
+        _, arch = self._what(one.rewrite.opened) if one.rewrite.opened else (None, None)
+        if arch is not None and not runs_natively(target.arch, arch):
+            size = target.machine.page_size
+            machine = replace(baseline(arch), page_size=size, page_size_stated=target.machine.page_size_stated)
+            target = replace(target, machine=machine)
+        return replace(self._stretch(path, under_loader(path, ape, target)), machine=target.arch.name)
 
     def _emulated(self, purpose: Purpose, path: str, arch: Architecture) -> Stretch:
         guest = replace(
             self.machinery.target,
-            view=_with_sysroot(self.machinery.target, purpose.arch or arch),
+            view=_with_sysroot(self.machinery, purpose, arch),
             machine=baseline(arch),
             libcs={},
             system_directories=(),
@@ -418,6 +464,17 @@ class _Start:
         return Stretch(object=path, machine=target.arch.name, loader="kernel", root=target.name, steps=tuple(steps))
 
 
+def _is_pinned(done: Execution) -> bool:
+    """Whether the image that is loaded has been held open since the registration of the handler that names it (F)."""
+    handler = done.rewrites[-1].handler if done.rewrites else None
+    return handler is not None and "F" in handler.flags
+
+
+def _permission(detail: str) -> str:
+    """Return which permission a user lacks, by what is said of it."""
+    return next((name for name in ("execute", "search") if f" may not {name} " in detail), "path")
+
+
 def _called(handler: Handler | None) -> str:
     return f"the handler {handler.name} ({handler.interpreter})" if handler else "no handler"
 
@@ -437,13 +494,17 @@ def _not_opened_by_qemu(step: Step | Event) -> Step | Event:
     return replace(step, detail=f"ENOENT: QEMU says `Could not open '{step.need.name}'` and ends with 255")
 
 
-def _with_sysroot(target: Target, arch: Architecture) -> FileView:
+def _with_sysroot(machinery: Machinery, purpose: Purpose, arch: Architecture) -> FileView:
     """Return the root as an emulated program sees it."""
     from runworthy.targets.overlay import Overlay
 
+    target, launch = machinery.target, machinery.launch
+    arch = purpose.arch or arch
     name = _QEMU_NAMES.get(arch.name, arch.name)
-    for pattern in _SYSROOTS:
-        real = target.view.real_directory(pattern.format(name))
+    stated = launch.env.get(_PREFIX) if purpose.qemu else None
+    places = [pattern.format(name) for pattern in _SYSROOTS] if stated is None else [posixpath.join(launch.cwd, stated)]
+    for place in places:
+        real = target.view.real_directory(place)
         if real is not None:
             view = Overlay(target.view)
             view.mount("/", target.view, real)

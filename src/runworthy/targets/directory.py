@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runworthy.formats.content import Content, FileContent
+from runworthy.model.credentials import Owner
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.targets.view import Entry, FileKind, FileView, Resolved, failure
 
@@ -25,6 +26,7 @@ _OPEN_FILES = 64
 _ABSENT: Final = Entry("other")
 _UNASKED: Final = Entry("other")
 _ABSENCES = 16
+_ACL = "system.posix_acl_access"
 _FOREIGN_SEPARATORS: Final = "" if os.sep == "/" else f"{os.sep}:"
 
 
@@ -74,6 +76,7 @@ class DirectoryView(FileView):
         self._looks: dict[str, int] = {}
         # A name's entry once somebody has asked for it. No listing at all: each name has to be looked up.
         self._listings: dict[str, dict[str, Entry | None] | None] = {}
+        self._owners: dict[str, Owner] = {}
         self._identities: dict[str, Hashable] = {}
         self._open: OrderedDict[str, FileContent] = OrderedDict()
         self._absences: dict[str, int] = {}
@@ -136,6 +139,20 @@ class DirectoryView(FileView):
             except OSError:
                 held = found.path
             self._identities[found.path] = held
+        return held
+
+    def owner(self, real: str) -> Owner:
+        """Return to whom the entry at a real path belongs. Raises OSError."""
+        held = self._owners.get(real)
+        if held is not None:
+            return held
+        path = self.host_path(real)
+        status = os.lstat(path)
+        try:
+            acl = os.getxattr(path, _ACL, follow_symlinks=False)
+        except (AttributeError, OSError):  # no Linux; none, or no such thing on this file system
+            acl = b""
+        held = self._owners[real] = Owner(uid=status.st_uid, gid=status.st_gid, acl=acl)
         return held
 
     def load_elf(self, real: str) -> ElfFile:

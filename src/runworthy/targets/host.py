@@ -12,6 +12,7 @@ from runworthy.model.host import MachineFacts
 from runworthy.model.machine import Machine, baseline
 from runworthy.model.records import replace
 from runworthy.targets.binfmt.live import handlers_of, read_binfmt_misc
+from runworthy.targets.credentials import own_credentials
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.machine_facts import known_machine
 from runworthy.targets.mounts import read_mounts
@@ -60,6 +61,7 @@ def host_target(stated: Architecture | None = None) -> Target:
         live=True,
         machine_facts=facts,
         handlers=handlers_of(facts.binfmt),
+        credentials=own_credentials(),
         arch_stated=True,
     )
 

@@ -9,6 +9,7 @@ import errno
 from collections.abc import Hashable, Iterable, Iterator
 
 from runworthy.formats.content import BytesContent, Content
+from runworthy.model.credentials import Owner
 from runworthy.model.elf import ElfFile
 from runworthy.model.records import dataclass, field
 from runworthy.targets.view import Entry, FileView, Resolved, failure
@@ -154,6 +155,15 @@ class Overlay(FileView):
         if isinstance(held, tuple):
             return (id(held[0]), held[0].identity(Resolved(held[1], found.entry)))
         return held
+
+    def owner(self, real: str) -> Owner | None:
+        """Return to whom an entry belongs, None for one of the overlay itself. Raises OSError."""
+        directory, _, name = real.rpartition("/")
+        edit = self._directory_at(directory or "/").edits.get(name) if name else self._top
+        if isinstance(edit, _Directory):
+            return next((view.owner(path) for view, path in edit.layers), None)
+        held = self._locate(real)
+        return held[0].owner(held[1]) if isinstance(held, tuple) else None
 
     # -- inside -------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runworthy.model.arch import Architecture
 from runworthy.model.binfmt import Handlers
+from runworthy.model.credentials import Credentials
 from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
 from runworthy.model.records import dataclass, field
@@ -29,6 +30,7 @@ class Target:
     that the user has stated to be there, ``assume_all`` states it of all that is outside the root's facts.
     ``machine_facts`` is what a captured machine said of itself beyond ``machine``. ``handlers`` are those of
     its binfmt_misc; ``handlers_before`` are those that it has now, where it is wanted as it will be after a boot.
+    ``credentials`` are those of who executes, None where that is not known.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Target:
     machine_facts: MachineFacts | None = None
     handlers: Handlers = Handlers()
     handlers_before: Handlers | None = None
+    credentials: Credentials | None = None
     arch_stated: bool = False
     notes: tuple[str, ...] = ()
 

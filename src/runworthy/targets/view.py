@@ -14,6 +14,7 @@ from typing import Literal
 
 from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.elf import read_elf
+from runworthy.model.credentials import Owner
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError, RunworthyError
 from runworthy.model.records import dataclass
@@ -105,6 +106,11 @@ class FileView(ABC):
     def mode(self, real: str) -> int:
         """Return the permission bits of the entry at a real path. Raises OSError."""
         return self.lstat(real).entry.mode
+
+    def owner(self, real: str) -> Owner | None:
+        """Return to whom the entry at a real path belongs, None where that is not recorded. Raises OSError."""
+        del real
+        return None
 
     def was_taken_of(self, directory: str) -> bool:
         """Whether this root is what the directory of this machine held when it was captured."""

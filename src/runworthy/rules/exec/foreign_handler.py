@@ -38,6 +38,10 @@ _SEEN_OF_APE: dict[PurposeKind, tuple[str, ...]] = {
     "chooser": ("it asks detectors for Windows, and says `run-detectors: unable to find an interpreter` with exit 2",),
     "wsl": ("it starts on Windows, not on Linux; some say `APE is running on WIN32 inside WSL`",),
 }
+_REFUSED_BY_LOADER = (
+    "the APE loader takes what begins with one of its magics, of 8 bytes; of others it says "
+    "`didn't embed ELF magic` and exits with 127"
+)
 _NO_FALLBACK = "handlers come before the kernel's own formats, and where one matches nothing else is tried"
 
 
@@ -121,7 +125,9 @@ def _seen(case: Case, step: Step, handler: Handler) -> Iterator[str]:
     """Tell what then happens: by whose handler it is, and by what file."""
     purpose = purpose_of(handler)
     is_ape = step.need.name == "APE" or (case.file is not None and case.file.type == "ape")
-    if is_ape:
+    if purpose.kind == "ape-loader":
+        yield _REFUSED_BY_LOADER
+    elif is_ape:
         yield from _SEEN_OF_APE.get(purpose.kind, ())
     elif purpose.kind == "emulator" and purpose.arch is not None:
         yield f"{handler.interpreter} emulates {purpose.arch.name}, and refuses code for {step.need.name}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
-from runworthy.rules.executing import assumption_note, errno_of, reason_of, severity_of
+from runworthy.rules.executing import assumption_note, reason_of, severity_of
 from runworthy.rules.words import finding, probes
 
 CODE = "RW126"
@@ -28,7 +28,7 @@ def _finding(case: Case, step: Step) -> Finding:
     ape = case.file.ape if case.file else None
     loader = ape.loader_name if ape and ape.loader_name else "its loader"
     where = step.need.name or "TMPDIR, HOME or the working directory"
-    noexec = "noexec" in step.detail or errno_of(step) == "EACCES"
+    noexec = "noexec" in step.detail
     says = f"`{loader}: Permission denied` and an exit with 126" if noexec else f"`cannot create {loader}`"
     return finding(
         case,

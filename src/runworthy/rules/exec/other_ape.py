@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runworthy.model.finding import Finding, Severity
-from runworthy.model.trace import Event
+from runworthy.model.trace import Answer, Event, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.words import finding, help_, quoted
 
@@ -17,6 +17,7 @@ READS = ("taken-by",)
 ORDER = 50
 
 _BY_SCRIPT = "the script starts the `ape` that it finds: "
+_NO_MAGIC = "a program that knows no magic of APE files"
 
 
 def check(case: Case) -> Iterator[Match]:
@@ -24,9 +25,10 @@ def check(case: Case) -> Iterator[Match]:
     for event in case.events("taken-by"):
         path = event.text.removeprefix(_BY_SCRIPT)
         if path != event.text:
-            what = _is_other(case, path)
+            unknown = tuple(one for one in case.steps("tool", answers=(Answer.UNKNOWN,)) if one.need.name == path)
+            what = _is_other(case, path) or (_NO_MAGIC if unknown else "")
             if what:
-                yield Match(finding=_finding(case, event, path, what))
+                yield Match(finding=_finding(case, event, path, what, unknown), covers=unknown)
 
 
 def _is_other(case: Case, path: str) -> str:
@@ -39,13 +41,13 @@ def _is_other(case: Case, path: str) -> str:
     return "started by a dynamic loader" if facts.interpreter is not None else ""
 
 
-def _finding(case: Case, event: Event, path: str, what: str) -> Finding:
+def _finding(case: Case, event: Event, path: str, what: str, steps: tuple[Step, ...]) -> Finding:
     return finding(
         case,
         (CODE, NAME, SEVERITY),
         f"`{case.show(event.by)}` starts the `ape` of {case.target}, `{path}`, which is no APE loader: it is {what}",
         cause=f"`{path}` is no APE loader",
-        steps=(),
+        steps=steps,
         stage="exec",
         notes=(
             "the script takes any program of this name that it finds in PATH, and gives it the file",

@@ -35,7 +35,8 @@ def execve(
 
     ``cwd`` is the absolute path at which relative ones start. ``root_user``: it is done by one who may do anything;
     else by a user who is not known, for whom a permission that not everybody has cannot be told. Where the handlers
-    of the machine are not known, a file that the kernel itself takes is taken by it. ``called`` is what ``path`` was
+    of the machine are not known, a file that the kernel itself takes is taken by it; whether one of those takes a file
+    that are known cannot be told then. ``called`` is what ``path`` was
     called where a link led to it: the name by which handlers tell extensions.
     """
     return _Process(target, argv or ("",), Opener(target, cwd, root_user=root_user)).run(path, called)
@@ -106,7 +107,10 @@ class _Process:
             return None
         seen = _SHORT_HEAD if self._old else HEAD_SIZE
         asked = (one for one in handlers.entries if one.enabled and one.offset + len(one.magic) <= seen)
-        return next((one for one in asked if one.matches(file.head, file.name)), None)
+        found = next((one for one in asked if one.matches(file.head, file.name)), None)
+        if found is not None and handlers.unknown:  # this one may not be in force, or another come before it
+            raise RefusalError("", handlers.unknown, why="machine-unstated")
+        return found
 
     def _open_interpreter(self, file: Opened, step: Rewrite) -> Opened | None:
         """Return the interpreter, opened. Raises RefusalError."""
@@ -115,7 +119,9 @@ class _Process:
         self._rewrites.append(step)
         self._argv = step.argv
         self._at = step.interpreter
-        held = "F" in flags and self._opener.find(step.interpreter) is None
+        # A relative path was looked for where the one was who registered it.
+        absolute = step.interpreter.startswith("/")
+        held = "F" in flags and not (absolute and self._opener.find(step.interpreter) is not None)
         opened = None if held else self._opener.open(step.interpreter, pinned="F" in flags)
         if opened is not None:
             self._rewrites[-1] = replace(step, opened=opened.real)

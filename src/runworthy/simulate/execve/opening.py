@@ -17,6 +17,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.host import Mount
 from runworthy.model.records import dataclass
 from runworthy.model.trace import Why
+from runworthy.simulate.permission import denied
 from runworthy.targets.mounts import mounted_noexec
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
@@ -108,7 +109,7 @@ class Opener:
 
     def _check_search(self, real: str) -> None:
         """Refuse what lies in a directory that the user may not pass."""
-        if self._root_user or real.startswith(f"{SUBJECT_ROOT}/"):
+        if self._root_user or self._target.credentials is not None or real.startswith(f"{SUBJECT_ROOT}/"):
             return
         directory = posixpath.dirname(real)
         while directory != "/":
@@ -118,13 +119,10 @@ class Opener:
     def _check(self, found: Resolved) -> None:
         if mounted_noexec(found.path, self._mounts):
             raise RefusalError("EACCES", "its file system is mounted with noexec")
-        if found.path.startswith(f"{SUBJECT_ROOT}/"):
-            return  # one that was placed there gets its mode when it is installed
-        mode = self._mode(found.path, 0o755)
-        if not mode & 0o111:
-            raise RefusalError("EACCES", "no execute permission is set")
-        if not self._root_user:
-            self._check_bits(mode, f"execute {found.path}")
+        if refused := denied(self._target, found.path):
+            raise RefusalError("EACCES", refused)
+        if not (self._root_user or self._target.credentials or found.path.startswith(f"{SUBJECT_ROOT}/")):
+            self._check_bits(self._mode(found.path, 0o755), f"execute {found.path}")
 
     @staticmethod
     def _check_bits(mode: int, what: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from runworthy.model.binfmt import BootPlan, Handlers
 from runworthy.model.errors import FormatError
+from runworthy.targets.binfmt.others import by_cron, by_scripts_of_units, by_tmpfiles, kept_from_loading
 from runworthy.targets.binfmt.registry import Registry, is_there, small_text
 from runworthy.targets.binfmt.services import (
     BINFMT_D,
@@ -38,6 +39,7 @@ _SEPARATE: Final = "/lib/systemd/systemd-binfmt"
 _OWN_UNITS: Final = "/etc/systemd/system/"
 _MARKS: Final = ("binfmt_misc/", "systemd-binfmt", "update-binfmts")
 _PREFIXES: Final = "@-:+!|"
+_TOLD: Final = 3
 _RUNLEVELS: Final = ("sysinit", "boot", "default")
 _DEFAULT: Final = re.compile(r"^\w*:(\d):initdefault:", re.MULTILINE)
 
@@ -101,7 +103,18 @@ class _Boot:
             return f"what {init} starts is not modelled"
         else:
             self._left_alone("there is no init here, so nothing reads it: a container has its host's handlers")
-        return ""
+            return ""
+        return self._others(system)
+
+    def _others(self, system: str) -> str:
+        """Return who else may change the handlers while it boots, empty where nobody does."""
+        found = list(by_cron(self.view))
+        if system == "systemd":
+            known = frozenset(self.systems)
+            found += [*by_scripts_of_units(self.view, wanted(self.view), known), *by_tmpfiles(self.view)]
+        if self.registry.entries:
+            found += kept_from_loading(self.view)
+        return "; ".join(dict.fromkeys(found[:_TOLD]))
 
     def _do(self, name: str, work: Callable[[], None]) -> None:
         self.systems.append(name)

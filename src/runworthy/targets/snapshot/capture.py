@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import BinaryIO, Final, Literal
 
 from runworthy import __version__
+from runworthy.formats.ape import is_ape_loader
 from runworthy.formats.content import READ_LIMIT, Content, read_exactly
 from runworthy.formats.elf.record import PARTS, encode
 from runworthy.formats.elf_kind import MAGIC
@@ -35,7 +36,7 @@ from runworthy.targets.snapshot.listing import (
     Row,
     pack_listing,
 )
-from runworthy.targets.snapshot.sparse import HEAD, pack_runs
+from runworthy.targets.snapshot.sparse import HEAD, Run, pack_runs
 from runworthy.targets.view import Entry, FileView, Resolved, UnseenError, failure
 
 __all__ = ["Captured", "Source", "capture"]
@@ -314,7 +315,10 @@ class _Capture:
     def _taken(self, elf: ElfFile, content: Content | None, head: bytes, real: str) -> tuple[bytes, bool]:
         self.elf_files += 1
         record = encode(elf)
-        runs = elf_runs(content, head, refused=False) if content is not None else []
+        runs: list[Run] = []
+        if content is not None:
+            whole = elf.facts.is_static and is_ape_loader(content)
+            runs = [(0, content.pread(0, content.size))] if whole else elf_runs(content, head, refused=False)
         if content is not None and _is_cut(content):
             raise failure(errno.EIO, real)
         data = b"E" + pack_runs(runs) + record
