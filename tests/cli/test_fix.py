@@ -121,3 +121,16 @@ def test_what_is_unsafe_is_not_done_unless_it_is_allowed(runworthy: Run, world: 
     assert ended.code == 1
     assert "it is unsafe, and --unsafe is not given" in ended.out
     assert sorted(os.listdir(world)) == before
+
+
+def test_a_handler_is_registered_for_a_root_that_does_not_run(runworthy: Run, world: Path) -> None:
+    box = world / "winebox"
+    before = sorted(str(path.relative_to(box)) for path in box.rglob("*"))
+    assert runworthy("check", "llamafile", "--on", "./winebox", "--at-boot").code == 1
+    ended = runworthy("fix", "llamafile", "--on", "./winebox", "--at-boot", "--apply", "--unsafe")
+    assert "it runs now" in ended.out
+    assert ended.code == 0
+    assert (box / "etc/binfmt.d/zz-ape.conf").exists()
+    assert runworthy("check", "llamafile", "--on", "./winebox", "--at-boot").code == 0
+    assert runworthy("undo").code == 0
+    assert sorted(str(path.relative_to(box)) for path in box.rglob("*")) == before

@@ -41,8 +41,8 @@ def _remedies(root: Path, name: str, *given: Path) -> list[Remedy]:
     subject = str(root / "opt/app" / name)
     report = runworthy.check(subject, on=str(root), trace=True)
     means = Means(scratch=str(root.parent), packages=tuple(map(str, given)))
-    (plan,) = plans(report, targets, Wishes(), means)
-    return [one for one in plan.remedies if "gcompat" in one.title]
+    (planned,) = plans(report, targets, Wishes(), means)
+    return [one for one in planned.plan.remedies if "gcompat" in one.title]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -177,8 +177,8 @@ def _remedies(root: Path, name: str, scratch: Path) -> list[Remedy]:
     subject = str(root / "opt" / name)
     report = runworthy.check(subject, on=str(root), trace=True)
     assert report.results[0].verdict == "fails"
-    (plan,) = plans(report, target_names([str(root)]), Wishes(), Means(scratch=str(scratch)))
-    return [one for one in plan.remedies if "compiled here" in one.title]
+    (planned,) = plans(report, target_names([str(root)]), Wishes(), Means(scratch=str(scratch)))
+    return [one for one in planned.plan.remedies if "compiled here" in one.title]
 
 
 def _carried_out(root: Path, remedy: Remedy) -> None:

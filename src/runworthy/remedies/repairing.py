@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from runworthy.model.edit import acts_on
 from runworthy.model.errors import RemedyError, RunworthyError, UsageError
 from runworthy.model.finding import Remedy, Report, Result
 from runworthy.model.plan import Plan, Repair
@@ -38,6 +39,10 @@ def repaired(planned: Planned, means: Means, asked: Asked, again: Callable[[], R
         return Repair(target=plan.target, remedy=remedy, why=refusal)
     ground = ground_of(planned.situations[0].target, _copies(planned, asked.output))
     told: list[str] = []
+    # A root that does not run has no kernel: what its boot does anyway is left to that.
+    edits = tuple(edit for edit in remedy.edits if ground.live or acts_on(edit) == "root")
+    if len(edits) < len(remedy.edits):
+        told.append("handlers are registered when it boots")
 
     def judge() -> str:
         wrong = "" if means.dockerfile else _wrong(planned, remedy, ground, again)
@@ -45,7 +50,7 @@ def repaired(planned: Planned, means: Means, asked: Asked, again: Callable[[], R
 
     try:
         entry = apply(
-            remedy.edits,
+            edits,
             ground,
             Journal(),
             allow_unsafe=asked.unsafe,
@@ -54,7 +59,7 @@ def repaired(planned: Planned, means: Means, asked: Asked, again: Callable[[], R
             target=plan.target,
             title=remedy.title,
             judge=judge,
-            seen=fingerprints(remedy.edits, ground),
+            seen=fingerprints(edits, ground),
         )
     except RemedyError as error:
         hint = f" ({error.hint})" if error.hint else ""

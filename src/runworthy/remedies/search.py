@@ -266,13 +266,15 @@ class _Search:
 
     def _without_needless(self, state: _State) -> _State:
         """Return the state without the proposals that others in its chain have made needless."""
-        for one in state.chain if len(state.chain) > 1 else ():
+        for one in state.chain:
             chain = tuple(other for other in state.chain if other is not one)
-            try:
-                target = edited(chain[0].target or self._situations[0].target, _edits(chain))
-            except (RunworthyError, OSError):
+            if not chain or any(other.path or other.target for other in state.chain):
                 continue
-            if any(other.path for other in state.chain):
+            try:
+                target = edited(self._situations[0].target, _edits(chain))
+                if self._at_boot:
+                    target = self._booted(target)
+            except (RunworthyError, OSError):
                 continue
             results = [self._judge(at, target, path) for at, path in enumerate(state.paths)]
             if all(not isinstance(one, str) and not self._unmet(at, one) for at, one in enumerate(results)):
@@ -385,16 +387,17 @@ def _ranked(found: Sequence[Remedy], partial: Sequence[Remedy], unproved: Sequen
         if not any(set(one.edits) <= set(remedy.edits) and one.edits and remedy.edits for one in kept):
             kept.append(remedy)
     yield from kept
-    titles = {one.title for one in kept}
+    told = list(kept)
     for remedy in (*unproved, *partial[:_PARTIAL]):
-        if remedy.title not in titles and not any(_is_part(one, remedy) for one in kept):
-            titles.add(remedy.title)
+        known = any(remedy.title == one.title or _is_part(one, remedy) for one in told)
+        if not known and not any(_is_part(remedy, one) for one in told if not one.proved):
+            told.append(remedy)
             yield remedy
 
 
-def _is_part(proved: Remedy, remedy: Remedy) -> bool:
-    """Whether a remedy that leaves something is the beginning of one that does not."""
-    return bool(remedy.edits) and set(remedy.edits) <= set(proved.edits)
+def _is_part(longer: Remedy, shorter: Remedy) -> bool:
+    """Whether a remedy is the beginning of another one, or all of it."""
+    return bool(shorter.edits) and set(shorter.edits) <= set(longer.edits)
 
 
 # -- causes ------------------------------------------------------------------------------------------------------
