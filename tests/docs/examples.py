@@ -173,6 +173,7 @@ def with_variables(text: str) -> str:
 def main() -> None:
     for page in pages():
         with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+            os.environ["XDG_STATE_HOME"] = os.path.join(directory, ".state")  # the journal of repairs
             text = with_variables(page.read_text(encoding="utf-8"))
             page.write_text(refreshed(text, runners(Path(directory))), encoding="utf-8")
 
