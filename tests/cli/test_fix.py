@@ -98,7 +98,8 @@ def test_the_document_is_as_its_schema_says(runworthy: Run, script: Path) -> Non
     document = validate(runworthy("fix", "job", "--apply", "--format", "json").out, SCHEMA)
     (repair,) = document["repairs"]
     assert (repair["kept"], repair["runs"], repair["why"]) == (True, True, "")
-    assert json.loads(runworthy("history", "--format", "json").out)["entries"][0]["id"] == repair["entry"]
+    entries = json.loads(runworthy("history", "--format", "json").out)["entries"]
+    assert repair["entry"] in [entry["id"] for entry in entries]
 
 
 @pytest.mark.parametrize(

@@ -19,21 +19,37 @@ if TYPE_CHECKING:
     from runworthy.model.program import FileFacts
     from runworthy.simulate.launch import Launch
 
-__all__ = ["judge_again"]
+__all__ = ["Latest", "judge_again"]
 
 
-def judge_again(name: str, launch: Launch) -> Callable[[Target, str], Result]:
+class Latest:
+    """The machinery of the target that was judged last: what several files ask of it is found once."""
+
+    def __init__(self) -> None:
+        self._held: Machinery | None = None
+
+    def machinery(self, target: Target, launch: Launch) -> Machinery:
+        """Return the machinery for a target, whose root does not change any more."""
+        held = self._held
+        if held is None or held.target is not target or held.launch != launch:
+            held = self._held = Machinery(target, launch, runtime_names(target.arch))
+        return held
+
+
+def judge_again(name: str, launch: Launch, latest: Latest | None = None) -> Callable[[Target, str], Result]:
     """Return what judges the file at a path of a target, which is called ``name``, with every step kept.
 
-    It raises FormatError, OSError and UnseenError for a file that is not to be read.
+    ``latest`` is for files that are judged one after the other on one target. It raises FormatError, OSError and
+    UnseenError for a file that is not to be read.
     """
+    latest = latest or Latest()
 
     def judge(target: Target, path: str) -> Result:
         real = target.view.resolve(path).path
         facts, file = _facts_of(target, real)
         base = posixpath.basename(path)
         called = "" if base == posixpath.basename(real) else posixpath.join(posixpath.dirname(real), base)
-        machinery = Machinery(target, launch, runtime_names(target.arch))
+        machinery = latest.machinery(target, launch)
         if file is None:  # a library is loaded, and not executed
             trace = simulate(machinery, real, target.view.elf(real), called)
         else:

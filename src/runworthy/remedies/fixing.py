@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Sequence
 
 from runworthy.engine import Wishes
-from runworthy.engine.again import judge_again
+from runworthy.engine.again import Latest, judge_again
 from runworthy.engine.context import launch_on
 from runworthy.engine.subjects import Subject, read_subject
 from runworthy.model.arch import Architecture
@@ -161,9 +161,10 @@ class _Room:
             return []
         boots = not self.name.in_catalogue
         at_boot = boots and (self.name.at_boot or not (target.live or target.machine_facts))
+        latest = Latest()
         found: list[Situation] = []
         for (result, subject), path in zip(pairs, paths, strict=True):
-            judge = judge_again(result.subject, launch_on(target, self.wishes.launch))
+            judge = judge_again(result.subject, launch_on(target, self.wishes.launch), latest)
             try:
                 alone = judge(target, path)
             except (RunworthyError, OSError):

@@ -107,9 +107,10 @@ class _Search:
         start = _State(target=first.target, paths=paths, at=0, result=first.result)
         heap: list[tuple[float, int, _State]] = []
         number = count()
+        most = self._limits.judgements + 4 * len(self._situations)
         for state in (start, *self._whole(start)):
             heapq.heappush(heap, (_price(state.chain), next(number), state))
-        while heap and self._judgements < self._limits.judgements and len(self._found) < self._limits.remedies:
+        while heap and self._judgements < most and len(self._found) < self._limits.remedies:
             state = heapq.heappop(heap)[2]
             for further in self._expand(state):
                 heapq.heappush(heap, (_price(further.chain), next(number), further))
