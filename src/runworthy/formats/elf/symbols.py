@@ -18,9 +18,15 @@ from runworthy.formats.elf.dynamic import Dynamic
 from runworthy.formats.elf.layout import (
     DT_GNU_HASH,
     DT_HASH,
+    DT_JMPREL,
     DT_MIPS_SYMTABNO,
+    DT_REL,
+    DT_RELA,
+    DT_RELR,
     DT_STRTAB,
     DT_SYMTAB,
+    DT_VERDEF,
+    DT_VERNEED,
     DT_VERSYM,
     EM_ALPHA,
     EM_MIPS,
@@ -50,6 +56,9 @@ _NAME_LIMIT = 1 << 16
 _SPAN_LIMIT = 1 << 18
 _LAST_TABLE = 1 << 12
 _BLOCK = 128
+
+# Tables that may lie behind the symbols, by the tags that lead to them.
+_FOLLOWERS = (DT_STRTAB, DT_VERSYM, DT_GNU_HASH, DT_HASH, DT_RELA, DT_REL, DT_JMPREL, DT_RELR, DT_VERNEED, DT_VERDEF)
 
 Column = Sequence[int]
 
@@ -303,13 +312,16 @@ class SymbolTable:
         raise FormatError("GNU hash chain has no end", offset=chain)
 
     def _count_by_neighbours(self) -> int:
-        """Return how many symbols fit before whatever comes next: a table with an empty hash tells no number."""
+        """Return how many symbols fit before whatever comes next: a table with an empty hash tells no number.
+
+        Where patchelf has moved the string table away, others follow, at the latest the end of the segment.
+        """
         tags = self._dynamic.tags
         start = tags[DT_SYMTAB]
-        follower = min(
-            (tags[t] for t in (DT_STRTAB, DT_VERSYM, DT_GNU_HASH, DT_HASH) if tags.get(t, 0) > start), default=start
-        )
-        return min((follower - start) // self._layout.sym_size, _SYMBOL_LIMIT)
+        found = self._dynamic.addresses.find(start)
+        rest = found[1] if found else 0
+        follower = min((tags[t] - start for t in _FOLLOWERS if tags.get(t, 0) > start), default=rest)
+        return min(min(follower, rest) // self._layout.sym_size, _SYMBOL_LIMIT)
 
 
 class _Names:
