@@ -16,12 +16,15 @@ __all__ = [
     "FileContent",
     "Spliced",
     "Window",
+    "hash_of",
     "read_exactly",
     "release",
 ]
 
 READ_LIMIT = 44 << 20
 """Largest single table (bytes) that a reader takes into memory; the largest seen in real libraries is near 40 MiB."""
+
+_STRETCH = 1 << 20
 
 
 class Content(Protocol):
@@ -158,6 +161,16 @@ def read_exactly(content: Content, offset: int, count: int, what: str) -> bytes:
     if len(data) != count:
         raise FormatError(f"{what} could not be read in full", offset=offset)
     return data
+
+
+def hash_of(content: Content) -> str:
+    """Return the SHA-256 of all the bytes, in hexadecimal digits. Raises OSError."""
+    from hashlib import sha256
+
+    found = sha256()
+    for offset in range(0, content.size, _STRETCH):
+        found.update(content.pread(offset, _STRETCH))
+    return found.hexdigest()
 
 
 def release(content: Content) -> None:

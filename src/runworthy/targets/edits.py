@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runworthy.formats.content import FileContent, Spliced, read_exactly
+from runworthy.formats.content import FileContent, Spliced, hash_of, read_exactly
 from runworthy.model.binfmt import Handler, Handlers
 from runworthy.model.edit import (
     BringFile,
@@ -126,6 +126,8 @@ def _bring_library(overlay: Overlay, edit: BringLibrary) -> None:
 
 def _patch(overlay: Overlay, edit: PatchElf) -> None:
     real = overlay.resolve(edit.path).path
+    if hash_of(overlay.content(real)) != edit.before:  # it is another file by now
+        raise failure(errno.ESTALE, edit.path)
     overlay.add_file(real, _here(edit.made), mode=overlay.mode(real))
 
 
