@@ -119,11 +119,11 @@ def _assimilated(situation: Situation) -> Iterator[Proposal]:
     if elf is None:
         return
     path = f"{situation.path}.elf"
-    source = situation.target.view.resolve(situation.path).path if situation.inside else ""
+    source = situation.target.view.resolve(situation.path).path if situation.changeable else ""
     yield Proposal(
         title=f"make `{situation.name}.elf`, a copy that is an ELF file for {elf.arch} alone, and use that",
-        edits=(CopyFile(path=path, source=source, head=elf.header),) if situation.inside else (),
-        stays=situation.inside,
+        edits=(CopyFile(path=path, source=source, head=elf.header),) if situation.changeable else (),
+        stays=situation.changeable,
         path=path,
-        unprovable="" if situation.inside else "the file does not lie in the target",
+        unprovable="" if situation.changeable else "the file does not lie in the target",
     )

@@ -131,7 +131,7 @@ def script_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
 def _unix_lines(situation: Situation) -> Proposal:
     """Return the script with its lines ended as Unix ends them."""
     title = f"take the carriage returns off the lines of `{situation.name}`, as `dos2unix` does"
-    if not situation.inside:
+    if not situation.changeable:
         return Proposal(title=title, unprovable="the file does not lie in the target")
     try:
         real = situation.target.view.resolve(situation.path).path

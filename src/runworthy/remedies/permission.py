@@ -24,7 +24,7 @@ def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
 
 def _executable(situation: Situation, real: str) -> Proposal:
     title = f"`chmod +x {situation.name}`"
-    if not situation.inside:
+    if not situation.changeable:
         return Proposal(title=title, unprovable="the file does not lie in the target")
     mode = situation.target.view.mode(real)
     # Who may read it may execute it: as chmod +x does with the usual umask, but nobody gets more than that.

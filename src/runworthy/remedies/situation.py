@@ -76,6 +76,11 @@ class Situation:
         """Whether the file lies in the target itself, so that it can be changed there."""
         return not self.path.startswith(f"{SUBJECT_ROOT}/")
 
+    @property
+    def changeable(self) -> bool:
+        """Whether edits of the file mean something: it lies in the target, or somebody carries them out here."""
+        return self.inside or self.means is not None
+
     def taker(self) -> Handler | None:
         """Return the handler that takes the subject."""
         head = self.file.head if self.file else self._head()
