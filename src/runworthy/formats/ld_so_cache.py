@@ -6,12 +6,13 @@ Source: glibc ``sysdeps/generic/dl-cache.h`` (struct cache_file_new, cache_exten
 
 from __future__ import annotations
 
-from struct import calcsize, unpack_from
+from collections.abc import Iterable
+from struct import calcsize, pack, unpack_from
 
 from runworthy.model.errors import FormatError
 from runworthy.model.records import dataclass
 
-__all__ = ["CacheEntry", "read_ld_so_cache"]
+__all__ = ["CacheEntry", "format_ld_so_cache", "read_ld_so_cache"]
 
 _OLD_MAGIC = b"ld.so-1.7.0"
 _NEW_MAGIC = b"glibc-ld.so.cache1.1"
@@ -66,6 +67,35 @@ def read_ld_so_cache(data: bytes) -> dict[str, tuple[CacheEntry, ...]]:
         )
         found.setdefault(name, []).append(entry)
     return {name: tuple(entries) for name, entries in found.items()}
+
+
+def format_ld_so_cache(entries: Iterable[CacheEntry], order: str = "<") -> bytes:
+    """Return a cache with these entries, in their order, for a machine of the byte order ``order`` (``<`` or ``>``).
+
+    It is for readers that go through all of it: ldconfig sorts the names, which the loader's search relies on.
+    Entries of legacy hardware capabilities, of which only that they are there is known, are left out.
+    """
+    rows = [entry for entry in entries if not entry.legacy]
+    levels = sorted({entry.hwcap for entry in rows if entry.hwcap})
+    texts: dict[str, int] = {}
+    at = 48 + 24 * len(rows)
+    body = bytearray()
+    for text in (*levels, *(one for entry in rows for one in (entry.name, entry.path))):
+        if text in texts:
+            continue
+        texts[text] = at + len(body)
+        body += text.encode("utf-8", "surrogateescape") + b"\0"
+    body += b"\0" * (-len(body) % 4)
+    extensions = at + len(body) if levels else 0
+    if levels:
+        names = pack(f"{order}{len(levels)}I", *(texts[one] for one in levels))
+        body += pack(f"{order}IIIIII", _EXTENSION_MAGIC, 1, _TAG_HWCAPS, 0, extensions + 24, len(names)) + names
+    head = _NEW_MAGIC + pack(f"{order}IIB3xI12x", len(rows), len(body), 3 if order == ">" else 2, extensions)
+    table = bytearray()
+    for entry in rows:
+        hwcap = _HWCAP_EXTENSION | levels.index(entry.hwcap) if entry.hwcap else 0
+        table += pack(f"{order}iIIIQ", entry.flags, texts[entry.name], texts[entry.path], 0, hwcap)
+    return head + bytes(table) + bytes(body)
 
 
 def _hwcaps(data: bytes, start: int, offset: int, order: str) -> list[str]:

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runworthy.formats.ld_so_cache import CacheEntry
 from runworthy.model.arch import Architecture
 from runworthy.model.errors import FormatError
 from runworthy.targets.view import FileView
 
-__all__ = ["Cache", "cache_by_configuration", "cache_of", "configured_directories"]
+__all__ = [
+    "CONFIGURATION",
+    "Cache",
+    "cache_by_configuration",
+    "cache_of",
+    "configured_directories",
+    "libraries_in",
+    "merged",
+]
 
 CONFIGURATION = "/etc/ld.so.conf"
 _INCLUDE_DEPTH = 8
@@ -62,19 +70,32 @@ def cache_of(view: FileView, directories: Iterable[str], flags: int, arch: Archi
     return found
 
 
+def merged(
+    written: Mapping[str, tuple[CacheEntry, ...]], added: Mapping[str, tuple[CacheEntry, ...]], order: Sequence[str]
+) -> dict[str, tuple[CacheEntry, ...]]:
+    """Return both caches as one: of two entries of a name, that of the directory configured earlier stands first."""
+    ranks = {directory: rank for rank, directory in reversed(list(enumerate(order)))}
+
+    def rank(entry: CacheEntry) -> int:
+        return ranks.get(posixpath.dirname(entry.path), len(ranks))
+
+    names = (*written, *(name for name in added if name not in written))
+    return {name: tuple(sorted((*written.get(name, ()), *added.get(name, ())), key=rank)) for name in names}
+
+
 def _entries(view: FileView, directory: str, real: str, flags: int, arch: Architecture) -> Iterator[CacheEntry]:
     """Yield the sonames and ``.so`` links of one directory and its glibc-hwcaps subdirectories."""
     for below in ("", *_HWCAPS):
         at = posixpath.join(real, below) if below else real
         if below and view.real_directory(at) is None:
             continue
-        for name, soname in _libraries(view, at, arch):
+        for name, soname in libraries_in(view, at, arch):
             for key in dict.fromkeys((soname, name) if name.endswith(".so") else (soname,)):
                 path = posixpath.join(directory, below, key if view.exists(f"{at}/{key}") else name)
                 yield CacheEntry(name=key, path=path, flags=flags, hwcap=posixpath.basename(below))
 
 
-def _libraries(view: FileView, directory: str, arch: Architecture) -> Iterator[tuple[str, str]]:
+def libraries_in(view: FileView, directory: str, arch: Architecture) -> Iterator[tuple[str, str]]:
     """Yield (file name, soname) of what ldconfig takes for a library: ``lib*.so*`` and the loaders' own names."""
     for name in sorted(view.names(directory)):
         if not (name.startswith(("lib", "ld-", "ld.so", "ld64.so")) and ".so" in name):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import posixpath
 import re
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping
 
 from runworthy.formats.ld_so_cache import CacheEntry, read_ld_so_cache
 from runworthy.model.arch import X86_64_LEVELS, Architecture
@@ -19,14 +19,14 @@ from runworthy.model.libc import Libc
 from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Event, Probe
 from runworthy.simulate.glibc.accept import Accepted, Outcome, Refused, Skipped, Unjudged, accept
-from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of, configured_directories
+from runworthy.simulate.glibc.configuration import cache_by_configuration, cache_of, configured_directories, merged
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.linkmap import Loaded, Place
 from runworthy.targets.libc import default_directories
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, reason
 
-__all__ = ["Found", "Search", "StopError"]
+__all__ = ["CACHE_FLAGS", "CACHE_PATH", "Found", "Search", "StopError"]
 
 CACHE_PATH = "/etc/ld.so.cache"
 LD_SO_PRELOAD = "/etc/ld.so.preload"
@@ -34,7 +34,7 @@ _CACHE_LIMIT = 64 << 20
 _TOKEN = re.compile(r"\$(?:\{(ORIGIN|PLATFORM|LIB)\}|(ORIGIN|PLATFORM|LIB)(?![A-Za-z0-9_]))")
 
 # _DL_CACHE_DEFAULT_ID of each port (sysdeps/**/dl-cache.h); others use FLAG_ELF_LIBC6 alone.
-_CACHE_FLAGS = {
+CACHE_FLAGS = {
     "x86_64": 0x303,
     "x32": 0x803,
     "aarch64": 0xA03,
@@ -284,7 +284,7 @@ class Search:
 
     def _best_entry(self, entries: tuple[CacheEntry, ...]) -> CacheEntry | None:
         """Return the entry of this architecture with the best glibc-hwcaps name, as search_cache does."""
-        wanted = _CACHE_FLAGS.get(self.arch.name, 3)
+        wanted = CACHE_FLAGS.get(self.arch.name, 3)
         usable = [entry for entry in entries if entry.flags == wanted and not entry.legacy]
         levels = [name for name in self._subdirs if name.startswith("glibc-hwcaps/")]
         ranks = {name.rpartition("/")[2]: rank for rank, name in enumerate(levels)}
@@ -296,11 +296,11 @@ class Search:
         if self._cache is None:
             self._cache = self._read_cache()
             if self.view.relisted:  # ldconfig has run again since libraries were added to these directories
-                flags = _CACHE_FLAGS.get(self.arch.name, 3)
+                flags = CACHE_FLAGS.get(self.arch.name, 3)
                 read = (*configured_directories(self.view), *self.system)
                 again = [path for path in read if self.view.real_directory(path) in self.view.relisted]
                 added = cache_of(self.view, again, flags, self.arch)
-                self._cache = _merged(self._cache, added, read)
+                self._cache = merged(self._cache, added, read)
         return self._cache
 
     def _read_cache(self) -> Mapping[str, tuple[CacheEntry, ...]]:
@@ -309,7 +309,7 @@ class Search:
         except FileNotFoundError:
             if not self.target.cache_from_configuration:
                 return {}
-            return cache_by_configuration(self.view, self.system, _CACHE_FLAGS.get(self.arch.name, 3), self.arch)
+            return cache_by_configuration(self.view, self.system, CACHE_FLAGS.get(self.arch.name, 3), self.arch)
         except (OSError, FormatError) as error:
             self.events.append(Event(stage="load", kind="cache-unreadable", text=f"{CACHE_PATH} is not used: {error}"))
             return {}
@@ -402,19 +402,6 @@ class Search:
         """Whether a normalised path lies under a system directory (is_trusted_path_normalize)."""
         normal = posixpath.normpath(path) + "/"
         return any(normal.startswith(f"{directory}/") for directory in self.system)
-
-
-def _merged(
-    written: Mapping[str, tuple[CacheEntry, ...]], added: Mapping[str, tuple[CacheEntry, ...]], order: Sequence[str]
-) -> dict[str, tuple[CacheEntry, ...]]:
-    """Return both caches as one: of two entries of a name, that of the directory configured earlier stands first."""
-    ranks = {directory: rank for rank, directory in reversed(list(enumerate(order)))}
-
-    def rank(entry: CacheEntry) -> int:
-        return ranks.get(posixpath.dirname(entry.path), len(ranks))
-
-    names = (*written, *(name for name in added if name not in written))
-    return {name: tuple(sorted((*written.get(name, ()), *added.get(name, ())), key=rank)) for name in names}
 
 
 def _note(probes: list[Probe] | None, path: str, origin: str, number: int) -> int:
