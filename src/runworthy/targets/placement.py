@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 
 from runworthy.model.arch import ARCHITECTURES
 from runworthy.model.records import dataclass, replace
@@ -18,7 +19,7 @@ from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileKind, FileView, Resolved
 
-__all__ = ["SUBJECT_ROOT", "Source", "is_own_root", "locate", "member", "place"]
+__all__ = ["SUBJECT_ROOT", "Source", "is_own_root", "locate", "member", "place", "tree_of"]
 
 SUBJECT_ROOT = "/subject"
 
@@ -36,6 +37,9 @@ _STAYS = frozenset(
         *(f"lib/{arch.multiarch.replace('-gnu', '-musl')}" for arch in ARCHITECTURES),
     )
 )
+_TREE_HEIGHT = 3
+# Directories in which things lie that have nothing to do with one another.
+_SHARED = re.compile(r"/|/home(?:/[^/]+)?|/(?:root|tmp|var|opt|srv|mnt|media|usr|run|etc|data)|/var/(?:tmp|lib|opt)")
 _ROOT_MARKS = (("etc", "os-release"), ("usr/lib", "os-release"), ("etc", "passwd"))
 
 
@@ -74,6 +78,21 @@ def member(directory: Source, path: str) -> Source:
     """Return the file ``path`` of a directory that was given as subject: of such a one everything travels along."""
     real = posixpath.join(directory.real, path)
     return replace(directory, real=real, kind="file", top=directory.top or directory.real, base=directory.real)
+
+
+def tree_of(path: str) -> str | None:
+    """Return the directory that belongs to the file at a real path with all it holds, None where none does.
+
+    It is the highest of its own directory and two above that is neither the system's nor shared by many: an
+    application's, not the home directory that it lies in.
+    """
+    prefix = SUBJECT_ROOT if path.startswith(f"{SUBJECT_ROOT}/") else ""
+    found, at = None, posixpath.dirname(path.removeprefix(prefix))
+    for _ in range(_TREE_HEIGHT):
+        if at in _STAYS or _SHARED.fullmatch(at):
+            break
+        found, at = prefix + at, posixpath.dirname(at)
+    return found
 
 
 def is_own_root(path: str) -> bool:

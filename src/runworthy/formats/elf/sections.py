@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from runworthy.formats.content import Content, read_exactly
 from runworthy.formats.elf.layout import SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_REL, SHT_RELA, Layout
-from runworthy.model.elf import ElfHeader
+from runworthy.model.elf import ElfHeader, Segment
 from runworthy.model.errors import FormatError
 
-__all__ = ["has_sections", "read_relocation_sections", "read_sections"]
+__all__ = ["end_of", "has_sections", "read_relocation_sections", "read_sections"]
 
 _SECTION_LIMIT = 1 << 18
 _NAME_LIMIT = 64
@@ -39,6 +39,22 @@ def read_sections(
         if text in wanted and kind != SHT_NOBITS:
             found.setdefault(text, (offset, length))
     return found
+
+
+def end_of(content: Content, header: ElfHeader, segments: Iterable[Segment], layout: Layout) -> int:
+    """Return where the last byte that headers, segments and sections lead to ends. Raises OSError.
+
+    What comes after it was appended by somebody: an archive that the program reads out of its own file.
+    """
+    ends = [layout.ehdr.size, header.phoff + header.phnum * header.phentsize]
+    ends += [segment.offset + segment.filesz for segment in segments]
+    try:
+        rows = _rows(content, header, layout)
+    except FormatError:
+        return max(ends)
+    ends.append(header.shoff + len(rows) * header.shentsize)
+    ends += [offset + length for _, kind, _, _, offset, length, *_ in rows if kind != SHT_NOBITS]
+    return max(ends)
 
 
 def read_relocation_sections(content: Content, header: ElfHeader, layout: Layout) -> list[tuple[int, int, bool]]:
