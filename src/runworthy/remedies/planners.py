@@ -14,12 +14,13 @@ __all__ = ["of_the_whole", "proposals_for"]
 
 # Modules of this package that have a function ``proposals(situation, step)``; each knows what it has no answer to.
 _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
-    "library": ("packages",),
+    "library": ("patching", "configuring", "packages", "bundling"),
     "dlopen": ("packages",),
-    "interpreter": ("packages", "gcompat"),
+    "interpreter": ("patching", "configuring", "packages", "gcompat"),
     "script-interpreter": ("packages",),
-    "symbol-version": ("packages",),
+    "symbol-version": ("packages", "bundling"),
     "symbol": ("shim",),
+    "exec-stack": ("patching",),
 }
 # Modules that have a function ``whole(situation)``: what is proposed whatever the cause.
 _WHOLE: tuple[str, ...] = ("builds", "targets", "rebuilding")
