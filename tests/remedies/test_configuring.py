@@ -67,14 +67,15 @@ def is_taken_back(held: Situation, edits: tuple[Edit, ...]) -> bool:
 def test_a_directory_is_named_to_ldconfig(conf: bytes | None, after: bytes | None, tmp_path: Path) -> None:
     held, (proposal, recipe) = proposed(tmp_path, GLIBC_ROOT | ({} if conf is None else {"/etc/ld.so.conf": conf}))
 
-    named, *included, run = proposal.edits
+    before, named, *included, run = proposal.edits
 
     assert named == WriteFile(path="/etc/ld.so.conf.d/runworthy-opt-g.conf", content=b"/opt/g\n")
     texts = [one.content if isinstance(one, WriteFile) else one.after for one in included]  # type: ignore[union-attr]
     wanted = (conf or b"") + b"include /etc/ld.so.conf.d/*.conf\n" if after is None else after
     assert texts == ([wanted] if wanted else [])
     assert isinstance(run, RunCommand)
-    assert run.argv == ("/sbin/ldconfig",)
+    assert isinstance(before, RunCommand)
+    assert run.argv == run.undo == before.argv == before.undo == ("/sbin/ldconfig",)
     assert proposal.unsafe
     assert judged(held, proposal.edits) == "runs"
     assert is_taken_back(held, proposal.edits)
@@ -107,9 +108,9 @@ def test_a_link_is_made_where_only_that_lacks(tmp_path: Path) -> None:
     assert all(is_taken_back(held, one.edits) for one in found)
     titles = [one.title for one in found]
     assert any(title.startswith("link /lib64/libg.so.1 to ") for title in titles)
-    (run,) = next(one.edits for one in found if "ldconfig" in one.title)
+    _, link, run = next(one.edits for one in found if "ldconfig" in one.title)
+    assert link.words == "link /lib64/libg.so.1 to libg.so.1.10"
     assert isinstance(run, RunCommand)
-    assert run.effects[0].words == "link /lib64/libg.so.1 to libg.so.1.10"
 
 
 def test_without_ldconfig_it_is_not_proposed(tmp_path: Path) -> None:

@@ -141,17 +141,29 @@ def _by_ldconfig(situation: Situation, one: Candidate, cause: Step, libc: Libc) 
     system = target.system_directories or default_directories(target.view, libc.loader, target.arch)
     known = {target.view.real_directory(path) for path in (*configured_directories(target.view), *system)}
     name = cause.need.name
-    edits: tuple[Edit, ...] = ()
     if one.directory in known:
         title = f"run ldconfig, so that the loader finds {name} in {one.directory}"
+        named: tuple[Edit, ...] = ()
     elif is_writable_in_a_path(one.directory):
         title = f"have the loader look into {one.directory}, where {name} lies: name it in {_FOLDER} and run ldconfig"
-        edits = tuple(_named(target.view, one.directory))
+        named = tuple(_named(target.view, one.directory))
     else:
         return
-    effects = reread(edited(target, edits), system, fresh=one.directory if edits else None)
-    run = RunCommand(argv=(command,), changes="read the libraries of all its directories anew", effects=effects)
-    yield Proposal(title=title, edits=(*edits, run), approach="configure", unsafe=_FOR_ALL, stays=True)
+    *links, cache = reread(edited(target, named), system, fresh=one.directory if named else None)
+    edits = (*_rerun(command, (*named, *links), cache),)
+    yield Proposal(title=title, edits=edits, approach="configure", unsafe=_FOR_ALL, stays=True)
+
+
+def _rerun(command: str, changes: Sequence[Edit], cache: Edit) -> Iterator[Edit]:
+    """Yield changes with a run of ldconfig after them, and one before: what is done last is taken back first.
+
+    So that the cache is told of the changes, and of their end as well when all of this is undone.
+    """
+    if changes:
+        yield RunCommand(argv=(command,), changes="read the libraries anew when this is taken back", undo=(command,))
+    yield from changes
+    words = "read the libraries of all its directories anew"
+    yield RunCommand(argv=(command,), changes=words, undo=(command,), effects=(cache,))
 
 
 def _named(view: FileView, directory: str) -> Iterator[Edit]:
