@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from runworthy.model.arch import architecture
+from runworthy.model.edit import RunCommand
 from runworthy.model.finding import Remedy
 from runworthy.model.machine import baseline
 from runworthy.remedies.search import solve
 from runworthy.remedies.situation import Means
 from runworthy.simulate.launch import Launch
 from runworthy.targets.directory import DirectoryView
+from runworthy.targets.edits import inverse
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.placement import locate, place
 from runworthy.targets.target import Target
@@ -453,6 +455,9 @@ def test_what_is_proved_runs(scene: Scene, name: str, builder: Builder, tmp_path
         carry_out(mended, remedy.edits, model=model)
         outcome = start(mended, scene)
         assert outcome.rc == 0, (remedy.title, outcome)
+        if sum(isinstance(edit, RunCommand) for edit in remedy.edits) > 1:
+            carry_out(mended, inverse(situation.target, remedy.edits), model=model)
+            assert start(mended, scene).rc != 0, remedy.title
     for part in scene.unproved:
         assert any(part in one.title and one.proof for one in remedies if not one.proved), remedies
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +20,8 @@ from runworthy.model.edit import (
     LinkFile,
     PatchBytes,
     PatchElf,
+    RemoveDirectory,
+    RemoveFile,
     RunCommand,
     SetMode,
     WriteFile,
@@ -72,39 +73,56 @@ def carry_out(root: Root, edits: Sequence[Edit], *, model: Root, here: str = "")
         if isinstance(edit, RunCommand):
             assert edit.program == "ldconfig"
             _ldconfig(root, model)
-            _same_cache(root, edit)
+            if not edit.changes.startswith("undoes"):
+                _same_cache(root, edit)
             continue
-        assert isinstance(edit, (WriteFile, LinkFile, EditText, PatchElf, PatchBytes, BringFile, SetMode, CopyFile))
-        at = _place(root, edit.path, here)
+        path = getattr(edit, "path", "")
+        assert path, edit
+        at = _place(root, path, here)
+        if isinstance(edit, (RemoveFile, RemoveDirectory)):
+            _remove(at)
+            continue
         at.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(edit, WriteFile):
-            at.write_bytes(edit.content)
-            at.chmod(edit.mode)
-        elif isinstance(edit, LinkFile):
+        if isinstance(edit, LinkFile):
             at.symlink_to(edit.text)
-        elif isinstance(edit, EditText):
-            assert at.read_bytes() == edit.before
-            at.write_bytes(edit.after)
-        elif isinstance(edit, PatchBytes):
-            data = at.read_bytes()
-            assert data[edit.offset : edit.offset + len(edit.before)] == edit.before
-            assert len(edit.before) == len(edit.after)
-            at.write_bytes(data[: edit.offset] + edit.after + data[edit.offset + len(edit.after) :])
-        elif isinstance(edit, PatchElf):
-            assert sha256(at.read_bytes()).hexdigest() == edit.before
-            made = Path(edit.made).read_bytes()
-            assert sha256(made).hexdigest() == edit.after
-            at.write_bytes(made)  # the mode stays
-        elif isinstance(edit, BringFile):
-            assert sha256(Path(edit.source).read_bytes()).hexdigest() == edit.sha256
-            shutil.copyfile(edit.source, at)
-            at.chmod(edit.mode)
-        elif isinstance(edit, CopyFile):
-            data = _place(root, edit.source, here).read_bytes()
-            at.write_bytes(edit.head + data[len(edit.head) :])
+        elif isinstance(edit, SetMode):
             at.chmod(edit.mode)
         else:
-            at.chmod(edit.mode)
+            at.write_bytes(_bytes(root, edit, at, here))  # the mode stays where none is told
+            if isinstance(edit, (WriteFile, BringFile, CopyFile)):
+                at.chmod(edit.mode)
+
+
+def _bytes(root: Root, edit: Edit, at: Path, here: str) -> bytes:
+    """Return what an edit makes of a file, which is to be the one that it was planned for."""
+    if isinstance(edit, WriteFile):
+        return edit.content
+    if isinstance(edit, BringFile):
+        brought = Path(edit.source).read_bytes()
+        assert sha256(brought).hexdigest() == edit.sha256
+        return brought
+    if isinstance(edit, CopyFile):
+        return edit.head + _place(root, edit.source, here).read_bytes()[len(edit.head) :]
+    data = at.read_bytes()
+    if isinstance(edit, PatchElf):
+        assert sha256(data).hexdigest() == edit.before
+        made = Path(edit.made).read_bytes()
+        assert sha256(made).hexdigest() == edit.after
+        return made
+    if isinstance(edit, PatchBytes):
+        assert data[edit.offset : edit.offset + len(edit.before)] == edit.before
+        assert len(edit.before) == len(edit.after)
+        return data[: edit.offset] + edit.after + data[edit.offset + len(edit.after) :]
+    assert isinstance(edit, EditText), edit
+    assert data == edit.before
+    return edit.after
+
+
+def _remove(path: Path) -> None:
+    if not path.is_dir():
+        path.unlink()
+    elif not any(path.iterdir()):
+        path.rmdir()
 
 
 def _place(root: Root, path: str, here: str) -> Path:
@@ -127,10 +145,13 @@ def _ldconfig(root: Root, model: Root) -> None:
 
 def _same_cache(root: Root, edit: RunCommand) -> None:
     """Hold what the command was said to do against what it did."""
-    for written in edit.effects:
-        assert isinstance(written, WriteFile)
-        assert written.path == "/etc/ld.so.cache"
+    for made in edit.effects:
+        if isinstance(made, LinkFile):
+            assert os.readlink(_place(root, made.path, "")) == made.text
+            continue
+        assert isinstance(made, WriteFile)
+        assert made.path == "/etc/ld.so.cache"
         real = read_ld_so_cache((root.path / "etc/ld.so.cache").read_bytes())
-        assert {name: set(entries) for name, entries in read_ld_so_cache(written.content).items()} == {
+        assert {name: set(entries) for name, entries in read_ld_so_cache(made.content).items()} == {
             name: set(entries) for name, entries in real.items()
         }

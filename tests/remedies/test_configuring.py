@@ -108,9 +108,9 @@ def test_a_link_is_made_where_only_that_lacks(tmp_path: Path) -> None:
     assert all(is_taken_back(held, one.edits) for one in found)
     titles = [one.title for one in found]
     assert any(title.startswith("link /lib64/libg.so.1 to ") for title in titles)
-    _, link, run = next(one.edits for one in found if "ldconfig" in one.title)
-    assert link.words == "link /lib64/libg.so.1 to libg.so.1.10"
+    (run,) = next(one.edits for one in found if "ldconfig" in one.title)
     assert isinstance(run, RunCommand)
+    assert run.effects[0].words == "link /lib64/libg.so.1 to libg.so.1.10"
 
 
 def test_without_ldconfig_it_is_not_proposed(tmp_path: Path) -> None:

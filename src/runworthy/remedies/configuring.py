@@ -143,27 +143,22 @@ def _by_ldconfig(situation: Situation, one: Candidate, cause: Step, libc: Libc) 
     name = cause.need.name
     if one.directory in known:
         title = f"run ldconfig, so that the loader finds {name} in {one.directory}"
-        named: tuple[Edit, ...] = ()
+        edits: tuple[Edit, ...] = (_run(command, reread(target, system)),)
     elif is_writable_in_a_path(one.directory):
         title = f"have the loader look into {one.directory}, where {name} lies: name it in {_FOLDER} and run ldconfig"
         named = tuple(_named(target.view, one.directory))
+        *links, cache = reread(edited(target, named), system, fresh=one.directory)
+        # What is done first is taken back last: then the directory is no longer named.
+        back = RunCommand(argv=(command,), changes="read the libraries anew when this is taken back", undo=(command,))
+        edits = (back, *named, *links, _run(command, (cache,)))
     else:
         return
-    *links, cache = reread(edited(target, named), system, fresh=one.directory if named else None)
-    edits = (*_rerun(command, (*named, *links), cache),)
     yield Proposal(title=title, edits=edits, approach="configure", unsafe=_FOR_ALL, stays=True)
 
 
-def _rerun(command: str, changes: Sequence[Edit], cache: Edit) -> Iterator[Edit]:
-    """Yield changes with a run of ldconfig after them, and one before: what is done last is taken back first.
-
-    So that the cache is told of the changes, and of their end as well when all of this is undone.
-    """
-    if changes:
-        yield RunCommand(argv=(command,), changes="read the libraries anew when this is taken back", undo=(command,))
-    yield from changes
-    words = "read the libraries of all its directories anew"
-    yield RunCommand(argv=(command,), changes=words, undo=(command,), effects=(cache,))
+def _run(command: str, effects: tuple[Edit, ...]) -> RunCommand:
+    changes = "read the libraries of all its directories anew"
+    return RunCommand(argv=(command,), changes=changes, undo=(command,), effects=effects)
 
 
 def _named(view: FileView, directory: str) -> Iterator[Edit]:
