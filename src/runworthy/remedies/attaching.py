@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["best_remedy", "with_remedies"]
 
+_AT_BOOT = "RW134"
 _HANDFUL = 24
 """Of how many results the remedies are planned: of more, those of the first tell what to do."""
 
@@ -43,20 +44,37 @@ def best_remedy(report: Report) -> Remedy | None:
 
 
 def _is_wanted(result: Result) -> bool:
-    return result.verdict in ("fails", "risky") and result.stage == "exec" and bool(result.findings and result.path)
+    return bool(result.findings and result.path) and (_fails_early(result) or _changed_by_boot(result) is not None)
+
+
+def _fails_early(result: Result) -> bool:
+    return result.verdict in ("fails", "risky") and result.stage == "exec"
+
+
+def _changed_by_boot(result: Result) -> int | None:
+    """Return which finding tells that the next boot changes who takes the file, None where none does."""
+    return next((at for at, one in enumerate(result.findings) if one.code == _AT_BOOT), None)
 
 
 def _helped(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Result:
+    """Return a result with remedies: against what fails now, and else against what will fail after the next boot."""
     from runworthy.remedies.planning import plan
 
+    later = _changed_by_boot(result)
     try:
-        situation = _situation(result, name, wishes, loader)
+        situation = _situation(result, name, wishes, loader) if _fails_early(result) else None
         remedies = plan(situation) if situation is not None else ()
+        place = next(
+            (at for at, one in enumerate(result.findings) if (one.stage, one.severity) == ("exec", "error")), 0
+        )
+        if not remedies and later is not None and not name.at_boot:
+            situation = _situation(result, replace(name, at_boot=True), wishes, loader)
+            proposed = plan(situation) if situation is not None else ()
+            remedies, place = tuple(one for one in proposed if one.proved or not one.edits), later
     except (RunworthyError, OSError):
         return result
     if not remedies:
         return result
-    place = next((at for at, one in enumerate(result.findings) if (one.stage, one.severity) == ("exec", "error")), 0)
     findings = list(result.findings)
     findings[place] = _with(findings[place], remedies)
     return replace(result, findings=tuple(findings))
@@ -78,6 +96,7 @@ def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) ->
     from runworthy.remedies.situation import Situation
     from runworthy.targets.directory import DirectoryView
     from runworthy.targets.edits import after_boot
+    from runworthy.targets.host import in_container
     from runworthy.targets.overlay import Overlay
     from runworthy.targets.placement import place
 
@@ -92,7 +111,7 @@ def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) ->
     target = replace(target, view=overlay)
     path = place(subject.source, target, overlay, wishes.at)
     judge = judge_again(result.subject, launch_on(target, wishes.launch))
-    boots = not name.in_catalogue
+    boots = not name.in_catalogue and not in_container(target)
     return Situation(
         target=target,
         path=path,

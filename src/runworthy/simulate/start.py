@@ -29,7 +29,7 @@ from runworthy.simulate.process import Machinery, image_stretch
 from runworthy.simulate.purpose import Purpose, Use, purpose_in, taken_by, which_loader
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["start", "type_name"]
+__all__ = ["QEMU_NAMES", "start", "type_name"]
 
 _NAMES = {
     "ape": "APE",
@@ -42,7 +42,7 @@ _NAMES = {
 # util/path.c; Debian's patch for /etc/qemu-binfmt).
 _PREFIX = "QEMU_LD_PREFIX"
 _SYSROOTS = ("/etc/qemu-binfmt/{}", "/usr/gnemul/qemu-{}")
-_QEMU_NAMES = {"armv7": "arm", "armv6": "arm", "armel": "arm", "mips64le": "mips64el", "mipsle": "mipsel"}
+QEMU_NAMES = {"armv7": "arm", "armv6": "arm", "armel": "arm", "mips64le": "mips64el", "mipsle": "mipsel"}
 _REFUSED: dict[str, Kind] = {"ELOOP": "rewrites", "ENOEXEC": "exec-format"}
 _PERMISSIONS = {
     "no execute permission is set": "execute",
@@ -500,7 +500,7 @@ def _with_sysroot(machinery: Machinery, purpose: Purpose, arch: Architecture) ->
 
     target, launch = machinery.target, machinery.launch
     arch = purpose.arch or arch
-    name = _QEMU_NAMES.get(arch.name, arch.name)
+    name = QEMU_NAMES.get(arch.name, arch.name)
     stated = launch.env.get(_PREFIX) if purpose.qemu else None
     places = [pattern.format(name) for pattern in _SYSROOTS] if stated is None else [posixpath.join(launch.cwd, stated)]
     for place in places:
