@@ -235,6 +235,17 @@ SCENES: Mapping[str, Callable[[Path], Situation]] = {
             "nobody": b"ID=other\n",
         }.items()
     },
+    "ape-wsl-root": lambda root: at(
+        root,
+        {**SYSTEMD, "/etc/wsl.conf": b"[boot]\nsystemd=true\n"},
+        Handler(name="WSLInterop", interpreter="/init", magic=b"MZ", flags="P", origin="WSL"),
+    ),
+    "ape-header-too-far": lambda root: at(root, {**SYSTEMD, "/opt/app": ape(far=True)}, WINE),
+    "carriage-return-of-env": lambda root: at(
+        root, {**SYSTEMD, "/opt/app": b"#!/usr/bin/env sh\r\nexit\r\n", "/usr/bin/env": STATIC}
+    ),
+    "words-of-env": lambda root: at(root, {**SYSTEMD, "/opt/app": b"#!/usr/bin/env sh -e\n", "/usr/bin/env": STATIC}),
+    "byte-order-mark": lambda root: at(root, {**SYSTEMD, "/opt/app": b"\xef\xbb\xbf#!/bin/sh\nexit\n"}),
     "noexec": noexec,
     "not-executable": not_executable,
     "carriage-returns": lambda root: at(root, {**SYSTEMD, "/opt/app": b"#!/bin/sh\r\nexit\r\n"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runworthy.formats.binfmt.registration import format_registration
 from runworthy.model.arch import architecture
@@ -19,8 +19,9 @@ from runworthy.simulate.purpose import purpose_of
 from runworthy.simulate.start import QEMU_NAMES
 from runworthy.targets.view import UnseenError
 
-__all__ = ["emulator_proposals", "handler_proposals", "install", "script_proposals"]
+__all__ = ["command_proposals", "format_proposals", "handler_proposals", "install", "script_proposals"]
 
+_MARK = b"\xef\xbb\xbf"
 _TEXT_LIMIT = 4 << 20
 _UNSEEN = "what the package brings is not known here"
 # Whose packages bring qemu-user and its registration: family of os-release, manager, packages ({}: qemu's name).
@@ -116,8 +117,13 @@ def _closed_first(situation: Situation, handler: Handler) -> Iterator[Proposal]:
     yield Proposal(title=what if files.names else f"{what}: until the next boot", edits=edits, stays=bool(files.names))
 
 
-def emulator_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
-    """Yield the packages by which code of another architecture runs in an emulator."""
+def format_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
+    """Yield what shows the kernel the `#!` of a script, or the packages by which code of another architecture runs."""
+    file = situation.file
+    if file is not None and file.bom and file.head.startswith(b"#!", len(_MARK)):
+        title = f"take the byte order mark off the beginning of `{situation.name}`"
+        yield _edited(situation, title, _without_mark, "it begins with its `#!` line")
+        return
     wanted = cause.need.name
     if architecture(wanted) is not None and wanted != situation.target.arch.name:
         yield from _emulators(situation, wanted)
@@ -207,9 +213,37 @@ def _serves(situation: Situation, cause: Step) -> Handler | None:
     return next((one for by in served if (one := taker_of(situation.target, situation.result, by))), None)
 
 
+def command_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
+    """Yield what has env find the command that the `#!` line of a script names."""
+    line = situation.file.script if situation.file else None
+    if line is None or cause.need.by != situation.real:
+        return
+    if line.carriage_return:
+        yield _unix_lines(situation)
+    elif line.argument and " " in line.argument and not line.argument.startswith("-"):
+        title = f"let env split its argument: `#!{line.interpreter} -S {line.argument}`"
+        words = line.argument.encode("utf-8", "surrogateescape")
+        yield _edited(situation, title, lambda text: _with_split(text, words), "env splits its argument (-S)")
+
+
+def _with_split(text: bytes, argument: bytes) -> bytes:
+    """Return a script that has env split the argument of its first line."""
+    first, newline, rest = text.partition(b"\n")
+    return first.replace(argument, b"-S " + argument, 1) + newline + rest
+
+
+def _without_mark(text: bytes) -> bytes:
+    return text.removeprefix(_MARK)
+
+
 def _unix_lines(situation: Situation) -> Proposal:
     """Return the script with its lines ended as Unix ends them."""
     title = f"take the carriage returns off the lines of `{situation.name}`, as `dos2unix` does"
+    return _edited(situation, title, lambda text: text.replace(b"\r\n", b"\n"), "a line ends with a newline alone")
+
+
+def _edited(situation: Situation, title: str, change: Callable[[bytes], bytes], what: str) -> Proposal:
+    """Return the change of the subject's text."""
     if not situation.inside:
         return Proposal(title=title, unprovable="the file does not lie in the target")
     try:
@@ -219,10 +253,5 @@ def _unix_lines(situation: Situation) -> Proposal:
         return Proposal(title=title, unprovable="the file is too long to be edited here")
     if b"\0" in text:  # dos2unix, too, leaves it alone
         return Proposal(title=title, unprovable="more than text is in the file, which could come to harm")
-    edit: Edit = EditText(
-        path=real,
-        before=text,
-        after=text.replace(b"\r\n", b"\n"),
-        what="a line ends with a newline alone",
-    )
+    edit: Edit = EditText(path=real, before=text, after=change(text), what=what)
     return Proposal(title=title, edits=(edit,), stays=True)

@@ -16,10 +16,13 @@ Planner = Callable[[Situation, Step], Iterator[Proposal]]
 
 _APE_KINDS = frozenset({"exec-format", "caller", "tool", "scratch-directory"})
 _PLANNERS: dict[str, Planner] = {
-    "exec-format": interpreters.emulator_proposals,
+    "exec-format": interpreters.format_proposals,
+    "caller": interpreters.format_proposals,
     "handler": interpreters.handler_proposals,
     "script-interpreter": interpreters.script_proposals,
     "permission": permission.proposals,
+    "rewrites": conflict.disable,
+    "tool": interpreters.command_proposals,
 }
 
 

@@ -137,7 +137,7 @@ def system_of(target: Target) -> System:
         init="systemd" if program else "openrc" if openrc else "",
         systemd_binfmt=program,
         binfmt_support=exists(view, "/usr/sbin/update-binfmts"),
-        wsl=facts is not None and "microsoft" in facts.kernel.lower(),
+        wsl=(facts is not None and "microsoft" in facts.kernel.lower()) or any(map(is_wsl, target.handlers.entries)),
         container=in_container(target),
         family=tuple(word for word in family if word),
         version=release.get("VERSION_ID", ""),
@@ -151,6 +151,11 @@ def taker_of(target: Target, result: Result, path: str) -> Handler | None:
             name = next((probe.path for probe in step.searched if probe.outcome == "takes it"), None)
             return next((one for one in target.handlers.entries if one.name == name), None)
     return None
+
+
+def is_wsl(handler: Handler) -> bool:
+    """Whether a handler is WSL's own, by which it starts Windows programs: its interpreter is no file of the root."""
+    return handler.interpreter == "/init" and handler.magic == b"MZ"
 
 
 def exists(view: FileView, path: str) -> bool:
