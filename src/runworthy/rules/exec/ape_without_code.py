@@ -64,7 +64,7 @@ def _cause(ape: ApeFacts | None, wanted: str) -> str:
 
 
 def _says(ape: ApeFacts | None, wanted: str) -> str:
-    """Tell what is seen: of a header that is there the script knows no fault, and loaders tell theirs each in its way."""
+    """Tell what is seen: the script knows no fault of a header that is there, and each loader tells its own."""
     refused, far = _headers(ape, wanted)
     return "" if refused is not None else _LOADER_SAYS if far is not None else _SAYS
 
