@@ -68,7 +68,7 @@ def _helped(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Re
             (at for at, one in enumerate(result.findings) if (one.stage, one.severity) == ("exec", "error")), 0
         )
         if not remedies and later is not None and not name.at_boot:
-            situation = _situation(result, replace(name, at_boot=True), wishes, loader)
+            situation = _situation(result, name, wishes, loader, later=True)
             proposed = plan(situation) if situation is not None else ()
             remedies, place = tuple(one for one in proposed if one.proved or not one.edits), later
     except (RunworthyError, OSError):
@@ -88,8 +88,13 @@ def _with(finding: Finding, remedies: Sequence[Remedy]) -> Finding:
     return replace(finding, remedies=(*proved, *own, *(one for one in remedies if not one.proved)))
 
 
-def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Situation | None:
-    """Return the situation of a result, None where its subject is not to be had. Raises RunworthyError, OSError."""
+def _situation(
+    result: Result, name: TargetName, wishes: Wishes, loader: str, *, later: bool = False
+) -> Situation | None:
+    """Return the situation of a result, None where its subject is not to be had; ``later``: after the next boot.
+
+    Raises RunworthyError, OSError.
+    """
     from runworthy.engine.again import judge_again
     from runworthy.engine.context import launch_on
     from runworthy.engine.subjects import read_subject
@@ -109,6 +114,8 @@ def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) ->
     for addition in wishes.additions:
         addition(target, overlay)
     target = replace(target, view=overlay)
+    if later:
+        target = after_boot(target)
     path = place(subject.source, target, overlay, wishes.at)
     judge = judge_again(result.subject, launch_on(target, wishes.launch))
     boots = not name.in_catalogue and not in_container(target)
@@ -120,5 +127,5 @@ def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) ->
         judge=judge,
         boot=after_boot if boots else None,
         loader=loader,
-        at_boot=boots and (name.at_boot or not (target.live or target.machine_facts)),
+        at_boot=boots and (later or name.at_boot or not (target.live or target.machine_facts)),
     )
