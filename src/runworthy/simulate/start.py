@@ -278,13 +278,22 @@ class _Start:
             fatal=self.file is None or self.file.type in _NO_TEXT or not any(one.how == "script" for one in outcomes),
             searched=self._all_probes(),
         )
-        yield from self._read_by_shells(outcomes, [unclaimed])
+        yield from self._read_by_shells(outcomes, [replace(unclaimed, assumption=self._assumed())])
+
+    def _assumed(self) -> str | None:
+        """Return on what it rests that no handler takes a program of this machine that the kernel does not know."""
+        handlers = self.machinery.target.handlers
+        if handlers.stated or self.file is None or self.file.type != "ape":
+            return None
+        return handlers.basis or "no handlers"
 
     def _read_by_shells(self, outcomes: Sequence[CallerOutcome], steps: list[Step | Event]) -> Iterator[Stretch]:
         """Yield what each caller makes of ENOEXEC, and the shells that then read the file as a script."""
         shells = dict.fromkeys(one.shell for one in outcomes if one.how == "script")
         loader: str | None = None
-        steps += [self._caller_step(one) for one in outcomes]
+        callers = [self._caller_step(one) for one in outcomes]
+        held = self._assumed() if steps else None
+        steps += [replace(step, assumption=held) if step.answer is Answer.UNMET else step for step in callers]
         if shells and self.file is not None and self.file.ape is not None:
             from runworthy.simulate.ape import ready_loader, under_shell
 

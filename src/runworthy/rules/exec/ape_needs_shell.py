@@ -48,8 +48,7 @@ def _finding(case: Case, step: Step, callers: list[Step]) -> Finding:
         notes=(
             *passed_over(case, case.path),
             "the kernel answers ENOEXEC: its beginning is neither `#!` nor ELF",
-            _unstated(case),
-            assumption_note((step, *callers)),
+            _unstated(case) or assumption_note((step, *callers)),
         ),
     )
 
