@@ -98,7 +98,8 @@ def _cure(situation: Situation, cause: Step, handler: Handler) -> Iterator[Propo
     """Yield what makes an interpreter one that can be started."""
     path = cause.need.name
     if "no execute permission" in cause.detail:
-        yield executable(situation, path, path)
+        # The file stays as it is, but the handler may not: whether it is there after a boot is another matter.
+        yield replace(executable(situation, path, path), stays=False)
         return
     words = next((words for mark, words in _CURES if mark in cause.detail), "have {1} name a program in place of {0}")
     title = words.format(path, handler.name, situation.target.arch.name)
