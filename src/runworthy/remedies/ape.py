@@ -35,7 +35,7 @@ _MAGICS = (("APE", b"MZqFpD"), ("APE-jart", b"jartsr"))
 def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield what helps an APE, best first."""
     if _facts(situation).elf_for(situation.target.arch.name) is None:
-        yield from _without_code(situation)
+        yield from _without_code(situation, cause)
         return
     stuck = next((step for step in situation.result.trace.needs if _is_stuck(situation, step)), None)
     if stuck is not None:
@@ -55,12 +55,13 @@ def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
         yield from last_resort(situation, cause)
 
 
-def _without_code(situation: Situation) -> Iterator[Proposal]:
+def _without_code(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield what helps an APE in which loaders find no code for the machine; a shell may find some all the same."""
     arch, facts = situation.target.arch.name, _facts(situation)
     held = [one for one in (*facts.elves, *facts.far_elves) if one.arch == arch]
-    words = "whose header loaders take" if held else "that has code"
-    yield Proposal(title=f"use a build {words} for {arch} inside", unprovable="another file has to be made")
+    if cause.need.kind != "payload":  # the rule that tells of that says it
+        words = "whose header loaders take" if held else "that has code"
+        yield Proposal(title=f"use a build {words} for {arch} inside", unprovable="another file has to be made")
     if held and _starts_by_shell(situation):
         title = f"start a copy of it as `sh {situation.name}`: its script writes the header itself, into the file"
         yield Proposal(title=title, unprovable=_ANOTHER_WAY)

@@ -14,7 +14,7 @@ __all__ = ["cause_of", "exec_planner", "plan"]
 
 Planner = Callable[[Situation, Step], Iterator[Proposal]]
 
-_APE_KINDS = frozenset({"exec-format", "caller", "tool", "scratch-directory"})
+_APE_KINDS = frozenset({"exec-format", "caller", "payload", "tool", "scratch-directory"})
 _PLANNERS: dict[str, Planner] = {
     "exec-format": interpreters.format_proposals,
     "caller": interpreters.format_proposals,
