@@ -243,8 +243,8 @@ SCENES: Mapping[str, Callable[[Path], Situation]] = {
     "ape-header-too-far": lambda root: at(root, {**SYSTEMD, "/opt/app": ape(far=True)}, WINE),
     "ape-header-too-far-for-its-loader": lambda root: at(
         root,
-        {**SYSTEMD, "/opt/app": ape(far=True), "/usr/bin/ape": STATIC + b"MZqFpD='"},
-        Handler(name="APE", interpreter="/usr/bin/ape", magic=b"MZqFpD"),
+        {**SYSTEMD, "/opt/app": ape(far=True), "/opt/bin/ape": STATIC + b"MZqFpD='"},
+        Handler(name="APE", interpreter="/opt/bin/ape", magic=b"MZqFpD"),
     ),
     "carriage-return-of-env": lambda root: at(
         root, {**SYSTEMD, "/opt/app": b"#!/usr/bin/env sh\r\nexit\r\n", "/usr/bin/env": STATIC}
