@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from runworthy.targets.additions import Addition
     from runworthy.targets.catalogue import Summary
     from runworthy.targets.names import TargetName
+    from runworthy.targets.placement import Source
     from runworthy.targets.snapshot.capture import Captured
 
 __all__ = [
@@ -229,7 +230,7 @@ def check(
         cache=cache,
     )
     report = Engine(request.wishes).check(request.names, request.targets, watch)
-    if any(result.stage == "exec" and result.findings for result in report.results):
+    if any(finding.stage == "exec" for result in report.results for finding in result.findings):
         from runworthy.remedies.attaching import with_remedies
 
         return with_remedies(report, request.targets, request.wishes, loader=loader)
@@ -734,7 +735,7 @@ def inspect(path: Path) -> ElfFile | FileFacts:
     name = os.fspath(path)
     try:
         source = locate(name, DirectoryView("/"))
-        content = source.view.content(source.real)
+        content = _content(source)
         if content.pread(0, 4) != b"\x7fELF":
             return _inspect_other(content)
         elf = source.view.elf(source.real)
@@ -742,6 +743,13 @@ def inspect(path: Path) -> ElfFile | FileFacts:
     except FormatError as error:
         raise FormatError(error.message, path=name, offset=error.offset) from error
     return elf
+
+
+def _content(source: Source) -> Content:
+    """Return what is in a file. Raises FormatError for what is none, OSError."""
+    if source.view.lstat(source.real).entry.kind == "other":
+        raise FormatError("it is a pipe, a socket or a device, and no regular file", path=source.real)
+    return source.view.content(source.real)
 
 
 def _inspect_other(content: Content) -> FileFacts:

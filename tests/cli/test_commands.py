@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -126,6 +127,12 @@ def test_targets_show(runworthy: Run) -> None:
     }
     assert any(line.split()[:1] == ["libc.so.6"] and "GLIBC_2.36" in line for line in lines)
     assert any(line.startswith("  end of life  20") for line in lines)
+
+
+def test_targets_show_host_tells_of_its_machine(runworthy: Run) -> None:
+    rows = [line.split() for line in runworthy("targets", "show", "host").out.splitlines()]
+    assert ["kernel", os.uname().release] in rows
+    assert {"machine", "mounts"} <= {row[0] for row in rows if row}
 
 
 @pytest.mark.parametrize("name", ["host", "alpine:3.20", "ubuntu:20.04", "glibc:2.28", "manylinux_2_28_x86_64"])

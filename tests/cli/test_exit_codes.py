@@ -103,6 +103,13 @@ def test_nothing_asked_for(runworthy: Run) -> None:
     assert ended.out.startswith("usage: runworthy COMMAND")
 
 
+def test_inspect_says_of_a_pipe_that_it_is_one(runworthy: Run, world: Path) -> None:
+    """The kernel answers EACCES to whoever executes it, but nobody is denied anything here."""
+    os.mkfifo(world / "pipe")
+    ended = runworthy("inspect", "pipe")
+    assert (ended.code, ended.out) == (4, "error: pipe: it is a pipe, a socket or a device, and no regular file\n")
+
+
 def test_inspect_reads_what_it_can(runworthy: Run, world: Path) -> None:
     (world / "cut").write_bytes((world / "app").read_bytes()[:40])
     ended = runworthy("inspect", "cut", "app")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import runworthy
 from runworthy.model.host import BinfmtEntry, BinfmtMisc, MachineFacts
 from runworthy.targets.directory import DirectoryView
 from tests.apewriter import ape, like_ape_loader
+from tests.cli.conftest import Run
 from tests.elfwriter import elf
 from tests.remedies.made import write_tree
 from tests.targets.snapshot.made import snapshot
@@ -41,6 +43,13 @@ def machine(path: Path, files: dict[str, bytes | str], *entries: BinfmtEntry) ->
     return str(held)
 
 
+@pytest.fixture(name="run")
+def started(request: pytest.FixtureRequest) -> Run:
+    """The command line; the module of its name is asked here too."""
+    found: Run = request.getfixturevalue("runworthy")
+    return found
+
+
 @pytest.mark.parametrize(
     ("files", "entries", "told"),
     [
@@ -58,6 +67,30 @@ def test_a_handler_that_is_only_kept_in_memory_is_told_of(
     found = [finding.message for finding in result.findings if finding.code == "RW134"]
     assert [message.partition(" boots: ")[2] for message in found] == ([told] if told else [])
     assert (result.verdict == "runs") == bool(entries)  # what is to come changes no verdict
+
+
+def test_what_the_next_boot_changes_has_a_remedy_that_stays(run: Run, world: Path) -> None:
+    (world / "llamafile").write_bytes(FILE)
+    ended = run("check", "llamafile", "--on", machine(world, BOOTED, APE, WINE), "--format", "json")
+    (finding,) = json.loads(ended.out)["results"][0]["findings"]
+    assert (finding["code"], ended.code) == ("RW134", 0)
+    first = finding["remedies"][0]
+    assert (first["proved"], first["stays"]) == (True, True)
+    assert "above every other handler, for good" in first["title"]
+
+
+def test_the_boot_of_a_container_is_that_of_its_host(run: Run, world: Path) -> None:
+    """Nothing is told of what the files inside would register, nor changed in them for it."""
+    (world / "llamafile").write_bytes(FILE)
+    held = machine(world, {**BOOTED, "/.dockerenv": b""}, WINE)
+    now = run("check", "llamafile", "--on", held, "--format", "json")
+    findings = json.loads(now.out)["results"][0]["findings"]
+    assert [finding["code"] for finding in findings] == ["RW110"]
+    assert not [one for one in findings[0]["remedies"] if one["proved"]]
+    boot = run("check", "llamafile", "--on", held, "--at-boot", "--format", "json")
+    (finding,) = json.loads(boot.out)["results"][0]["findings"]
+    assert (finding["code"], boot.code) == ("RW132", 4)
+    assert "its host registers" in finding["message"]
 
 
 def test_what_an_interpreter_is_can_be_told_of_a_snapshot(world: Path) -> None:

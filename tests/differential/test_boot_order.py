@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from runworthy.model.binfmt import BootPlan, Handler
+from runworthy.model.edit import Edit, EditText, LinkFile, WriteFile
+from runworthy.remedies.boot_files import registered_otherwise
 from runworthy.targets.binfmt.boot import boot_handlers
 from runworthy.targets.directory import DirectoryView
 from tests.judges import roots
@@ -392,3 +394,42 @@ def test_generated_configurations(booted: Booted) -> None:
     booted.clear()
     assert taken > _ROUNDS
     assert refused > _ROUNDS
+
+
+def _carry_out(booted: Booted, edits: tuple[Edit, ...]) -> None:
+    for edit in edits:
+        assert isinstance(edit, (EditText, LinkFile, WriteFile))
+        path = booted.root / edit.path.lstrip("/")
+        if isinstance(edit, EditText):
+            assert path.read_bytes() == edit.before
+            path.write_bytes(edit.after)
+            continue
+        path.unlink(missing_ok=True)
+        path.symlink_to(edit.text) if isinstance(edit, LinkFile) else path.write_bytes(edit.content)
+
+
+def test_a_handler_that_is_registered_no_more_takes_no_other_along(booted: Booted) -> None:
+    """Whatever stands beside it in its files, and whatever those are called or link to."""
+    pick = random.Random(7)  # noqa: S311 - a test that can be repeated
+    done = 0
+    for number in range(_ROUNDS):
+        booted.clear()
+        for name in _CONFIGURED[:4]:
+            _fill(pick, booted.root / name)
+        shutil.rmtree(booted.root / "run/binfmt.d")  # what is made anew at each boot is nobody's to edit
+        (booted.root / "run/binfmt.d").mkdir()
+        before = {text.partition("\n")[0]: text for text in booted.boot()}
+        if not before:
+            continue
+        name = pick.choice(sorted(before))
+        files = registered_otherwise(DirectoryView(str(booted.root)), {name: b""})
+        assert files.names == {name}, f"round {number}"
+        _carry_out(booted, files.edits)
+        real = booted.boot()
+        assert [_told(one) for one in booted.plan().handlers.entries] == real, f"round {number}"
+        assert {text.partition("\n")[0]: text for text in real} == {
+            other: text for other, text in before.items() if other != name
+        }, f"round {number}"
+        done += 1
+    booted.clear()
+    assert done > _ROUNDS // 3

@@ -269,6 +269,7 @@ def test_text() -> None:
     = why
   proposed  ./proposed\\x1b a b
     = why
+  = note: at most: the process that starts it takes as much, and the kernel counts that into the peak of the program
 
 `now` takes 90 x the time, 90 x the CPU time and at least 614 x the memory of `native`
 `now` takes 30.7 x the memory of `proposed`

@@ -83,9 +83,11 @@ def view_tree(overlay: Overlay) -> Tree:
     return found
 
 
-def situation(target: Target, path: str, *, loader: str = "") -> Situation:
+def situation(
+    target: Target, path: str, *, loader: str = "", env: Mapping[str, str] | None = None, at_boot: bool = False
+) -> Situation:
     """Return the situation of a file of a target that is judged by the product itself."""
-    judge = judge_again(path.rpartition("/")[2], Launch())
+    judge = judge_again(path.rpartition("/")[2], Launch(env=env or {}))
     content = target.view.content(target.view.resolve(path).path)
     file = None if is_elf(content) else identify(content)
     return Situation(
@@ -96,6 +98,7 @@ def situation(target: Target, path: str, *, loader: str = "") -> Situation:
         judge=judge,
         boot=after_boot,
         loader=loader,
+        at_boot=at_boot,
     )
 
 

@@ -27,8 +27,10 @@ from runworthy.model.edit import (
     RegisterHandler,
     RemoveDirectory,
     RemoveFile,
+    RemovePackages,
     RunCommand,
     SetMode,
+    UnregisterHandler,
     WriteFile,
     WriteLoader,
 )
@@ -204,6 +206,34 @@ def test_a_mount_is_left_alone_for_another_root(root: Path, tmp_path: Path) -> N
     script.write_text(export(remedy(command), "sh"))
     run(script, root)
     run(script, root, "undo")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        RunCommand(
+            argv=("update-binfmts", "--install"),
+            changes="",
+            effects=(WriteFile(path="/var/lib/binfmts/x", content=b""), RegisterHandler(handler=APE)),
+        ),
+        RemovePackages(manager="apt", names=("wine-binfmt",), effects=(UnregisterHandler(name="wine"),)),
+        InstallPackages(manager="apt", names=("qemu-user-static",)),
+    ],
+)
+def test_another_root_leads_to_this_kernel_by_no_proc(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Edit
+) -> None:
+    """What registers handlers finds them through /proc of the root, which may be mounted there."""
+    write_tree(tmp_path / "bin", {"chroot": b'#!/bin/sh\necho "$2" >>"$1/ran"\n'})
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    script = tmp_path / "remedy.sh"
+    script.write_text(export(remedy(command), "sh"))
+    (root / "proc/sys").mkdir(parents=True)
+    code, said = outcome(script, root)
+    assert (code, "/proc is mounted: " in said, (root / "ran").exists()) == (1, True, False)
+    (root / "proc/sys").rmdir()
+    assert outcome(script, root)[0] == 0
+    assert (root / "ran").exists()
 
 
 def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:

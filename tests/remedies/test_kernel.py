@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runworthy.formats.binfmt.registration import format_registration
+from runworthy.formats.binfmt.registration import format_registration, parse_registration
 from runworthy.model.binfmt import Handler
 from runworthy.model.edit import (
     CopyFile,
@@ -16,6 +16,7 @@ from runworthy.model.edit import (
     Edit,
     KernelEdit,
     RegisterHandler,
+    SetMode,
     SwitchHandlers,
     UnregisterHandler,
     WriteFile,
@@ -112,6 +113,48 @@ def test_switching_one_handler_off_leaves_the_others(kernel: Kernel) -> None:
     assert kernel.execute(other).stdout == "other\n"
     carry_out(kernel, SwitchHandlers(on=False))
     assert kernel.execute(other).errno == 8
+
+
+PROGRAM = Path("/bin/false").read_bytes()
+SAYS = b"#!/bin/sh\nexit 3\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "held", "lines"),
+    [
+        ("job", SAYS, (":gone:M::#!/bin/sh\\nexit::{}/nonexist:",)),
+        ("job", SAYS, (":one:M::#!/bin/sh\\nexit::{}/plain:", ":two:M::#!/bin/sh\\nexit::{}/nonexist:")),
+        ("job.foo", PROGRAM, (":one:E::foo::{}/other:", ":two:E::foo::{}/other:")),
+        ("hello", b"HELLO world\n", (":hello:M::HELLO::{}/script:OC",)),
+        ("hello", b"HELLO world\n", (":hello:M::HELLO::{}/locked:",)),
+    ],
+)
+def test_what_is_proved_of_a_handler_in_the_way_is_so(
+    kernel: Kernel, file: str, held: bytes, lines: tuple[str, ...]
+) -> None:
+    """Newlines in magics are written as the kernel takes them. The target is this machine's root itself."""
+    for name, data, mode in (
+        (file, held, 0o755),
+        ("other", b"#!/bin/sh\nexit 9\n", 0o755),
+        ("plain", b"no program\n", 0o644),
+        ("script", SAYS, 0o755),
+        ("locked", SAYS, 0o644),
+    ):
+        kernel.put(name, data, mode)
+    texts = [line.format(kernel.files).replace("\\n", "\\x0a").encode() for line in lines]
+    assert [kernel.register(text) for text in texts] == [0] * len(texts)
+    path, want = kernel.files / file, 1 if held == PROGRAM else 3
+    assert kernel.execute(path).rc != want
+    made = situation(target_of(Path("/"), handlers(*map(parse_registration, reversed(texts)))), str(path))
+    best = plan(made)[0]
+    assert best.proved, best.proof
+    for edit in actions(best.edits):
+        if isinstance(edit, SetMode):
+            Path(edit.path).chmod(edit.mode)
+        else:
+            assert isinstance(edit, (DisableHandler, RegisterHandler))
+            carry_out(kernel, edit)
+    assert kernel.execute(path).rc == want
 
 
 # -- what is exported --------------------------------------------------------------------------

@@ -14,9 +14,11 @@ from runworthy.formats.binfmt.registration import format_registration
 from runworthy.model.binfmt import Handler
 from runworthy.model.edit import (
     CopyFile,
+    DisableHandler,
     Edit,
     EditText,
     InstallPackages,
+    LinkFile,
     RegisterHandler,
     RemovePackages,
     RunCommand,
@@ -26,8 +28,9 @@ from runworthy.model.edit import (
 from runworthy.model.finding import Remedy
 from runworthy.model.host import MachineFacts, Mount
 from runworthy.model.records import replace
+from runworthy.remedies.judging import judged
 from runworthy.remedies.planning import plan
-from runworthy.remedies.situation import Situation
+from runworthy.remedies.situation import Proposal, Situation
 from runworthy.targets.edits import edited, inverse
 from tests.apewriter import ape, like_ape_loader
 from tests.elfwriter import elf
@@ -39,6 +42,7 @@ STATIC = elf(kind=2, dynamic=False)
 APP = ape(loaders={"x86_64": like_ape_loader()})
 COMMON: Files = {
     "/bin/sh": STATIC,
+    **{f"/bin/{name}": STATIC for name in ("uname", "mkdir", "dd", "gzip", "chmod", "mv")},
     "/usr/bin/wine": STATIC,
     "/opt/app": APP,
     "/etc/os-release": b'ID=debian\nVERSION_ID="12"\n',
@@ -77,6 +81,12 @@ OPENRC: Files = {
     "/etc/runlevels/boot/hostname": "/etc/init.d/hostname",
 }
 ARM = Handler(name="qemu-aarch64", interpreter="/usr/bin/qemu-aarch64-static", magic=b"\xb7\0", offset=18, flags="POC")
+ALL_ELF = Handler(name="all-elf", interpreter="/usr/bin/wine", magic=b"\x7fELF")
+_SEVERAL = (
+    b"# two\n:qemu-aarch64:M:18:\\xb7\\x00::/usr/bin/qemu-aarch64-static:POC\n:all-elf:M::\\x7fELF::/usr/bin/wine:\n"
+)
+_SCRATCH = "/var/tmp/x"  # noqa: S108 - in a root that the test makes
+_TWO = b":DOSWin:M::MZ::/usr/bin/wine:\n:DOSWin2:M::MZ::/bin/sh:\n"
 WINE_PACKAGE = Handler(name="wine", interpreter="/usr/bin/wine", magic=b"MZ", origin="/var/lib/binfmts/wine")
 
 
@@ -109,6 +119,32 @@ def in_container(root: Path) -> Situation:
     return situation(replace(made.target, live=True), made.path)
 
 
+def captured(made: Situation) -> Situation:
+    """Return what is known of a machine that was captured from inside a container."""
+    facts = MachineFacts(arch="x86_64", kernel="6.1.0")
+    return situation(replace(made.target, machine_facts=facts), made.path)
+
+
+def unpacked_on_noexec(made: Situation) -> Situation:
+    """Return a machine whose /scratch, the directory that is asked for, executes nothing."""
+    mounts = (Mount(point="/", fstype="ext4"), Mount(point="/scratch", fstype="tmpfs", options=("rw", "noexec")))
+    facts = MachineFacts(arch="x86_64", kernel="6.1.0", mounts=mounts)
+    return situation(replace(made.target, machine_facts=facts), made.path, env={"TMPDIR": "/scratch"})
+
+
+def with_interpreter(held: bytes | None, flags: str, root: Path) -> Situation:
+    handler = Handler(name="hello", interpreter="/opt/hello", magic=b"HELLO", flags=flags)
+    line = format_registration(handler) + b"\n"
+    files = {**SYSTEMD, "/opt/app": b"HELLO world\n", "/usr/lib/binfmt.d/hello.conf": line}
+    return at(root, {**files, "/opt/hello/x" if held is None else "/opt/hello": held or b""}, handler)
+
+
+def not_executable_interpreter(root: Path) -> Situation:
+    made = with_interpreter(STATIC, "", root)
+    (root / "opt/hello").chmod(0o644)
+    return situation(target_of(root, made.target.handlers), made.path)
+
+
 def without_emulator(release: bytes, root: Path) -> Situation:
     return at(root, {**SYSTEMD, "/etc/os-release": release, "/opt/app": elf(machine="aarch64", kind=2, dynamic=False)})
 
@@ -135,9 +171,55 @@ SCENES: Mapping[str, Callable[[Path], Situation]] = {
     "elf-taken": lambda root: at(
         root,
         {**SYSTEMD, "/opt/app": STATIC},
-        Handler(name="all-elf", interpreter="/usr/bin/wine", magic=b"\x7fELF"),
+        ALL_ELF,
         ARM,
     ),
+    "elf-taken-by-a-file-of-others": lambda root: at(
+        root, {**SYSTEMD, "/opt/app": STATIC, "/usr/lib/binfmt.d/wine.conf": _SEVERAL}, ALL_ELF, ARM
+    ),
+    "elf-taken-by-an-own-file": lambda root: at(
+        root,
+        {
+            **SYSTEMD,
+            "/opt/app": STATIC,
+            "/etc/binfmt.d/mine.conf": _SEVERAL,
+            "/usr/lib/binfmt.d/early.conf": b":all-elf:M::\\x7fELF::/usr/bin/wine:\n",
+        },
+        ALL_ELF,
+        ARM,
+    ),
+    "elf-emulated-needlessly": lambda root: at(
+        root,
+        {**SYSTEMD, "/opt/app.old": STATIC, "/usr/bin/qemu-x86_64": STATIC},
+        Handler(name="old", interpreter="/usr/bin/qemu-x86_64", extension="old"),
+        path="/opt/app.old",
+    ),
+    "ape-taken-by-two": lambda root: at(
+        root,
+        {**SYSTEMD, "/usr/lib/binfmt.d/wine.conf": _TWO},
+        replace(WINE, name="DOSWin2", interpreter="/bin/sh"),
+        WINE,
+    ),
+    "ape-without-gzip": lambda root: at(
+        root, {path: held for path, held in SYSTEMD.items() if not path.endswith("gzip")}
+    ),
+    "ape-in-a-captured-container": lambda root: captured(at(root, {**SYSTEMD, "/.dockerenv": b""}, WINE)),
+    "ape-scratch-noexec": lambda root: unpacked_on_noexec(at(root, {**SYSTEMD, _SCRATCH: b"", "/scratch/x": b""})),
+    "script-taken": lambda root: at(
+        root,
+        {**SYSTEMD, "/opt/app": b"#!/bin/sh\n", "/usr/lib/binfmt.d/all.conf": b":all:M::#!::/usr/bin/gone:\n"},
+        Handler(name="all", interpreter="/usr/bin/gone", magic=b"#!"),
+    ),
+    **{
+        f"handler-for-{name}": functools.partial(with_interpreter, held, flags)
+        for name, held, flags in (
+            ("a-directory", None, ""),
+            ("another-machine", elf(machine="aarch64", kind=2, dynamic=False), ""),
+            ("text", b"text\n", ""),
+            ("a-script-with-C", b"#!/bin/sh\n", "OC"),
+        )
+    },
+    "handler-for-a-file-without-x": not_executable_interpreter,
     "handler-without-interpreter": lambda root: at(
         root, {**SYSTEMD, "/opt/app": elf(machine="aarch64", kind=2, dynamic=False)}, ARM
     ),
@@ -153,6 +235,22 @@ SCENES: Mapping[str, Callable[[Path], Situation]] = {
             "nobody": b"ID=other\n",
         }.items()
     },
+    "ape-wsl-root": lambda root: at(
+        root,
+        {**SYSTEMD, "/etc/wsl.conf": b"[boot]\nsystemd=true\n"},
+        Handler(name="WSLInterop", interpreter="/init", magic=b"MZ", flags="P", origin="WSL"),
+    ),
+    "ape-header-too-far": lambda root: at(root, {**SYSTEMD, "/opt/app": ape(far=True)}, WINE),
+    "ape-header-too-far-for-its-loader": lambda root: at(
+        root,
+        {**SYSTEMD, "/opt/app": ape(far=True), "/opt/bin/ape": STATIC + b"MZqFpD='"},
+        Handler(name="APE", interpreter="/opt/bin/ape", magic=b"MZqFpD"),
+    ),
+    "carriage-return-of-env": lambda root: at(
+        root, {**SYSTEMD, "/opt/app": b"#!/usr/bin/env sh\r\nexit\r\n", "/usr/bin/env": STATIC}
+    ),
+    "words-of-env": lambda root: at(root, {**SYSTEMD, "/opt/app": b"#!/usr/bin/env sh -e\n", "/usr/bin/env": STATIC}),
+    "byte-order-mark": lambda root: at(root, {**SYSTEMD, "/opt/app": b"\xef\xbb\xbf#!/bin/sh\nexit\n"}),
     "noexec": noexec,
     "not-executable": not_executable,
     "carriage-returns": lambda root: at(root, {**SYSTEMD, "/opt/app": b"#!/bin/sh\r\nexit\r\n"}),
@@ -253,3 +351,36 @@ def test_a_remedy_that_loses_at_boot_does_not_stay() -> None:
         made = at(Path(scratch), {**BINFMT_SUPPORT, "/usr/sbin/update-binfmts": STATIC}, WINE_PACKAGE)
         assert not [one for one in plan(made) if one.proved and "in /etc/binfmt.d" in one.title]
         assert [one for one in plan(made) if not one.proved and "in /etc/binfmt.d" in one.title]
+
+
+def test_a_remedy_that_takes_another_handler_along_is_not_proved(tmp_path: Path) -> None:
+    made = at(tmp_path, {**SYSTEMD, "/opt/app": STATIC, "/usr/lib/binfmt.d/wine.conf": _SEVERAL}, ALL_ELF, ARM)
+    (cause,) = (step for step in made.result.trace.needs if step.taken == "foreign")
+    edits = (LinkFile(path="/etc/binfmt.d/wine.conf", text="/dev/null"), DisableHandler(name="all-elf"))
+    remedy = judged(made, cause, Proposal(title="mask the file", edits=edits, stays=True))
+    assert not remedy.proved
+    assert "the handler qemu-aarch64 (/usr/bin/qemu-aarch64-static) is lost as well" in remedy.proof
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_handlers_of_a_chroot_can_be_opened_by_their_host(tmp_path: Path, *, kept: bool) -> None:
+    """Of a machine itself it is known that the interpreter is not there: opening it once would not help."""
+    made = with_interpreter(STATIC, "", tmp_path)
+    (tmp_path / "opt/hello").unlink()
+    target = target_of(tmp_path, made.target.handlers)
+    if not kept:
+        target = replace(target, machine_facts=MachineFacts(arch="x86_64", kernel="6.1.0"))
+    titles = [one.title for one in plan(situation(target, "/opt/app"))]
+    assert any("with the flag F" in one for one in titles) == kept
+    assert titles[-1] == "put /opt/hello into the target"
+
+
+@pytest.mark.parametrize(
+    "release", [b'ID="rhel"\nID_LIKE="fedora"\n', b'ID="almalinux"\nID_LIKE="rhel centos fedora"\n']
+)
+def test_no_package_is_proposed_that_nobody_makes(tmp_path: Path, release: bytes) -> None:
+    (remedy,) = plan(without_emulator(release, tmp_path))
+    assert (remedy.title, remedy.edits) == (
+        "install an emulator for aarch64 (qemu-user): the repositories of the distribution have none",
+        (),
+    )

@@ -6,14 +6,18 @@ from collections.abc import Iterator
 
 from runworthy.formats.ape import extract_loader
 from runworthy.model.binfmt import Handler
-from runworthy.model.edit import CopyFile, Edit, WriteLoader
+from runworthy.model.edit import CopyFile, Edit, SwitchHandlers, WriteLoader
 from runworthy.model.errors import FormatError
 from runworthy.model.program import APE_LOADER, ApeFacts
 from runworthy.model.trace import Step
 from runworthy.remedies.conflict import disable, last_resort, remove_package
+from runworthy.remedies.interpreters import install
+from runworthy.remedies.judging import is_failure
 from runworthy.remedies.registering import ways
 from runworthy.remedies.situation import Proposal, Situation, exists, system_of
 from runworthy.simulate.purpose import which_loader
+from runworthy.targets.edits import edited
+from runworthy.targets.mounts import mount_of
 from runworthy.targets.view import UnseenError
 
 __all__ = ["proposals"]
@@ -21,28 +25,100 @@ __all__ = ["proposals"]
 _PURPOSE = "APE programs: registered last, so tried before every other handler"
 _BESIDE = "/usr/local/bin/ape"
 """Where the loader goes where another program has its name."""
+_ANOTHER_WAY = "another way to start it, not a change of the target"
+_UNPACKING = ("tool", "scratch-directory")
+_PROGRAMS = ("/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin")
+_SCRATCH = ("/var/tmp", "/tmp", "/dev/shm")  # noqa: S108 - named for a person to use
 _MAGICS = (("APE", b"MZqFpD"), ("APE-jart", b"jartsr"))
 
 
 def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield what helps an APE, best first."""
     if _facts(situation).elf_for(situation.target.arch.name) is None:
-        yield Proposal(
-            title=f"use a build that has code for {situation.target.arch.name} inside",
-            unprovable="another file has to be made",
-        )
+        yield from _without_code(situation, cause)
         return
+    stuck = next((step for step in situation.result.trace.needs if _is_stuck(situation, step)), None)
+    if stuck is not None:
+        yield from _unpacked(situation, stuck)
     yield from _registered(situation)
+    by_shell = _starts_by_shell(situation)
     if cause.taken == "foreign":
-        yield from disable(situation, "a shell reads the APE as a script")
+        yield from disable(situation, cause, partly=by_shell)
     yield from _assimilated(situation)
-    yield Proposal(
-        title=f"start it as `sh {situation.name}`: no handler is asked then",
-        unprovable="another way to start it, not a change of the target",
-    )
+    if by_shell:
+        yield Proposal(
+            title=f"start it as `sh {situation.name}`: no handler is asked then",
+            unprovable=_ANOTHER_WAY,
+        )
     if cause.taken == "foreign":
-        yield from remove_package(situation)
-        yield from last_resort(situation)
+        yield from remove_package(situation, cause)
+        yield from last_resort(situation, cause)
+
+
+def _without_code(situation: Situation, cause: Step) -> Iterator[Proposal]:
+    """Yield what helps an APE in which loaders find no code for the machine; a shell may find some all the same."""
+    arch, facts = situation.target.arch.name, _facts(situation)
+    held = [one for one in (*facts.elves, *facts.far_elves) if one.arch == arch]
+    if cause.need.kind != "payload":  # the rule that tells of that says it
+        words = "whose header loaders take" if held else "that has code"
+        yield Proposal(title=f"use a build {words} for {arch} inside", unprovable="another file has to be made")
+    if held and _starts_by_shell(situation):
+        title = f"start a copy of it as `sh {situation.name}`: its script writes the header itself, into the file"
+        yield Proposal(title=title, unprovable=_ANOTHER_WAY)
+
+
+def _is_stuck(situation: Situation, step: Step) -> bool:
+    """Whether the script cannot unpack its loader, or start the one that it has unpacked before."""
+    kind, elsewhere = step.need.kind, step.need.by not in (situation.real, situation.path)
+    return is_failure(step) and (kind in _UNPACKING or (kind == "permission" and elsewhere))
+
+
+def _starts_by_shell(situation: Situation) -> bool:
+    """Whether nothing is known to stop a shell that reads the file: no handler is asked then."""
+    bare = edited(situation.target, (SwitchHandlers(on=False),))
+    left = situation.judge(bare, situation.path).trace.needs
+    return not any(is_failure(step) and step.need.kind not in ("exec-format", "caller") for step in left)
+
+
+def _unpacked(situation: Situation, cause: Step) -> Iterator[Proposal]:
+    """Yield what lets the script at the beginning of the file start its loader: another directory, commands, an ape."""
+    found = _loader(situation)
+    if found is not None and found[2]:
+        path, words, edits = found
+        title = f"put the APE loader ({words}) at {path}: the script, where a shell reads it, starts the `ape` of PATH"
+        yield Proposal(title=title, edits=edits, stays=True)
+    if cause.need.kind == "tool":
+        yield _command(situation, cause.need.name)
+    else:
+        where = _scratch(situation)
+        example = f", as `TMPDIR={where} {situation.name}`" if where else ""
+        yield Proposal(
+            title=f"start it with TMPDIR set to a directory in which files can be made and executed{example}",
+            unprovable=_ANOTHER_WAY,
+        )
+
+
+def _command(situation: Situation, name: str) -> Proposal:
+    """Return what has the script find a command: a directory in PATH, or a package."""
+    there = next((path for path in _PROGRAMS if exists(situation.target.view, f"{path}/{name}")), None)
+    if there is None:
+        return install(situation, name)
+    return Proposal(
+        title=f"start it with {there} in PATH: `{name}` is there",
+        unprovable=_ANOTHER_WAY,
+    )
+
+
+def _scratch(situation: Situation) -> str:
+    """Return a directory that is usually there for everybody, and is not mounted read-only or noexec here."""
+    facts = situation.target.machine_facts
+    mounts = (facts.mounts if facts else None) or ()
+    for path in _SCRATCH:
+        mount = mount_of(path, mounts)
+        options = (*mount.options, *mount.super_options) if mount else ()
+        if exists(situation.target.view, path) and not {"ro", "noexec"} & set(options):
+            return path
+    return ""
 
 
 def _registered(situation: Situation) -> Iterator[Proposal]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["best_remedy", "with_remedies"]
 
+_AT_BOOT = "RW134"
 _HANDFUL = 24
 """Of how many results the remedies are planned: of more, those of the first tell what to do."""
 
@@ -43,20 +44,37 @@ def best_remedy(report: Report) -> Remedy | None:
 
 
 def _is_wanted(result: Result) -> bool:
-    return result.verdict in ("fails", "risky") and result.stage == "exec" and bool(result.findings and result.path)
+    return bool(result.findings and result.path) and (_fails_early(result) or _changed_by_boot(result) is not None)
+
+
+def _fails_early(result: Result) -> bool:
+    return result.verdict in ("fails", "risky") and result.stage == "exec"
+
+
+def _changed_by_boot(result: Result) -> int | None:
+    """Return which finding tells that the next boot changes who takes the file, None where none does."""
+    return next((at for at, one in enumerate(result.findings) if one.code == _AT_BOOT), None)
 
 
 def _helped(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Result:
+    """Return a result with remedies: against what fails now, and else against what will fail after the next boot."""
     from runworthy.remedies.planning import plan
 
+    later = _changed_by_boot(result)
     try:
-        situation = _situation(result, name, wishes, loader)
+        situation = _situation(result, name, wishes, loader) if _fails_early(result) else None
         remedies = plan(situation) if situation is not None else ()
+        place = next(
+            (at for at, one in enumerate(result.findings) if (one.stage, one.severity) == ("exec", "error")), 0
+        )
+        if not remedies and later is not None and not name.at_boot:
+            situation = _situation(result, name, wishes, loader, later=True)
+            proposed = plan(situation) if situation is not None else ()
+            remedies, place = tuple(one for one in proposed if one.proved or not one.edits), later
     except (RunworthyError, OSError):
         return result
     if not remedies:
         return result
-    place = next((at for at, one in enumerate(result.findings) if (one.stage, one.severity) == ("exec", "error")), 0)
     findings = list(result.findings)
     findings[place] = _with(findings[place], remedies)
     return replace(result, findings=tuple(findings))
@@ -70,14 +88,20 @@ def _with(finding: Finding, remedies: Sequence[Remedy]) -> Finding:
     return replace(finding, remedies=(*proved, *own, *(one for one in remedies if not one.proved)))
 
 
-def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) -> Situation | None:
-    """Return the situation of a result, None where its subject is not to be had. Raises RunworthyError, OSError."""
+def _situation(
+    result: Result, name: TargetName, wishes: Wishes, loader: str, *, later: bool = False
+) -> Situation | None:
+    """Return the situation of a result, None where its subject is not to be had; ``later``: after the next boot.
+
+    Raises RunworthyError, OSError.
+    """
     from runworthy.engine.again import judge_again
     from runworthy.engine.context import launch_on
     from runworthy.engine.subjects import read_subject
     from runworthy.remedies.situation import Situation
     from runworthy.targets.directory import DirectoryView
     from runworthy.targets.edits import after_boot
+    from runworthy.targets.host import in_container
     from runworthy.targets.overlay import Overlay
     from runworthy.targets.placement import place
 
@@ -90,9 +114,11 @@ def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) ->
     for addition in wishes.additions:
         addition(target, overlay)
     target = replace(target, view=overlay)
+    if later:
+        target = after_boot(target)
     path = place(subject.source, target, overlay, wishes.at)
     judge = judge_again(result.subject, launch_on(target, wishes.launch))
-    boots = not name.in_catalogue
+    boots = not name.in_catalogue and not in_container(target)
     return Situation(
         target=target,
         path=path,
@@ -101,5 +127,5 @@ def _situation(result: Result, name: TargetName, wishes: Wishes, loader: str) ->
         judge=judge,
         boot=after_boot if boots else None,
         loader=loader,
-        at_boot=boots and (name.at_boot or not (target.live or target.machine_facts)),
+        at_boot=boots and (later or name.at_boot or not (target.live or target.machine_facts)),
     )

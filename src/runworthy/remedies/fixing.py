@@ -18,6 +18,7 @@ from runworthy.remedies.search import causes, solve, step_key
 from runworthy.remedies.situation import Means, Situation
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.edits import after_boot
+from runworthy.targets.host import in_container
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.placement import SUBJECT_ROOT, locate, member, place
@@ -159,7 +160,7 @@ class _Room:
                 target = placed(target, dockerfile_path(self.means.dockerfile), text)
         except (RunworthyError, OSError):
             return []
-        boots = not self.name.in_catalogue
+        boots = not self.name.in_catalogue and not in_container(target)
         at_boot = boots and (self.name.at_boot or not (target.live or target.machine_facts))
         latest = Latest()
         found: list[Situation] = []

@@ -8,25 +8,30 @@ from runworthy.model.edit import RunCommand, SetMode
 from runworthy.model.trace import Step
 from runworthy.remedies.situation import Proposal, Situation
 from runworthy.targets.mounts import mount_of
+from runworthy.targets.placement import SUBJECT_ROOT
+from runworthy.targets.view import UnseenError
 
-__all__ = ["proposals"]
+__all__ = ["executable", "proposals"]
 
 
 def proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
     """Yield what lets the file be executed."""
     if "noexec" in (cause.need.name, *cause.detail.replace(",", " ").split()):
         yield from _mounted_to_execute(situation)
-    elif "no execute permission" in cause.detail:
-        real = situation.target.view.resolve(situation.path).path
-        if cause.need.by == real:
-            yield _executable(situation, real)
+    elif "no execute permission" in cause.detail and cause.need.by == situation.real:
+        yield executable(situation, situation.path, situation.name)
 
 
-def _executable(situation: Situation, real: str) -> Proposal:
-    title = f"`chmod +x {situation.name}`"
-    if not situation.changeable:
+def executable(situation: Situation, path: str, name: str) -> Proposal:
+    """Return the change of mode by which a file at a path, called ``name``, may be executed."""
+    title = f"`chmod +x {name}`"
+    if path.startswith(f"{SUBJECT_ROOT}/") and situation.means is None:
         return Proposal(title=title, unprovable="the file does not lie in the target")
-    mode = situation.target.view.mode(real)
+    try:
+        real = situation.target.view.resolve(path).path
+        mode = situation.target.view.mode(real)
+    except (OSError, UnseenError):
+        return Proposal(title=title, unprovable="the file cannot be found")
     # Who may read it may execute it: as chmod +x does with the usual umask, but nobody gets more than that.
     edit = SetMode(path=real, mode=mode | (mode & 0o444) >> 2 | 0o100)
     return Proposal(title=title, edits=(edit,), stays=True)

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from runworthy.model.finding import Remedy
-from runworthy.model.trace import Answer, Step
+from runworthy.model.trace import Step
 from runworthy.remedies import ape, conflict, interpreters, permission
-from runworthy.remedies.judging import judged
+from runworthy.remedies.judging import first_cause, is_needless, judged
 from runworthy.remedies.situation import Proposal, Situation
 
 __all__ = ["cause_of", "exec_planner", "plan"]
 
 Planner = Callable[[Situation, Step], Iterator[Proposal]]
 
-_APE_KINDS = frozenset({"exec-format", "caller", "tool", "scratch-directory"})
+_APE_KINDS = frozenset({"exec-format", "caller", "payload", "tool", "scratch-directory"})
 _PLANNERS: dict[str, Planner] = {
-    "exec-format": interpreters.emulator_proposals,
+    "exec-format": interpreters.format_proposals,
+    "caller": interpreters.format_proposals,
     "handler": interpreters.handler_proposals,
     "script-interpreter": interpreters.script_proposals,
     "permission": permission.proposals,
+    "rewrites": conflict.disable,
+    "tool": interpreters.command_proposals,
 }
 
 
@@ -43,20 +46,26 @@ def plan(situation: Situation) -> tuple[Remedy, ...]:
 
 
 def cause_of(situation: Situation) -> Step | None:
-    """Return the step at which it fails: the first that is met by the wrong thing, or not met."""
-    for step in situation.result.trace.needs:
-        fails = step.taken == "foreign" or (step.answer is Answer.UNMET and step.fatal)
-        if fails and step.stage == "exec" and step.because is None:
-            return step
-    return None
+    """Return the step that is to be turned away: at which it fails, or an emulation that nobody needs."""
+    return first_cause(situation.result) or next(
+        (one for one in situation.result.trace.needs if is_needless(situation.target, one)), None
+    )
 
 
 def exec_planner(situation: Situation, cause: Step) -> Planner | None:
     """Return who knows what helps against a cause that lies before the loader, None where nobody does."""
     if cause.stage != "exec":
         return None
-    if situation.file is not None and situation.file.type == "ape" and cause.need.kind in _APE_KINDS:
+    if situation.file is not None and situation.file.type == "ape" and _concerns_ape(situation, cause):
         return ape.proposals
     if cause.taken == "foreign":
         return conflict.proposals
+    if cause.taken == "emulated":
+        return conflict.disable if is_needless(situation.target, cause) else None
     return _PLANNERS.get(cause.need.kind)
+
+
+def _concerns_ape(situation: Situation, cause: Step) -> bool:
+    """Whether it is by its being an APE that a file fails: what it unpacks is no file of anybody else's."""
+    kind = cause.need.kind
+    return kind in _APE_KINDS or (kind == "permission" and cause.need.by not in (situation.real, situation.path))

@@ -18,7 +18,7 @@ from runworthy.model.errors import RunworthyError
 from runworthy.model.finding import Approach, Cost, Remedy, Result, Verdict
 from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Step
-from runworthy.remedies.judging import applicability
+from runworthy.remedies.judging import applicability, lost
 from runworthy.remedies.planners import of_the_whole, proposals_for
 from runworthy.remedies.situation import Proposal, Situation
 from runworthy.targets.edits import edited
@@ -290,7 +290,9 @@ class _Search:
         if boot is None or all(one.approach not in ("", "handler") for one in state.chain):
             return True
         try:
-            target = boot(state.target)
+            target, before = boot(state.target), boot(self._situations[0].target)
+            if state.chain[0].target is None and any(lost(before.handlers, target.handlers, _edits(state.chain))):
+                return False
         except (RunworthyError, OSError):
             return False
         results = [self._judge(at, target, path) for at, path in enumerate(state.paths)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from runworthy.model.binfmt import HEAD_SIZE, Handler
+from runworthy.model.binfmt import Handler
 from runworthy.model.edit import Edit
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Approach, Cost, Result
@@ -16,7 +16,7 @@ from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["Judge", "Means", "Proposal", "Situation", "System", "exists", "system_of"]
+__all__ = ["Judge", "Means", "Proposal", "Situation", "System", "exists", "system_of", "taker_of"]
 
 Judge = Callable[[Target, str], Result]
 """Judges the subject again: on a target, by the path at which it lies there, with every step kept."""
@@ -81,17 +81,13 @@ class Situation:
         """Whether edits of the file mean something: it lies in the target, or somebody carries them out here."""
         return self.inside or self.means is not None
 
-    def taker(self) -> Handler | None:
-        """Return the handler that takes the subject."""
-        head = self.file.head if self.file else self._head()
-        return self.target.handlers.taking(head, self.path)
-
-    def _head(self) -> bytes:
-        view = self.target.view
+    @property
+    def real(self) -> str:
+        """Where the subject lies, links followed; the path itself where that leads nowhere."""
         try:
-            return view.content(view.resolve(self.path).path).pread(0, HEAD_SIZE).ljust(HEAD_SIZE, b"\0")
+            return self.target.view.resolve(self.path).path
         except (OSError, UnseenError):
-            return b""
+            return self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,11 +142,25 @@ def system_of(target: Target) -> System:
         init="systemd" if program else "openrc" if openrc else "",
         systemd_binfmt=program,
         binfmt_support=exists(view, "/usr/sbin/update-binfmts"),
-        wsl=facts is not None and "microsoft" in facts.kernel.lower(),
+        wsl=(facts is not None and "microsoft" in facts.kernel.lower()) or any(map(is_wsl, target.handlers.entries)),
         container=in_container(target),
         family=tuple(word for word in family if word),
         version=release.get("VERSION_ID", ""),
     )
+
+
+def taker_of(target: Target, result: Result, path: str) -> Handler | None:
+    """Return the handler that takes the file at a real path, the subject or one that is executed on the way."""
+    for step in result.trace.needs:
+        if step.need.kind == "exec-format" and step.need.by == path:
+            name = next((probe.path for probe in step.searched if probe.outcome == "takes it"), None)
+            return next((one for one in target.handlers.entries if one.name == name), None)
+    return None
+
+
+def is_wsl(handler: Handler) -> bool:
+    """Whether a handler is WSL's own, by which it starts Windows programs: its interpreter is no file of the root."""
+    return handler.interpreter == "/init" and handler.magic == b"MZ"
 
 
 def exists(view: FileView, path: str) -> bool:

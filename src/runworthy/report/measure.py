@@ -51,6 +51,9 @@ def _figures(ran: list[Measured], style: Style, *, first_output: bool) -> list[s
     return [f"  {line}" for line in table(rows)]
 
 
+_BOUND = "at most: the process that starts it takes as much, and the kernel counts that into the peak of the program"
+
+
 def _told(spread: Spread | None, words: Callable[[Spread], tuple[float, int, str]]) -> str:
     """Return the median, and the least and the most in its unit and with its digits."""
     if spread is None:
@@ -79,6 +82,8 @@ def _ways(measurement: Measurement) -> Iterator[str]:
         if left := max((run.left for run in measured.runs), default=0):
             yield f"    = it leaves {count(left, 'process', 'processes')} behind, ended here after each run"
     yield from (f"  = note: {clean(note)}" for note in measurement.notes)
+    if any(measured.memory_is_bound for measured in measurement.ways):
+        yield f"  = note: {_BOUND}"
 
 
 def _conclusions(measurement: Measurement) -> Iterator[str]:

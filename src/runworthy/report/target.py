@@ -85,6 +85,7 @@ def show_lines(name: str, platform: str, style: Style) -> Iterator[str]:
         ("as of", target.as_of),
         *_catalogue_rows(name, target),
         *_captured_rows(target),
+        *_machine_rows(target),
         ("searched", ":".join(search_directories(target, libc))),
     ]
     yield from (f"  {line}" for line in table((label, clean(text)) for label, text in rows if text))
@@ -102,14 +103,19 @@ def _known(target: Target) -> str:
 
 
 def _captured_rows(target: Target) -> Iterator[tuple[str, str]]:
-    """Yield what a snapshot tells of itself and of its machine."""
+    """Yield what a snapshot tells of itself."""
     from runworthy.targets.snapshot.view import SnapshotView
 
     if not isinstance(target.view, SnapshotView):
         return
-    meta, facts = target.view.meta, target.machine_facts
+    meta = target.view.meta
     yield "captured", f"{meta.created}, {count(meta.entries, 'entry', 'entries')}"
     yield "left out", " ".join(meta.left_out)
+
+
+def _machine_rows(target: Target) -> Iterator[tuple[str, str]]:
+    """Yield what is known of the machine that the root is on: this one, or one that was captured."""
+    facts = target.machine_facts
     if facts is None:
         return
     yield "kernel", facts.kernel

@@ -29,7 +29,7 @@ from runworthy.simulate.process import Machinery, image_stretch
 from runworthy.simulate.purpose import Purpose, Use, purpose_in, taken_by, which_loader
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["start", "type_name"]
+__all__ = ["QEMU_NAMES", "start", "type_name"]
 
 _NAMES = {
     "ape": "APE",
@@ -42,7 +42,7 @@ _NAMES = {
 # util/path.c; Debian's patch for /etc/qemu-binfmt).
 _PREFIX = "QEMU_LD_PREFIX"
 _SYSROOTS = ("/etc/qemu-binfmt/{}", "/usr/gnemul/qemu-{}")
-_QEMU_NAMES = {"armv7": "arm", "armv6": "arm", "armel": "arm", "mips64le": "mips64el", "mipsle": "mipsel"}
+QEMU_NAMES = {"armv7": "arm", "armv6": "arm", "armel": "arm", "mips64le": "mips64el", "mipsle": "mipsel"}
 _REFUSED: dict[str, Kind] = {"ELOOP": "rewrites", "ENOEXEC": "exec-format"}
 _PERMISSIONS = {
     "no execute permission is set": "execute",
@@ -278,13 +278,22 @@ class _Start:
             fatal=self.file is None or self.file.type in _NO_TEXT or not any(one.how == "script" for one in outcomes),
             searched=self._all_probes(),
         )
-        yield from self._read_by_shells(outcomes, [unclaimed])
+        yield from self._read_by_shells(outcomes, [replace(unclaimed, assumption=self._assumed())])
+
+    def _assumed(self) -> str | None:
+        """Return on what it rests that no handler takes a program of this machine that the kernel does not know."""
+        handlers = self.machinery.target.handlers
+        if handlers.stated or self.file is None or self.file.type != "ape":
+            return None
+        return handlers.basis or "no handlers"
 
     def _read_by_shells(self, outcomes: Sequence[CallerOutcome], steps: list[Step | Event]) -> Iterator[Stretch]:
         """Yield what each caller makes of ENOEXEC, and the shells that then read the file as a script."""
         shells = dict.fromkeys(one.shell for one in outcomes if one.how == "script")
         loader: str | None = None
-        steps += [self._caller_step(one) for one in outcomes]
+        callers = [self._caller_step(one) for one in outcomes]
+        held = self._assumed() if steps else None
+        steps += [replace(step, assumption=held) if step.answer is Answer.UNMET else step for step in callers]
         if shells and self.file is not None and self.file.ape is not None:
             from runworthy.simulate.ape import ready_loader, under_shell
 
@@ -500,7 +509,7 @@ def _with_sysroot(machinery: Machinery, purpose: Purpose, arch: Architecture) ->
 
     target, launch = machinery.target, machinery.launch
     arch = purpose.arch or arch
-    name = _QEMU_NAMES.get(arch.name, arch.name)
+    name = QEMU_NAMES.get(arch.name, arch.name)
     stated = launch.env.get(_PREFIX) if purpose.qemu else None
     places = [pattern.format(name) for pattern in _SYSROOTS] if stated is None else [posixpath.join(launch.cwd, stated)]
     for place in places:

@@ -116,8 +116,12 @@ def is_booted(view: FileView) -> bool:
 
 
 def in_container(target: Target) -> bool:
-    """Whether this machine, as this process sees it, is a container: another system boots, and has the handlers."""
-    return target.live and any(_is_there(target.view, path) for path in _CONTAINERS)
+    """Whether a machine, as seen here or as captured, is a container: another system boots, and has the handlers.
+
+    The files of a root alone do not tell: one that was taken out of a container may be booted by itself.
+    """
+    captured = target.machine_facts is not None
+    return (target.live or captured) and any(_is_there(target.view, path) for path in _CONTAINERS)
 
 
 def architecture_of_root(view: FileView) -> Architecture | None:

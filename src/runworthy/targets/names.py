@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from runworthy.model.arch import Architecture, architecture
+from runworthy.model.binfmt import Handlers
 from runworthy.model.errors import TargetError, UsageError
 from runworthy.model.machine import Machine, baseline, level_of_cpu, parse_kernel
 from runworthy.model.records import dataclass, field, replace
@@ -16,6 +17,7 @@ __all__ = ["MachineWish", "TargetName", "parse_page_size"]
 
 _IMAGES = ("docker://", "docker-daemon:", "oci:", "oci-archive:", "docker-archive:", "containers-storage:")
 _DIRECTORIES = ("rootfs:", ".", "/", "~")
+_HOST_BOOTS = "this is a container: they are those that its host registers when it boots"
 _SNAPSHOT, _SNAPSHOT_SUFFIX = "snapshot:", ".runworthy"
 _PAGE_SIZE = re.compile(r"([0-9]{1,6}) ?(k|kb|kib)?")
 
@@ -152,13 +154,16 @@ class TargetName:
                 option="--at-boot",
             )
         from runworthy.targets.binfmt.boot import boot_of
+        from runworthy.targets.host import in_container
 
+        if in_container(target):
+            return replace(target, handlers=Handlers(unknown=_HOST_BOOTS))
         plan = boot_of(target)
         notes = tuple(f"{note.path}: {note.text}" for note in plan.notes)
         return replace(
             target,
             handlers=replace(plan.handlers, stated=True),
-            handlers_before=target.handlers if target.handlers.stated else None,
+            handlers_before=target.handlers if target.handlers.stated and not plan.handlers.unknown else None,
             notes=(*target.notes, *notes),
         )
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from runworthy.model.errors import FormatError
 
-__all__ = ["SUFFIX", "Rule", "chosen", "rule_name", "shell_rules", "systemd_rules"]
+__all__ = ["SUFFIX", "Rule", "chosen", "rule_name", "shell_rules", "systemd_rules", "with_rule"]
 
 SUFFIX: Final = ".conf"
 _LINE_LIMIT: Final = 1 << 20
@@ -97,6 +97,19 @@ def rule_name(text: bytes) -> bytes:
     if name in _RESERVED or b"/" in name or len(name) > _NAME_MAX:
         raise FormatError(f"`{name[:80].decode('utf-8', 'replace')}` is no name of a rule")
     return name
+
+
+def with_rule(data: bytes, name: bytes, text: bytes = b"") -> bytes:
+    """Return a file with another text in the place of the rules of a name, which become comments where there is none.
+
+    All other lines stay as they are.
+    """
+    parts = []
+    for found in _LINE.finditer(data):
+        line = found[1].strip(_BLANKS)
+        ours = line and not line.startswith(_COMMENTS) and line[1:].split(line[:1], 1)[0] == name
+        parts.append((text or b"#" + line) + found[2] if ours else found[0])
+    return b"".join(parts)
 
 
 def _bytes(text: str) -> bytes:

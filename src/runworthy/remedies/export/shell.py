@@ -191,6 +191,12 @@ live() { [ -n "$ROOT" ] || "$@"; }
 
 # inside COMMAND...: run it in the root that is changed
 inside() { if [ -n "$ROOT" ]; then chroot "$ROOT" "$@"; else "$@"; fi; }
+
+# aside COMMAND...: the same for one that also registers handlers, with any kernel that it reaches
+aside() {
+  if [ -n "$ROOT" ] && [ -e "$ROOT/proc/sys" ]; then fail "$ROOT/proc is mounted: $1 would change this kernel"; fi
+  inside "$@"
+}
 """
 _TAIL = """\
 case ${1-} in
@@ -320,10 +326,13 @@ def _undo_kernel(edit: PortableEdit) -> Iterator[str]:
 def _runner(edit: RunCommand | InstallPackages | RemovePackages) -> str:
     """Return the function that runs a command: one that speaks to the kernel has nothing to do in another root.
 
-    A command that is known to change no file, such as a mount, is taken to speak to it.
+    A command that is known to change no file, such as a mount, is taken to speak to it. One that does both, as the
+    scripts of packages that bring handlers do (Debian's postinst runs update-binfmts), must not reach it from there.
     """
-    unseen = isinstance(edit, RunCommand) and not edit.effects
-    return "live" if unseen or acts_on(edit) == "kernel" else "inside"
+    if isinstance(edit, RunCommand) and (not edit.effects or acts_on(edit) == "kernel"):
+        return "live"
+    emulator = not isinstance(edit, RunCommand) and any(name.startswith("qemu-") for name in edit.names)
+    return "aside" if emulator or any(acts_on(one) == "kernel" for one in actions((edit,))) else "inside"
 
 
 def _command(argv: Sequence[str]) -> str:

@@ -47,9 +47,8 @@ def _finding(case: Case, step: Step, callers: list[Step]) -> Finding:
         lines=caller_rows(case, callers),
         notes=(
             *passed_over(case, case.path),
-            "the kernel answers ENOEXEC: its beginning (MZ) is neither `#!` nor ELF",
-            _unstated(case),
-            assumption_note((step, *callers)),
+            "the kernel answers ENOEXEC: its beginning is neither `#!` nor ELF",
+            _unstated(case) or assumption_note((step, *callers)),
         ),
     )
 

@@ -18,10 +18,8 @@ SEVERITY: Severity = "error"
 READS = ("payload:unmet",)
 ORDER = 50
 
-_SAYS = (
-    "its script says `this ape program lacks ... support` and exits with 127; "
-    "the APE loader says `couldn't find ELF header with ... machine type`"
-)
+_LOADER_SAYS = "the APE loader says `couldn't find ELF header with ... machine type`"
+_SAYS = f"its script says `this ape program lacks ... support` and exits with 127; {_LOADER_SAYS}"
 
 
 def check(case: Case) -> Iterator[Match]:
@@ -39,16 +37,46 @@ def _finding(case: Case, step: Step) -> Finding:
         case,
         (CODE, NAME, severity_of((step,))),
         message,
-        cause=f"an APE program without {'a ' if loader else 'code for '}{wanted}",
+        cause=_cause(ape, wanted),
         items=(wanted,),
         steps=(step,),
         notes=(
             _why_not(ape, wanted) if ape and not loader else step.detail,
-            "" if loader else _SAYS,
+            "" if loader else _says(ape, wanted),
             assumption_note((step,)),
         ),
-        remedies=() if loader else (help_(f"build it for {wanted} too: `apelink` joins builds of several processors"),),
+        remedies=() if loader else tuple(map(help_, _helps(ape, wanted))),
     )
+
+
+def _cause(ape: ApeFacts | None, wanted: str) -> str:
+    """Return the cause without what differs from file to file: where a header lies."""
+    if wanted.startswith("loader "):
+        return f"an APE program without a {wanted}"
+    refused, far = _headers(ape, wanted)
+    if refused is not None:
+        return f"an APE program whose code for {wanted} no loader takes: {refused.problem}"
+    return (
+        f"an APE program with a header for {wanted} too far behind"
+        if far
+        else f"an APE program without code for {wanted}"
+    )
+
+
+def _says(ape: ApeFacts | None, wanted: str) -> str:
+    """Tell what is seen: the script knows no fault of a header that is there, and each loader tells its own."""
+    refused, far = _headers(ape, wanted)
+    return "" if refused is not None else _LOADER_SAYS if far is not None else _SAYS
+
+
+def _helps(ape: ApeFacts | None, wanted: str) -> Iterator[str]:
+    refused, far = _headers(ape, wanted)
+    if refused is not None:
+        yield f"build it anew, by an `apelink` that writes a header for {wanted} which loaders take"
+    elif far is not None:
+        yield "build it anew, by an `apelink` that writes its headers into the first 8192 bytes"
+    else:
+        yield f"build it for {wanted} too: `apelink` joins builds of several processors"
 
 
 def _message(case: Case, step: Step) -> str:
@@ -69,10 +97,17 @@ def _named(elves: tuple[ApeElf, ...]) -> list[str]:
 
 def _why_not(ape: ApeFacts, wanted: str) -> str:
     """Tell of a header for the machine that is there and is not taken."""
-    refused = next((one for one in ape.elves if one.arch == wanted and one.problem), None)
+    refused, far = _headers(ape, wanted)
     if refused is not None:
         return f"the ELF header for {wanted} at offset {refused.at:#x} is passed over: {refused.problem}"
-    far = next((one for one in ape.far_elves if one.arch == wanted), None)
     if far is not None:
         return f"an ELF header for {wanted} lies at offset {far.at:#x}; loaders look at the first 8192 bytes alone"
     return ""
+
+
+def _headers(ape: ApeFacts | None, wanted: str) -> tuple[ApeElf | None, ApeElf | None]:
+    """Return a header for a machine that loaders refuse, and one that lies too far behind for them."""
+    if ape is None:
+        return None, None
+    refused = next((one for one in ape.elves if one.arch == wanted and one.problem), None)
+    return refused, next((one for one in ape.far_elves if one.arch == wanted), None)

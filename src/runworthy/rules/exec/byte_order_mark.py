@@ -8,7 +8,7 @@ from runworthy.model.finding import Severity
 from runworthy.model.trace import Answer
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import NO_SHELL, caller_rows, caller_steps, severity_of
-from runworthy.rules.words import finding, help_
+from runworthy.rules.words import finding
 
 CODE = "RW117"
 NAME = "byte-order-mark"
@@ -40,7 +40,6 @@ def check(case: Case) -> Iterator[Match]:
                 steps=(step,),
                 lines=caller_rows(case, callers),
                 notes=(_SHELL if any(one.answer is Answer.MET for one in callers) else NO_SHELL,),
-                remedies=(help_(f"save it as UTF-8 without a mark: `sed -i '1s/^\\xEF\\xBB\\xBF//' {case.subject}`"),),
             ),
             covers=(step, *callers),
         )

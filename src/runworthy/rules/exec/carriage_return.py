@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runworthy.model.finding import Finding, Remedy, Severity
+from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Event, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import ends_in, seen, severity_of
@@ -53,7 +53,6 @@ def _finding(case: Case, step: Step) -> Finding:
         cause="the `#!` line ends with a carriage return",
         steps=(step,),
         notes=(_LINES, says),
-        remedies=(_remedy(who),) if step.need.kind == "tool" else (),
     )
 
 
@@ -66,12 +65,8 @@ def _bare(case: Case, message: str) -> Finding:
         steps=(),
         stage="exec",
         notes=(_LINES,),
-        remedies=(_remedy(case.subject),),
+        remedies=(help_(f"`dos2unix {case.subject}`"),),
     )
-
-
-def _remedy(who: str) -> Remedy:
-    return help_(f"`dos2unix {who}`")
 
 
 def _shown(name: str) -> str:

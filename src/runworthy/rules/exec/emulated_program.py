@@ -34,18 +34,20 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, step: Step) -> Finding:
     handler = taker(case, step)
     by = f"the handler {handler_words(handler)}" if handler else f"{step.met_by}"
-    target = f"{case.target}" if case.target.endswith(f"/{case.machine}") else f"{case.target} is {case.machine}"
-    if target == case.target:
-        target = f"the machine of {target} is {case.machine}"
+    own = step.need.name == case.machine
+    target = f"{case.target} is {case.machine}"
+    if case.target.endswith(f"/{case.machine}"):
+        target = f"the machine of {case.target} is {case.machine}"
+    message = f"`{case.needer(step.need)}` is built for {step.need.name}, {target}{' too' * own}: {by} emulates it"
     return finding(
         case,
         (CODE, NAME, SEVERITY),
-        f"`{case.needer(step.need)}` is built for {step.need.name}, {target}: {by} emulates it",
-        cause=f"{step.need.name} is emulated",
+        f"{message} all the same" if own else message,
+        cause=f"{step.need.name} is emulated{' on itself' * own}",
         items=(step.need.name,),
         steps=(step,),
         notes=(_COST, *(_flags(case, handler) if handler else ()), assumption_note((step,))),
-        remedies=(help_(f"build it for {case.machine}"),),
+        remedies=() if own else (help_(f"build it for {case.machine}"),),
     )
 
 

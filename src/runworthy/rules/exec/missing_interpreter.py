@@ -18,6 +18,19 @@ SEVERITY: Severity = "error"
 READS = ("interpreter:unmet",)
 ORDER = 50
 
+# What Debian calls the architectures whose programs it can install beside its own.
+_DEBIAN = {
+    "aarch64": "arm64",
+    "armv7": "armhf",
+    "armv6": "armel",
+    "armel": "armel",
+    "i386": "i386",
+    "x86_64": "amd64",
+    "ppc64le": "ppc64el",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+    "mips64le": "mips64el",
+}
 _MISSING = ("ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG")
 
 
@@ -36,9 +49,9 @@ def _finding(case: Case, step: Step) -> Finding:
     notes = (
         _said(step, who),
         _whose(known, path),
-        _own_loader(case),
+        "" if "QEMU" in step.detail else _own_loader(case),
     )
-    remedies = tuple(_remedies(case, known, path))
+    remedies = tuple(_remedies(case, known, step, who))
     return finding(
         case,
         (CODE, NAME, SEVERITY),
@@ -88,8 +101,21 @@ def _usual(case: Case) -> str:
     return {"glibc": arch.glibc_loader, "musl": arch.musl_loader}.get(case.libc.family, "")
 
 
-def _remedies(case: Case, known: KnownLoader, path: str) -> Iterator[Remedy]:
-    usual = _usual(case)
+def _for_emulator(known: KnownLoader, who: str) -> Iterator[Remedy]:
+    """Propose what gives an emulated program its loader: qemu looks below QEMU_LD_PREFIX first, then in the root."""
+    yield help_(f"name the root of such a system, which has it, to qemu: `QEMU_LD_PREFIX=DIR {who}`")
+    arch = architecture(known.arch) if known.arch else None
+    debian = _DEBIAN.get(arch.name) if arch else None
+    if debian and known.family == "glibc":
+        yield help_(f"on Debian and Ubuntu: `dpkg --add-architecture {debian}`, and install `libc6:{debian}`")
+    yield help_("link it statically")
+
+
+def _remedies(case: Case, known: KnownLoader, step: Step, who: str) -> Iterator[Remedy]:
+    if "QEMU" in step.detail:
+        yield from _for_emulator(known, who)
+        return
+    usual, path = _usual(case), step.need.name
     subject = case.facts.architecture if case.facts else None
     same = subject is not None and subject.name == case.machine
     if usual and usual != path and same and known.family in ("", "lsb", case.libc.family if case.libc else ""):

@@ -34,6 +34,7 @@ def _finding(case: Case, step: Step) -> Finding:
     script = case.file is not None and case.file.script is not None and step.need.by == case.path
     notes = (
         "" if who == needer else f"`{needer}` is started by it",
+        f"`{case.subject}` starts it" if step.need.kind == "permission" and step.need.by != case.path else "",
         "the kernel answers EACCES, which a shell prints as `Permission denied`; `chmod +x` changes nothing",
         _READ if script else _MAPPED if case.facts is not None else "",
         assumption_note((step,)),

@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import assumption_note, ends_in, seen, severity_of
-from runworthy.rules.words import finding, rows
+from runworthy.rules.words import finding, help_, rows
 
 CODE = "RW121"
 NAME = "too-many-rewrites"
@@ -44,4 +44,15 @@ def _finding(case: Case, step: Step) -> Finding:
             "an interpreter leads back to itself: this never ends" if circle else "",
             assumption_note((step,)),
         ),
+        remedies=tuple(map(help_, _helps(case, links, circle=circle))),
     )
+
+
+def _helps(case: Case, links: list[Step], *, circle: bool) -> Iterator[str]:
+    """Propose where the chain can be made shorter: at its first `#!` line, or at the handler that never ends it."""
+    line = next((one for one in links if one.need.kind == "script-interpreter"), None)
+    if line is not None:
+        whom = "a program that is no script" if circle else f"`{links[-1].need.name}` itself"
+        yield f"name {whom} in the `#!` line of `{case.needer(line.need)}`"
+    elif links:
+        yield f"have the handler name a program that it does not take itself, in place of `{links[-1].need.name}`"

@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import caller_rows, caller_steps, ends_in, errno_of, reason_of, seen, severity_of
-from runworthy.rules.words import finding
+from runworthy.rules.words import finding, help_
 
 CODE = "RW118"
 NAME = "unusable-script-line"
@@ -19,6 +19,8 @@ ORDER = 45
 
 _READ = 256
 _BLANKS = b" \t"
+_NONE = "begin it with the interpreter that it is for, as `#!/bin/sh`"
+_LONG = "name the interpreter by a shorter path: a link to it, or `#!/usr/bin/env NAME` where PATH leads to it"
 
 
 def check(case: Case) -> Iterator[Match]:
@@ -48,6 +50,7 @@ def _finding(case: Case, step: Step, callers: list[Step]) -> Finding:
         steps=(step,),
         lines=caller_rows(case, callers),
         notes=(says,),
+        remedies=(help_(_LONG if "within the first" in reason else _NONE),),
     )
 
 
