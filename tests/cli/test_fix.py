@@ -116,22 +116,39 @@ def test_exit_codes(runworthy: Run, arguments: tuple[str, ...], code: int) -> No
     assert runworthy("fix", *arguments).code == code
 
 
+BOX = ("llamafile", "--on", "./winebox", "--at-boot")
+
+
+def unsafe(runworthy: Run) -> str:
+    """Return the number of the first proposal for an APE in a root with Wine that is proved and not safe."""
+    (plan,) = json.loads(runworthy("fix", *BOX, "--format", "json").out)["plans"]
+    held = [one for one in plan["remedies"] if one["remedy"]["applicability"] == "unsafe" and one["remedy"]["proved"]]
+    return str(held[0]["number"])
+
+
 def test_what_is_unsafe_is_not_done_unless_it_is_allowed(runworthy: Run, world: Path) -> None:
     before = sorted(os.listdir(world))
-    ended = runworthy("fix", "llamafile", "--on", "./winebox", "--at-boot", "--apply")
+    ended = runworthy("fix", *BOX, "--choose", unsafe(runworthy))
     assert ended.code == 1
     assert "it is unsafe, and --unsafe is not given" in ended.out
     assert sorted(os.listdir(world)) == before
 
 
+def test_an_ape_becomes_a_copy_that_nobody_else_takes(runworthy: Run, world: Path) -> None:
+    ended = runworthy("fix", *BOX, "--apply")
+    assert ended.code == 0
+    assert (world / "llamafile.elf").read_bytes()[:4] == b"\x7fELF"
+    assert runworthy("check", "llamafile.elf", "--on", "./winebox", "--at-boot").code == 0
+
+
 def test_a_handler_is_registered_for_a_root_that_does_not_run(runworthy: Run, world: Path) -> None:
     box = world / "winebox"
     before = sorted(str(path.relative_to(box)) for path in box.rglob("*"))
-    assert runworthy("check", "llamafile", "--on", "./winebox", "--at-boot").code == 1
-    ended = runworthy("fix", "llamafile", "--on", "./winebox", "--at-boot", "--apply", "--unsafe")
+    assert runworthy("check", *BOX).code == 1
+    ended = runworthy("fix", *BOX, "--choose", unsafe(runworthy), "--unsafe")
     assert "it runs now" in ended.out
     assert ended.code == 0
     assert (box / "etc/binfmt.d/zz-ape.conf").exists()
-    assert runworthy("check", "llamafile", "--on", "./winebox", "--at-boot").code == 0
+    assert runworthy("check", *BOX).code == 0
     assert runworthy("undo").code == 0
     assert sorted(str(path.relative_to(box)) for path in box.rglob("*")) == before
