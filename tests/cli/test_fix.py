@@ -118,7 +118,7 @@ def test_exit_codes(runworthy: Run, arguments: tuple[str, ...], code: int) -> No
 
 def test_what_is_unsafe_is_not_done_unless_it_is_allowed(runworthy: Run, world: Path) -> None:
     before = sorted(os.listdir(world))
-    ended = runworthy("fix", "llamafile", "--on", "./winebox", "--at-boot", "--apply")
+    ended = runworthy("fix", "llamafile", "--on", "./winebox", "--at-boot", "--choose", "1", "--apply")
     assert ended.code == 1
     assert "it is unsafe, and --unsafe is not given" in ended.out
     assert sorted(os.listdir(world)) == before
