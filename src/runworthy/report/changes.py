@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, cast
 
 from runworthy.model.edit import (
     BringFile,
@@ -17,29 +20,40 @@ from runworthy.model.edit import (
     WriteFile,
 )
 from runworthy.model.finding import Remedy
+from runworthy.model.records import replace
 from runworthy.report.words import PLAIN, Style, clean
 from runworthy.targets.placement import SUBJECT_ROOT
 
-__all__ = ["change_lines", "shown_path"]
+__all__ = ["change_lines"]
 
 _LINES, _RECIPE = 24, 60
 _TEXT_LIMIT = 1 << 20
 
 
-def shown_path(path: str) -> str:
-    """Return the path of an edit as a person knows it: what is placed in a target lies on this machine."""
-    return path.removeprefix(SUBJECT_ROOT) if path.startswith(f"{SUBJECT_ROOT}/") else path
-
-
-def change_lines(remedy: Remedy, style: Style = PLAIN, *, everything: bool = False) -> Iterator[str]:
-    """Yield commands after a ``$``, and diffs, in the order in which they are made."""
+def change_lines(
+    remedy: Remedy, style: Style = PLAIN, *, everything: bool = False, live: bool = False
+) -> Iterator[str]:
+    """Yield commands after a ``$``, and diffs, in the order in which they are made. ``live``: of this machine."""
     for edit in remedy.edits:
-        lines = [clean(line) for line in _lines(edit)]
+        lines = [clean(line) for line in _lines(_as_known(edit, live=live))]
         shown = lines if everything else lines[:_LINES]
         yield from (_painted(line, style) for line in shown)
         if len(shown) < len(lines):
             yield f"... {len(lines) - len(shown)} more lines with -v"
     yield from (clean(line) for line in (remedy.recipe if everything else remedy.recipe[:_RECIPE]))
+
+
+def _as_known(edit: Edit, *, live: bool) -> Edit:
+    """Return an edit with its path as a person knows it: what is placed in a target lies on this machine."""
+    held: Any = edit
+    path: str = getattr(edit, "path", "")
+    placed = path.startswith(f"{SUBJECT_ROOT}/")
+    if not placed and not live:
+        return edit
+    here = path.removeprefix(SUBJECT_ROOT) if placed else path
+    with suppress(OSError):  # where the working directory is gone, nothing lies below it
+        here = here.removeprefix(f"{os.getcwd().rstrip('/')}/")
+    return cast("Edit", replace(held, path=here)) if path else edit
 
 
 def _painted(line: str, style: Style) -> str:
@@ -55,15 +69,15 @@ def _lines(edit: Edit) -> Iterator[str]:
     elif isinstance(edit, WriteFile):
         yield from _diff(edit.path, b"", edit.content, edit.words)
     elif isinstance(edit, PatchElf):
-        yield _shell(("patchelf", *edit.arguments, shown_path(edit.path)))
+        yield _shell(("patchelf", *edit.arguments, edit.path))
     elif isinstance(edit, PatchBytes):
-        yield f"{shown_path(edit.path)}: {edit.what}"
+        yield f"{edit.path}: {edit.what}"
         yield f"- {edit.offset:#x}: {edit.before.hex(' ')}"
         yield f"+ {edit.offset:#x}: {edit.after.hex(' ')}"
     elif isinstance(edit, BringFile):
-        yield _shell(("install", "-m", f"{edit.mode:04o}", edit.source, shown_path(edit.path))) + f"  # {edit.origin}"
+        yield _shell(("install", "-m", f"{edit.mode:04o}", edit.source, edit.path)) + f"  # {edit.origin}"
     elif isinstance(edit, SetMode):
-        yield _shell(("chmod", f"{edit.mode:04o}", shown_path(edit.path)))
+        yield _shell(("chmod", f"{edit.mode:04o}", edit.path))
     else:
         yield edit.words
 
@@ -87,16 +101,16 @@ def _diff(path: str, before: bytes, after: bytes, what: str) -> Iterator[str]:
     from difflib import unified_diff
 
     old, new = _text_of(before), _text_of(after)
-    name = shown_path(path)
     if old is None or new is None:
-        yield f"{name}: {what}"
+        yield f"{path}: {what}"
     else:
-        yield from unified_diff(old, new, name if before else "/dev/null", name, n=2, lineterm="")
+        yield from unified_diff(old, new, path if before else "/dev/null", path, n=2, lineterm="")
 
 
 def _text_of(content: bytes) -> list[str] | None:
     """Return the lines of a text, None where it is none or too long to be shown."""
     try:
-        return None if len(content) > _TEXT_LIMIT or b"\0" in content else content.decode().split("\n")
+        text = None if len(content) > _TEXT_LIMIT or b"\0" in content else content.decode()
     except UnicodeDecodeError:
         return None
+    return None if text is None else text.removesuffix("\n").split("\n") if text else []

@@ -48,7 +48,7 @@ def _plan(plan: Plan, report: FixReport, style: Style, level: int) -> Iterator[l
         return
     shown = plan.remedies if level > 0 else plan.remedies[:_OTHERS_SHOWN]
     for number, remedy in enumerate(shown, 1):
-        yield list(_proposal(number, remedy, style, level))
+        yield list(_proposal(number, remedy, style, level, live=plan.target == "host"))
     if len(shown) < len(plan.remedies):
         yield [f"{count(len(plan.remedies) - len(shown), 'more proposal')} with -v"]
 
@@ -70,7 +70,7 @@ def _causes(results: Sequence[Result], style: Style, *, everything: bool) -> Ite
 # -- what helps ---------------------------------------------------------------------------------------------------
 
 
-def _proposal(number: int, remedy: Remedy, style: Style, level: int) -> Iterator[str]:
+def _proposal(number: int, remedy: Remedy, style: Style, level: int, *, live: bool) -> Iterator[str]:
     proof = "proved" if remedy.proved else "unproved"
     head = f"{number}. {style.paint(clean(remedy.title), 'bold')}"
     yield f"{head}  ({remedy.applicability}, {style.paint(proof, 'green' if remedy.proved else 'yellow')})"
@@ -79,7 +79,7 @@ def _proposal(number: int, remedy: Remedy, style: Style, level: int) -> Iterator
     facts = [*_cost(remedy), *_reservations(remedy)]
     yield from (f"   {fact}" for fact in facts)
     if level > 0 or number == 1:
-        yield from (f"   {line}" for line in change_lines(remedy, style, everything=level > 0))
+        yield from (f"   {line}" for line in change_lines(remedy, style, everything=level > 0, live=live))
 
 
 def _cost(remedy: Remedy) -> Iterator[str]:

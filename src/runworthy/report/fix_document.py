@@ -32,12 +32,14 @@ def _plan(plan: Plan) -> Data:
     return {
         "target": encodable(plan.target),
         "subjects": [encodable(name) for name in plan.subjects],
-        "remedies": [_proposal(number, remedy) for number, remedy in enumerate(plan.remedies, 1)],
+        "remedies": [
+            _proposal(number, remedy, live=plan.target == "host") for number, remedy in enumerate(plan.remedies, 1)
+        ],
     }
 
 
-def _proposal(number: int, remedy: Remedy) -> Data:
-    lines = [encodable(line) for line in change_lines(remedy, everything=True)]
+def _proposal(number: int, remedy: Remedy, *, live: bool) -> Data:
+    lines = [encodable(line) for line in change_lines(remedy, everything=True, live=live)]
     return {"number": number, "remedy": remedy_data(remedy), "changes": lines}
 
 
