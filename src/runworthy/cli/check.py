@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 
 from runworthy.cli.commands import EXIT_CODES_TOLD
-from runworthy.cli.options import add_where, where
+from runworthy.cli.options import add_where, environment, where
 from runworthy.library import ENVIRONMENT
 from runworthy.model.errors import SubjectError, UsageError
 from runworthy.model.finding import Report
@@ -74,7 +73,7 @@ def run(options: Namespace) -> int:
             report = check(
                 options.files,
                 at=options.at,
-                env=_environment(options.env),
+                env=environment(options.env),
                 cwd=options.cwd,
                 secure=options.secure,
                 loaded_by=options.loaded_by,
@@ -95,17 +94,6 @@ def run(options: Namespace) -> int:
         return NOTHING_FOUND
     _deliver(report, options)
     return report.exit_code(fail_on_risky=options.fail_on == "risky", strict=options.strict)
-
-
-def _environment(given: Sequence[str]) -> dict[str, str]:
-    """Return what `--env` states. Raises UsageError."""
-    env = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--env {text} is no NAME=VALUE", hint="write it as in --env LD_LIBRARY_PATH=/opt/lib")
-        env[name] = value
-    return env
 
 
 def _deliver_remedy(report: Report, options: Namespace) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from runworthy.cli.options import add_where, where
+from runworthy.cli.options import add_where, environment, where
+from runworthy.library import ENVIRONMENT
 from runworthy.model.errors import SubjectError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_where(parser, "host, or what the Dockerfile builds on")
     add = parser.add_argument_group("how it is started").add_argument
     add("--at", metavar="PATH", help="where the file lies in the target")
+    add("--env", action="append", default=[], metavar="NAME=VALUE", help=", ".join(ENVIRONMENT))
     add("--loaded-by", metavar="PROGRAM", help="the program of the target that loads these libraries")
     add("--caller", action="append", default=[], metavar="CALLER",
         help="who executes them, as python or systemd; may be repeated (default: shell and direct)")  # fmt: skip
@@ -74,6 +76,7 @@ def run(options: Namespace) -> int:
         report = fix(
             options.files,
             at=options.at,
+            env=environment(options.env),
             loaded_by=options.loaded_by,
             caller=options.caller,
             at_boot=options.at_boot,

@@ -6,7 +6,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TypedDict
 
-__all__ = ["Where", "add_where", "where"]
+from runworthy.model.errors import UsageError
+
+__all__ = ["Where", "add_where", "environment", "where"]
 
 
 def add_where(parser: ArgumentParser, default: str) -> None:
@@ -46,3 +48,14 @@ def where(options: Namespace) -> Where:
         "with_": options.additions,
         "assume_present": options.assume_present,
     }
+
+
+def environment(given: Sequence[str]) -> dict[str, str]:
+    """Return what `--env` states. Raises UsageError."""
+    env = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--env {text} is no NAME=VALUE", hint="write it as in --env LD_LIBRARY_PATH=/opt/lib")
+        env[name] = value
+    return env

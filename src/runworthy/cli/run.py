@@ -116,14 +116,19 @@ def _how(told: Attempt) -> str:
 
 def _report(told: Attempt) -> tuple[Report | None, str]:
     """Return what is known of the file on this machine, in this environment; or why nothing is."""
-    from runworthy.library import ENVIRONMENT, check
+    from runworthy.library import check
 
-    env = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     try:
         # We look in PATH and read scripts as dash does.
-        return check(told.path, env=env, cwd=_cwd(), secure=_is_secure(told.path), caller="dash"), ""
+        return check(told.path, env=_environment(), cwd=_cwd(), secure=_is_secure(told.path), caller="dash"), ""
     except RunworthyError as error:
         return None, "" if told.errno else str(error)
+
+
+def _environment() -> dict[str, str]:
+    from runworthy.library import ENVIRONMENT
+
+    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
 def _cwd() -> str:
@@ -179,9 +184,20 @@ def _deliver(report: Report, result: Result, options: Namespace) -> None:
 
 
 def _advice(result: Result) -> str:
-    """Return what leads to a remedy, where something has to be done."""
+    """Return what `fix` would do first, where something has to be done."""
     import shlex
 
+    from runworthy.library import fix
     from runworthy.report.words import clean
 
-    return f"mend it with `runworthy fix {clean(shlex.quote(result.subject))}`\n" if result.verdict == "fails" else ""
+    if result.verdict != "fails":
+        return ""
+    advice = f"mend it with `runworthy fix {clean(shlex.quote(result.subject))}`"
+    try:
+        plans = fix(result.subject, env=_environment(), caller="dash").plans
+    except RunworthyError:
+        return f"{advice}\n"
+    best = next((remedy for plan in plans for remedy in plan.remedies), None)
+    if best is None:
+        return ""
+    return f"{advice}: {clean(best.title)}  ({best.applicability}, {'proved' if best.proved else 'unproved'})\n"
