@@ -101,13 +101,13 @@ CHANGES: dict[str, tuple[str, Remedy, str]] = {
     "behind a file without a last newline": (
         "FROM fedora:40",
         install("dnf", "libstdc++"),
-        "FROM fedora:40\nRUN dnf install -y libstdc++ \\\n    && dnf clean all\n",
+        "FROM fedora:40\nRUN dnf install -y --setopt=install_weak_deps=False libstdc++ \\\n    && dnf clean all\n",
     ),
     "with the small dnf": (
         "FROM registry.access.redhat.com/ubi9/ubi-minimal:9.4\n",
         install("dnf", "libstdc++"),
         (
-            "FROM registry.access.redhat.com/ubi9/ubi-minimal:9.4\nRUN microdnf install -y libstdc++ \\\n"
+            "FROM registry.access.redhat.com/ubi9/ubi-minimal:9.4\nRUN microdnf install -y --setopt=install_weak_deps=0 libstdc++ \\\n"
             "    && microdnf clean all\n"
         ),
     ),

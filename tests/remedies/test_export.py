@@ -446,9 +446,9 @@ def test_packages_by_each_manager() -> None:
         data = yaml.safe_load(export(remedy(InstallPackages(manager=manager, names=("a", "b"))), "cloud-init"))
         found[manager] = " ".join(data["runcmd"][0])
     assert found == {
-        "apt": "env DEBIAN_FRONTEND=noninteractive apt-get install -y a b",
-        "dnf": "dnf install -y a b",
+        "apt": "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends a b",
+        "dnf": "dnf install -y --setopt=install_weak_deps=False a b",
         "apk": "apk add a b",
         "pacman": "pacman -S --noconfirm --needed a b",
-        "zypper": "zypper --non-interactive install a b",
+        "zypper": "zypper --non-interactive install --no-recommends a b",
     }

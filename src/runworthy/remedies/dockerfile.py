@@ -386,8 +386,13 @@ _INSTALLS: Mapping[str, Callable[[str, str], list[str]]] = {
         f"apt-get install -y --no-install-recommends {names}",
         "rm -rf /var/lib/apt/lists/*",
     ],
-    "dnf": lambda program, names: [f"{program} install -y {names}", f"{program} clean all"],
+    "dnf": lambda program, names: [f"{program} install -y {_weak(program)}{names}", f"{program} clean all"],
 }
+
+
+def _weak(program: str) -> str:
+    """Return the option by which what is only recommended does not come along; yum's repositories know of no such."""
+    return {"dnf": "--setopt=install_weak_deps=False ", "microdnf": "--setopt=install_weak_deps=0 "}.get(program, "")
 
 
 def _program(stages: Sequence[Stage], chosen: Stage, manager: str) -> str:

@@ -34,6 +34,12 @@ __all__ = ["playbook"]
 
 Task = dict[str, Value]
 _TEMPLATES = ("{{", "{%", "{#")
+# What packages only recommend does not come along, as it was judged.
+_ANY: tuple[str, dict[str, Value]] = ("package", {})
+_PACKAGES: dict[str, tuple[str, dict[str, Value]]] = {
+    "apt": ("apt", {"install_recommends": False}),
+    "dnf": ("dnf", {"install_weak_deps": False}),
+}
 _THERE = {"InstallPackages": "present", "RemovePackages": "absent"}
 
 
@@ -67,7 +73,8 @@ def _module(name: str, /, **options: Value) -> Task:
 def _tasks(name: str, edit: PortableEdit) -> Iterator[Task]:
     """Yield the tasks of an edit; ``name`` is what they call the results that they ask of each other."""
     if isinstance(edit, (InstallPackages, RemovePackages)):
-        yield _module("package", name=list(edit.names), state=_THERE[type(edit).__name__])
+        module, options = _PACKAGES.get(edit.manager, _ANY)
+        yield _module(module, name=list(edit.names), state=_THERE[type(edit).__name__], **options)
     elif isinstance(edit, RunCommand):
         # It is run each time, and comes to the same each time.
         yield _command(edit.argv) | {"changed_when": False}

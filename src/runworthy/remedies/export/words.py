@@ -15,6 +15,7 @@ from runworthy.model.edit import (
     SwitchHandlers,
     UnregisterHandler,
 )
+from runworthy.remedies.managers import CALLS
 from runworthy.targets.binfmt.units import MISC
 
 __all__ = ["argv_of", "base64_lines", "comment", "copying", "fresh", "kernel_line", "octal", "quoted", "readable"]
@@ -23,18 +24,6 @@ __all__ = ["argv_of", "base64_lines", "comment", "copying", "fresh", "kernel_lin
 _MOUNTED = f"[ -e {MISC}/register ] || mount -t binfmt_misc -o nodev,noexec,nosuid binfmt_misc {MISC}"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,")
 _LINE = 76
-_PACKAGES = {
-    ("apt", True): ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"),
-    ("apt", False): ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "remove", "-y"),
-    ("dnf", True): ("dnf", "install", "-y"),
-    ("dnf", False): ("dnf", "remove", "-y"),
-    ("apk", True): ("apk", "add"),
-    ("apk", False): ("apk", "del"),
-    ("pacman", True): ("pacman", "-S", "--noconfirm", "--needed"),
-    ("pacman", False): ("pacman", "-R", "--noconfirm"),
-    ("zypper", True): ("zypper", "--non-interactive", "install"),
-    ("zypper", False): ("zypper", "--non-interactive", "remove"),
-}
 
 
 def quoted(text: str) -> str:
@@ -81,7 +70,7 @@ def argv_of(edit: RunCommand | InstallPackages | RemovePackages) -> tuple[str, .
     """Return the command of an edit that another program makes."""
     if isinstance(edit, RunCommand):
         return edit.argv
-    return (*_PACKAGES[edit.manager, isinstance(edit, InstallPackages)], *edit.names)
+    return CALLS[edit.manager].by_hand(edit.names, install=isinstance(edit, InstallPackages))
 
 
 def kernel_line(edit: KernelEdit) -> str:
