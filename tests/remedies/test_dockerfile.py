@@ -107,8 +107,8 @@ CHANGES: dict[str, tuple[str, Remedy, str]] = {
         "FROM registry.access.redhat.com/ubi9/ubi-minimal:9.4\n",
         install("dnf", "libstdc++"),
         (
-            "FROM registry.access.redhat.com/ubi9/ubi-minimal:9.4\nRUN microdnf install -y --setopt=install_weak_deps=0 libstdc++ \\\n"
-            "    && microdnf clean all\n"
+            "FROM registry.access.redhat.com/ubi9/ubi-minimal:9.4\nRUN microdnf install -y "
+            "--setopt=install_weak_deps=0 libstdc++ \\\n    && microdnf clean all\n"
         ),
     ),
     "with the program that is used": (

@@ -49,7 +49,7 @@ EVERY: tuple[Edit, ...] = (
     EditText(path="/a", before=b"1", after=b"2", what="differs"),
     PatchBytes(path="/a", offset=4, before=b"\7", after=b"\6", what="the stack is not executable"),
     PatchElf(path="/a", arguments=("--set-rpath", "/b"), before="0" * 64, made="/m", after="1" * 64),
-    UnpackPackage(archive="/a.deb", package="a"),
+    UnpackPackage(archive="/a.deb", package="a", sha256="0" * 64, vouched="given"),
     BringLibrary(path="/lib/liba.so.1", library="liba.so.1", arch="x86_64", system="alpine:3.20"),
     RemoveFile(path="/a"),
     RemoveDirectory(path="/a"),

@@ -39,6 +39,7 @@ __all__ = [
     "SwitchHandlers",
     "UnpackPackage",
     "UnregisterHandler",
+    "Vouched",
     "WriteFile",
     "WriteLoader",
     "actions",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 ActsOn = Literal["root", "kernel"]
+Vouched = Literal["given", "root", "signed", ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +177,16 @@ class PatchElf:
 class UnpackPackage:
     """Lay the files of the package ``archive``, a file of this machine, into the root.
 
-    It is what is known of an installation; by itself nobody carries it out.
+    It is what is known of an installation; by itself nobody carries it out. ``package`` is its name and version,
+    ``sha256`` the hash of the archive that was looked into. ``vouched`` says who answers for it: a person gave it
+    (``given``), it lay in the root's own cache (``root``), or a signature covers it (``signed``); empty where nobody
+    does, so that the package manager is to fetch and check it itself.
     """
 
     archive: str
     package: str
+    sha256: str = ""
+    vouched: Vouched = ""
 
     @property
     def words(self) -> str:
@@ -351,6 +358,14 @@ class InstallPackages:
     names: tuple[str, ...]
     with_them: tuple[str, ...] = ()
     effects: tuple[Edit, ...] = ()
+
+    @property
+    def archives(self) -> tuple[UnpackPackage, ...]:
+        """The files that bring all of the packages, where each is at hand and answered for; else none."""
+        held = tuple(one for one in self.effects if isinstance(one, UnpackPackage) and one.sha256 and one.vouched)
+        wanted = {name.partition(":")[0] for name in (*self.names, *self.with_them)}
+        complete = len(held) == len(self.names) + len(self.with_them)
+        return held if complete and {one.package.partition(" ")[0] for one in held} == wanted else ()
 
     @property
     def words(self) -> str:

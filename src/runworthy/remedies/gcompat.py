@@ -15,6 +15,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.finding import Cost
 from runworthy.model.trace import Step
 from runworthy.remedies.situation import Proposal, Situation, exists, system_of
+from runworthy.targets.packages.fetching import sha256_of
 from runworthy.targets.view import UnseenError
 
 __all__ = ["lacks", "proposals"]
@@ -42,7 +43,13 @@ def proposals(situation: Situation, step: Step) -> Iterator[Proposal]:
     if archive is not None:
         others = [(name, held[name]) for name in _WITH_IT if name in held]
         unpacked = (*others, (_PACKAGE, archive))
-        effects = tuple(UnpackPackage(archive=path, package=name) for name, path in unpacked)
+        try:
+            effects = tuple(
+                UnpackPackage(archive=path, package=name, sha256=sha256_of(path), vouched="given")
+                for name, path in unpacked
+            )
+        except OSError:
+            return
         yield Proposal(
             title=_TITLE,
             edits=(InstallPackages(manager="apk", names=(_PACKAGE,), with_them=_WITH_IT, effects=effects),),

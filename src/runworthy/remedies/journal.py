@@ -123,8 +123,9 @@ class ProgramChange:
     """Another program makes a change: ``argv`` in the root directory ``root``, ``undo`` takes it back.
 
     ``manager`` is the package manager, where it is one; ``before`` and ``after`` are the packages that it knew, with
-    their versions. ``said`` is the end of what the program printed. ``back``
-    are lines for binfmt_misc that take back what no command does.
+    their versions. ``archives`` are files that it installs: what the copy is called that lies where it is started, the
+    hash of its bytes (SHA-256, hexadecimal), and where it was. ``said`` is the end of what the program printed.
+    ``back`` are lines for binfmt_misc that take back what no command does.
     """
 
     words: str
@@ -136,6 +137,7 @@ class ProgramChange:
     after: tuple[tuple[str, str], ...] = ()
     said: str = ""
     back: tuple[tuple[str, str], ...] = ()
+    archives: tuple[tuple[str, str, str], ...] = ()
     state: ChangeState = "begun"
     kind: Literal["program"] = "program"
 

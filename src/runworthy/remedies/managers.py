@@ -59,11 +59,9 @@ CALLS: Final[Mapping[str, Call]] = {
         # Nothing that was judged removes anything: what would is another change than the one that was shown.
         install_alone=("--no-remove", "--no-install-suggests"),
         # Without sources there is nothing but what is installed and what is named. Caches of it are of no use later.
-        files=tuple(
-            word
-            for option in ("Dir::Etc::sourcelist=/dev/null", "Dir::Etc::sourceparts=/dev/null")
-            + ("Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=")
-            for word in ("-o", option)
+        files=(
+            *("-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts=/dev/null"),
+            *("-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="),
         ),
         suffix=".deb",
     ),

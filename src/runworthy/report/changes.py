@@ -88,6 +88,10 @@ def _command(edit: InstallPackages | RemovePackages | RunCommand) -> Iterator[st
     yield _shell(argv_of(edit))
     if isinstance(edit, InstallPackages) and edit.with_them:
         yield f"  brings {', '.join(edit.with_them)} along"
+    files = edit.archives if isinstance(edit, InstallPackages) else ()
+    given = [one.archive for one in files if one.vouched == "given"]
+    if given:
+        yield f"  from {', '.join(given)}"
 
 
 def _shell(argv: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ _TEXT_LIMIT = 64 << 10
 """The longest text (bytes) that is shown in full; a file that is longer is told by its size and hash."""
 _NAMES: Mapping[str, str] = {"name": "handler", "names": "packages", "after": "sha256"}
 _HIDDEN = ("changes", "what", "before", "made")
+_OPTIONAL = ("sha256", "vouched")
 
 
 def edit_data(edit: Edit) -> dict[str, object]:
@@ -29,7 +30,7 @@ def edit_data(edit: Edit) -> dict[str, object]:
 
 def _field(name: str, value: object) -> dict[str, object]:
     """Return one field of an edit by its type, and by its name where it is text that only people read."""
-    if name in _HIDDEN:
+    if name in _HIDDEN or (name in _OPTIONAL and not value):
         return {}
     if isinstance(value, bytes):
         return _bytes(value)

@@ -25,6 +25,8 @@ _LONGEST: Final = 32 << 20
 _FLAGS: Final = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _OPERAND: Final = re.compile(r"\s*([^\s]+)(?:\s+(<=|>=|<|>|=)\s+([^\s()]+))?\s*")
+_CALLED: Final = re.compile(rb"<(?:[^<>\s]+:)?name\s*>([^<]*)<")
+_FILE: Final = re.compile(rb"<(?:[^<>\s]+:)?file(?:\s[^<>]*)?>(/[^<]*)<")
 _CONDITIONS: Final = (" if ", " unless ", " without ")
 _JOINED: Final = (" and ", " with ")
 # Capabilities that rpm itself has, and files that every root brings: nothing is to be installed for them.
@@ -103,23 +105,41 @@ class PrimaryIndex:
     def _end(self, name: str, offset: int) -> None:
         if name == "package":
             self._ends.append(offset)
-            package = self._package(len(self._ends) - 1)
-            for each in (package.name, *package.files):
-                self._by_name.setdefault(each, []).append(len(self._ends) - 1)
-            self._read.clear()
+            number = len(self._ends) - 1
+            for each in _called(self._text(number), self._places[number]):
+                self._by_name.setdefault(each, []).append(number)
         elif name == self._section:
             self._section = ""
 
     def _package(self, number: int) -> Package:
         held = self._read.get(number)
         if held is None:
-            start, end = self._places[number], self._ends[number]
-            if end - start > _LONGEST:
-                raise FormatError(f"has an entry of over {_LONGEST} bytes", offset=start)
-            text = self._content.pread(start, end - start)
-            # Its own prefixes are enough: no name space is looked at.
-            held = self._read[number] = _package(parse(text + b"</package>", start), start, self._origin, self._base)
+            start = self._places[number]
+            held = self._read[number] = _package(_element(self._text(number), start), start, self._origin, self._base)
         return held
+
+    def _text(self, number: int) -> bytes:
+        """Return a package's entry, without its end. Raises FormatError, OSError."""
+        start, end = self._places[number], self._ends[number]
+        if end - start > _LONGEST:
+            raise FormatError(f"has an entry of over {_LONGEST} bytes", offset=start)
+        return self._content.pread(start, end - start)
+
+
+def _element(text: bytes, offset: int) -> Element:
+    """Return an entry as a tree. Its own prefixes are enough: no name space is looked at. Raises FormatError."""
+    return parse(text + b"</package>", offset)
+
+
+def _called(text: bytes, offset: int) -> Iterator[str]:
+    """Yield the name of the package of an entry, and its files; most entries need no parser for that."""
+    words = [*_CALLED.findall(text)[:1], *_FILE.findall(text)]
+    if b"<!" not in text and b"<?" not in text and not any(b"&" in word for word in words):
+        yield from (word.decode("utf-8", "surrogateescape").strip() for word in words)
+        return
+    element = _element(text, offset)
+    yield element.child("name").text.strip()
+    yield from (one.text for one in element.child("format").children if one.name == "file" and one.text[:1] == "/")
 
 
 def _package(element: Element, offset: int, origin: str, base: str) -> Package:

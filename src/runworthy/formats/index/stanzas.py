@@ -62,7 +62,7 @@ class StanzaIndex:
             called = names(text)
             if not called:
                 continue
-            for name in dict.fromkeys(called):
+            for name in called if len(called) == 1 else dict.fromkeys(called):
                 self._by_name.setdefault(name, []).append(len(self._places))
             self._places.append(offset)
             self._lengths.append(len(text))

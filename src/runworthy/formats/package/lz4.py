@@ -71,24 +71,26 @@ def _block(packed: bytes, before: bytes, most: int) -> bytes:
         while at < end:
             token = packed[at]
             at += 1
-            length = token >> 4
-            if length == 15:
-                at, length = _length(packed, at, length)
-            out += packed[at : at + length]
-            at += length
+            if token > 15:
+                length = token >> 4
+                if length == 15:
+                    at, length = _length(packed, at, length)
+                out += packed[at : at + length]
+                at += length
             if at == end:
                 break
             offset = packed[at] | packed[at + 1] << 8
             at += 2
-            length = token & 15
-            if length == 15:
+            length = (token & 15) + 4
+            if length == 19:
                 at, length = _length(packed, at, length)
-            length += 4
-            start = len(out) - offset
-            if start < 0 or not offset or len(out) + length > most:
+            size = len(out)
+            start = size - offset
+            stop = start + length
+            if start < 0 or not offset or size + length > most:
                 raise FormatError("is damaged: it copies what is not there")
-            if offset >= length:
-                out += out[start : start + length]
+            if stop <= size:
+                out += out[start:stop]
             else:
                 out += (out[start:] * (length // offset + 1))[:length]
     except IndexError:

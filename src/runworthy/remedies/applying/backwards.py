@@ -18,7 +18,16 @@ from runworthy.model.records import dataclass, replace
 from runworthy.remedies.applying import kernel, programs
 from runworthy.remedies.applying.record import Record
 from runworthy.remedies.applying.troubles import reason as _words
-from runworthy.remedies.journal import UNFINISHED, Change, Entry, FileChange, Journal, KernelChange, State
+from runworthy.remedies.journal import (
+    UNFINISHED,
+    Change,
+    Entry,
+    FileChange,
+    Journal,
+    KernelChange,
+    ProgramChange,
+    State,
+)
 
 __all__ = ["LEFT", "Undone", "forget", "older", "recover", "roll_back", "undo", "would_undo"]
 
@@ -273,6 +282,8 @@ def _tidy(record: Record, *, kept: bool) -> None:
         if isinstance(change, FileChange):
             with contextlib.suppress(OSError):
                 record.work(number).tidy(kept=kept)
+        elif isinstance(change, ProgramChange) and change.archives:
+            programs.tidy(record.packages)
 
 
 def _end(record: Record) -> None:

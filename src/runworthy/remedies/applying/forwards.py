@@ -196,6 +196,6 @@ def _run(record: Record, change: KernelChange | ProgramChange) -> None:
         kernel.carry_out(change)
         record.put(number, replace(change, state="done", after=kernel.handlers_at(change.point)))
         return
-    done = programs.carry_out(change)
+    done = programs.carry_out(change, record.packages)
     record.note(*programs.notes(done))
     record.put(number, replace(done, state="done"))

@@ -1,8 +1,9 @@
-"""The program that runs another in a root directory: ``python -I -S jail.py ROOT PROGRAM [ARGUMENT...]``.
+"""The program that runs another in a root directory: ``python -I -S jail.py ROOT DIRECTORY PROGRAM [ARGUMENT...]``.
 
 It has mounts and process numbers of its own: what is mounted for the program vanishes with it, and what the program
 leaves running dies with it. It ends when its caller does. This is no prison: a program of the root that runs as root
 can break out of it. Everything is mounted after the change of the root, so that a link in it leads nowhere else.
+DIRECTORY is one of this machine that the program sees, and begins in; where it is empty there is none.
 """
 
 from __future__ import annotations
@@ -28,34 +29,41 @@ CANNOT = 127
 _DEVICES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
 _LINKS = (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"))
 _NAMES = "/etc/resolv.conf"
+_DIRECTORY = "/dev/runworthy"
 
 
 def main(arguments: list[str]) -> int:
     """Run it, and return its exit status as a shell counts it."""
-    root, *argv = arguments
+    root, directory, *argv = arguments
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        names = _open(_NAMES)
         _checked(libc.unshare(CLONE_NEWNS | CLONE_NEWPID), "unshare")
         _mount(libc, "none", "/", flags=MS_REC | MS_PRIVATE)
+        # What is opened before is of the old mounts, from which nothing can be bound.
+        names = _open(_NAMES)
+        shown = os.open(directory, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY) if directory else None
         child = os.fork()
         if child == 0:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            _first(libc, root, argv, names)
+            _first(libc, root, argv, names, shown)
         return _status(os.waitpid(child, 0)[1])
     except OSError as error:
         print(f"{root}: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - it speaks to who started it
         return CANNOT
 
 
-def _first(libc: ctypes.CDLL, root: str, argv: list[str], names: int | None) -> NoReturn:
+def _first(libc: ctypes.CDLL, root: str, argv: list[str], names: int | None, shown: int | None) -> NoReturn:
     """Be process 1 of the new namespace: when it ends, all others of it do."""
     code = CANNOT
     try:
         os.chroot(root)
         os.chdir("/")
         _furnish(libc, names)
+        if shown is not None:
+            os.mkdir(_DIRECTORY, 0o755)
+            _mount(libc, f"/proc/self/fd/{shown}", _DIRECTORY, flags=MS_BIND)
+            os.chdir(_DIRECTORY)
         child = os.fork()
         if child == 0:
             _become(argv)

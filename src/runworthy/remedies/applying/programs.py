@@ -6,6 +6,7 @@ same byte by byte.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -13,19 +14,22 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from runworthy.model.edit import InstallPackages, RemovePackages, RunCommand, actions, acts_on
+from runworthy.model.edit import InstallPackages, RemovePackages, RunCommand, UnpackPackage, actions, acts_on
 from runworthy.model.errors import RemedyError
 from runworthy.model.records import dataclass, replace
 from runworthy.remedies.applying import kernel
 from runworthy.remedies.applying.ground import Ground
 from runworthy.remedies.journal import ProgramChange
+from runworthy.remedies.managers import CALLS
+from runworthy.targets.packages.signature import bears_signature
 
-__all__ = ["carry_out", "changes", "check", "notes", "take_back"]
+__all__ = ["carry_out", "changes", "check", "notes", "take_back", "tidy"]
 
 Packages = tuple[tuple[str, str], ...]
 
 _SAID = 4000
 _LIMIT = 3600.0
+_BLOCK = 1 << 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # No option, and nothing by which apt-get(8) would take a package away ("name-"), or a path.
@@ -34,15 +38,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._:~=()\[\]-]*(?<!-)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Manager:
-    """How a package manager is called. ``listing`` prints the packages there are, ``parse`` reads that.
+    """What is asked of a package manager besides what a person would.
 
-    ``install`` and ``remove`` are what a person would use. ``away`` takes exactly the packages away that are named, and
-    refuses where others need them; ``exactly`` names a package of one version. ``mend`` ends what was cut off;
-    ``refresh`` fetches the lists of packages, which a root may lack.
+    ``listing`` prints the packages there are, ``parse`` reads that. ``away`` takes exactly the packages away that are
+    named, and refuses where others need them; ``exactly`` names a package of one version. ``mend`` ends what was cut
+    off; ``refresh`` fetches the lists of packages, which a root may lack.
     """
 
-    install: tuple[str, ...]
-    remove: tuple[str, ...]
     away: tuple[str, ...]
     exactly: str
     listing: tuple[str, ...]
@@ -68,11 +70,8 @@ def _of_apk(line: str) -> tuple[str, str] | None:
     return (parts[0], f"{parts[1]}-{parts[2]}") if len(parts) == 3 else None
 
 
-_APT = ("apt-get", "-y", "-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=60")
 _MANAGERS: Mapping[str, _Manager] = {
     "apt": _Manager(
-        install=(*_APT, "install", "--no-install-recommends"),
-        remove=(*_APT, "remove"),
         away=("dpkg", "--purge"),
         exactly="{}={}",
         listing=("dpkg-query", "-W", "-f", "${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\n"),
@@ -81,8 +80,6 @@ _MANAGERS: Mapping[str, _Manager] = {
         refresh=("apt-get", "-q", "update"),
     ),
     "apk": _Manager(
-        install=("apk", "add", "--no-progress"),
-        remove=("apk", "del", "--no-progress"),
         away=("apk", "del", "--no-progress"),
         exactly="{}={}",
         listing=("apk", "info", "-v"),
@@ -91,8 +88,6 @@ _MANAGERS: Mapping[str, _Manager] = {
         refresh=("apk", "update", "--no-progress"),
     ),
     "dnf": _Manager(
-        install=("dnf", "-y", "--setopt=install_weak_deps=False", "install"),
-        remove=("dnf", "-y", "--setopt=clean_requirements_on_remove=False", "remove"),
         away=("rpm", "-e"),
         exactly="{}-{}",
         listing=("rpm", "-qa", "--qf", "%{NAME}.%{ARCH}\\t%{VERSION}-%{RELEASE}\\n"),
@@ -129,17 +124,35 @@ def changes(edit: Any, ground: Ground) -> Iterator[ProgramChange]:  # noqa: ANN4
         back = kernel.back_lines(every) if not edit.undo and every and acts_on(edit) == "kernel" else ()
         yield ProgramChange(words=edit.words, root=root, argv=edit.argv, undo=edit.undo, back=back)
         return
-    manager = _MANAGERS[edit.manager]
-    argv = (*(manager.install if isinstance(edit, InstallPackages) else manager.remove), *edit.names)
+    installs = isinstance(edit, InstallPackages)
+    call = CALLS[edit.manager]
+    argv = call.unattended(edit.names, install=installs)
+    archives: tuple[tuple[str, str, str], ...] = ()
+    held = edit.archives if installs else ()
+    unsigned = bool(call.unsigned) and not all(bears_signature(one.archive) for one in held)
+    # What the manager is told to take unsigned it takes for all: what it was to check itself is left to it.
+    if held and not (unsigned and any(one.vouched == "signed" for one in held)):
+        archives = _named(held, call.suffix)
+        argv = call.from_files([f"./{name}" for name, _, _ in archives], unsigned=unsigned)
     yield ProgramChange(
-        words=edit.words, root=root, argv=argv, manager=edit.manager, before=_packages(edit.manager, root)
+        words=edit.words,
+        root=root,
+        argv=argv,
+        manager=edit.manager,
+        before=_packages(edit.manager, root),
+        archives=archives,
     )
 
 
-def carry_out(change: ProgramChange) -> ProgramChange:
-    """Run the program, and return the change with what came of it. Raises RemedyError, OSError."""
-    code, said = _run(change.root, change.argv)
-    refresh = _MANAGERS[change.manager].refresh if change.manager else ()
+def carry_out(change: ProgramChange, place: str) -> ProgramChange:
+    """Run the program, and return the change with what came of it. Raises RemedyError, OSError.
+
+    ``place`` is a directory in which copies of package files lie while a package manager installs them. It is made and
+    removed; where this is cut off, :func:`tidy` removes it.
+    """
+    with _laid_out(change, place) as directory:
+        code, said = _run(change.root, change.argv, directory=directory)
+    refresh = _MANAGERS[change.manager].refresh if change.manager and not change.archives else ()
     if code != 0 and refresh and _run(change.root, refresh)[0] == 0:
         code, said = _run(change.root, change.argv)
     after = _packages(change.manager, change.root) if change.manager else ()
@@ -190,7 +203,7 @@ def _packages_back(change: ProgramChange) -> str:
         said.append(_said(root, (*manager.away, *added)))
     if gone:
         exact = [manager.exactly.format(name.partition(":")[0], before[name]) for name in gone]
-        said.append(_said(root, (*manager.install, *exact)))
+        said.append(_said(root, CALLS[change.manager].unattended(exact, install=True)))
     return "; ".join(filter(None, said))
 
 
@@ -215,14 +228,65 @@ def _packages(manager: str, root: str) -> Packages:
     return tuple(sorted(pair for line in said.splitlines() if (pair := row.parse(line)) is not None))
 
 
+# -- files of packages ------------------------------------------------------------------------
+
+
+def _named(held: Sequence[UnpackPackage], suffix: str) -> tuple[tuple[str, str, str], ...]:
+    """Return what the copies of package files are called, with the hash of each, and where it lies now."""
+    plain = (re.sub(r"[^A-Za-z0-9+._~-]", "_", one.package) for one in held)
+    return tuple(
+        (f"{number}-{name}{suffix}", one.sha256, one.archive)
+        for number, (name, one) in enumerate(zip(plain, held, strict=True))
+    )
+
+
+@contextlib.contextmanager
+def _laid_out(change: ProgramChange, place: str) -> Iterator[str]:
+    """Copy the files that are to be installed into a directory of their own. Raises RemedyError, OSError."""
+    if not change.archives:
+        yield ""
+        return
+    try:
+        # Who may look into the journal is who made it; in a root, apt's own user reads the copies.
+        os.mkdir(place)
+        os.chmod(place, 0o755)  # noqa: S103 - see above
+        for name, digest, source in change.archives:
+            _copy(source, digest, os.path.join(place, name))
+        yield place
+    finally:
+        tidy(place)
+
+
+def _copy(archive: str, digest: str, path: str) -> None:
+    """Copy a package file, which has to be the very one that was judged. Raises RemedyError, OSError."""
+    from hashlib import sha256
+
+    found = sha256()
+    with open(archive, "rb") as source, open(path, "xb") as copy:
+        while data := source.read(_BLOCK):
+            found.update(data)
+            copy.write(data)
+        os.chmod(copy.fileno(), 0o644)
+    if found.hexdigest() != digest:
+        raise RemedyError(f"{archive} has changed since it was judged")
+
+
+def tidy(place: str) -> None:
+    """Remove what copies of package files are left."""
+    shutil.rmtree(place, ignore_errors=True)
+
+
 # -- running ---------------------------------------------------------------------------------
 
 
-def _run(root: str, argv: Sequence[str], *, apart: bool = False) -> tuple[int, str]:
-    """Return the exit status of a program and what it printed, on stdout where ``apart``. Raises RemedyError."""
+def _run(root: str, argv: Sequence[str], *, apart: bool = False, directory: str = "") -> tuple[int, str]:
+    """Return the exit status of a program and what it printed, on stdout where ``apart``. Raises RemedyError.
+
+    ``directory`` is one of this machine in which the program begins, wherever its root is.
+    """
     import subprocess
 
-    words = list(argv) if root == "/" else [sys.executable, "-I", "-S", _jail(), root, *argv]
+    words = list(argv) if root == "/" else [sys.executable, "-I", "-S", _jail(), root, directory, *argv]
     if root == "/" and shutil.which(argv[0], path=_PATH) is None:
         raise RemedyError(f"`{argv[0]}` is not on this machine")
     environment = {"PATH": _PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
@@ -234,7 +298,7 @@ def _run(root: str, argv: Sequence[str], *, apart: bool = False) -> tuple[int, s
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if apart else subprocess.STDOUT,
             env=environment,
-            cwd="/",
+            cwd=directory or "/",
             timeout=_LIMIT,
             check=False,
         )

@@ -72,6 +72,11 @@ class Record:
         kept = os.path.join(self.journal.directory(self.entry.id), BEFORE)
         return Work(change=change, kept=kept, token=self.entry.token, number=number)
 
+    @property
+    def packages(self) -> str:
+        """Where copies of package files lie while they are installed."""
+        return os.path.join(self.journal.directory(self.entry.id), "packages")
+
     # -- times of directories ----------------------------------------------------------------
 
     def _touch(self, change: FileChange) -> None:

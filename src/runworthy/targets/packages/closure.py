@@ -2,9 +2,11 @@
 
 The first alternative that can be had is taken, unless another is installed already (apt's and dnf's way; apk knows no
 alternatives). An installed package gives way to a later version of itself where that is asked for, and so does what
-would break by it. Nothing is removed: where something would have to go, there is no answer.
+would break by it. Nothing is removed: where something would have to go, there is no answer. Of apt's packages one
+version of each counts, its candidate: that of the highest priority, of those the latest; and what a person gives.
 
-Source: Debian Policy 7; apt-get(8) and apt ``apt-pkg/depcache.cc`` (MarkInstall); wiki.debian.org, "Multiarch/HOWTO".
+Source: Debian Policy 7; apt-get(8) and apt ``apt-pkg/depcache.cc`` (MarkInstall); apt_preferences(5) and
+``apt-pkg/policy.cc`` (GetCandidateVer); wiki.debian.org, "Multiarch/HOWTO".
 """
 
 from __future__ import annotations
@@ -14,15 +16,25 @@ from functools import cmp_to_key
 from typing import Final
 
 from runworthy.formats.index.versions import compare, satisfies
+from runworthy.model.arch import ARCHITECTURES
 from runworthy.model.package import Manager, Package, Relation
 from runworthy.model.records import dataclass, field
+from runworthy.targets.packages.dialect import architectures
 from runworthy.targets.packages.pool import Index
 
-__all__ = ["Chosen", "Closure"]
+__all__ = ["GIVEN", "INSTALLED", "Chosen", "Closure"]
 
 _STEPS: Final = 20_000
 _DEPTH: Final = 200
+GIVEN: Final = 1000
+"""What a person gives comes before all else, as with apt, which takes a file that is named for what it is."""
+INSTALLED: Final = 100
+"""apt's priority of what is installed: a release of less than that replaces nothing (apt_preferences(5))."""
 _ALL: Final = ("all", "noarch", "")
+# What dpkg lets stand after a name. apk's names have colons of their own: so:, cmd:, py3.12:.
+_QUALIFIERS: Final = frozenset(
+    ("any", "native", "armel", "x32", *(word for one in ARCHITECTURES for word in architectures("apt", one)))
+)
 
 Key = tuple[str, str]
 Chosen = dict[Key, Package]
@@ -35,7 +47,8 @@ class Closure:
 
     ``native`` is the target's architecture as the manager spells it. ``present`` says whether the root has what a
     name stands for, though no package is known to bring it; ``refused`` whether a package must not be taken.
-    ``missing`` are the names asked for the last time of which no package is known.
+    ``priority`` is what apt_preferences(5) says of a package's version, ``GIVEN`` for what a person gives. ``missing``
+    are the names asked for the last time of which no package is known.
     """
 
     manager: Manager
@@ -45,11 +58,13 @@ class Closure:
     all_installed: tuple[Package, ...]
     present: Callable[[Relation], bool]
     refused: Callable[[Package], bool]
+    priority: Callable[[Package], int]
     missing: list[str] = field(default_factory=list)
     _steps: int = 0
     _needed_by: dict[str, list[tuple[Package, tuple[Relation, ...]]]] = field(default_factory=dict)
     _against: dict[str, list[tuple[Package, Relation]]] = field(default_factory=dict)
     _indexed: bool = False
+    _best: dict[Key, Package | None] = field(default_factory=dict)
 
     def of(self, package: Package) -> tuple[Package, ...] | None:
         """Return the package with what comes along, each after what it needs where that can be; None for no answer."""
@@ -152,7 +167,7 @@ class Closure:
     def _later(self, package: Package, chosen: Chosen, depth: int) -> Chosen | None:
         """Return what is chosen with a later version of an installed package."""
         for one in self._newest(self.available.find(package.name)):
-            later = compare(self.manager, one.version, package.version) > 0
+            later = compare(self.manager, one.version, package.version) > 0 and self._choosable(one)
             if one.name == package.name and self._key(one) == self._key(package) and later:
                 return self._add(one, chosen, depth + 1)
         return None
@@ -213,7 +228,7 @@ class Closure:
     def _candidates(self, relation: Relation, by: Package) -> Iterator[Package]:
         """Yield what a relation could be met by: what is called so before what provides it, later before earlier."""
         name = _plain(relation)
-        found = [one for one in self.available.find(name) if self._fits(one, relation, by)]
+        found = [one for one in self.available.find(name) if self._fits(one, relation, by) and self._choosable(one)]
         own = self.native if by.arch in _ALL else by.arch
         for called in (True, False):
             these = [one for one in found if (one.name == name) is called]
@@ -221,13 +236,32 @@ class Closure:
             yield from (one for one in self._newest(these) if self._key(one)[1] != own)
 
     def _newest(self, packages: Sequence[Package]) -> list[Package]:
-        """Return packages with later versions of one name first; names in the order in which they were found."""
+        """Return packages with what is given, and later versions of one name, first; names as they were found."""
         order = {name: at for at, name in enumerate(dict.fromkeys(one.name for one in packages))}
         later = cmp_to_key(self._backwards)
-        return sorted(packages, key=lambda one: (order[one.name], later(one.version)))
+        given = {id(one): self.priority(one) >= GIVEN for one in packages}
+        return sorted(packages, key=lambda one: (order[one.name], not given[id(one)], later(one.version)))
 
     def _backwards(self, left: str, right: str) -> int:
         return compare(self.manager, right, left)
+
+    def _choosable(self, package: Package) -> bool:
+        """Whether apt would take this version of a package when it is asked for the package, or it is given."""
+        if self.manager != "apt" or self.priority(package) >= GIVEN:
+            return True
+        key = self._key(package)
+        if key not in self._best:
+            like = (one for one in self.available.find(package.name) if one.name == package.name)
+            rest = [one for one in like if self._key(one) == key and self.priority(one) < GIVEN]
+            best = max(rest, key=lambda one: (self.priority(one), cmp_to_key(self._forwards)(one.version)))
+            there = self._there(key)
+            older = there is not None and compare(self.manager, best.version, there.version) > 0
+            self._best[key] = None if older and self.priority(best) < INSTALLED else best
+        best_one = self._best[key]
+        return best_one is not None and best_one.version == package.version
+
+    def _forwards(self, left: str, right: str) -> int:
+        return compare(self.manager, left, right)
 
     # -- what cannot be together -------------------------------------------------------------------------------
 
@@ -288,8 +322,5 @@ class Closure:
 
 def _plain(relation: Relation) -> str:
     """Return the name that a relation is about, without the architecture that dpkg lets stand after it."""
-    name = relation.name
-    if ":" not in name or name.startswith(("so:", "cmd:", "pc:", "py", "/")) or "(" in name:
-        return name
-    head, _, tail = name.partition(":")
-    return head if tail.replace("-", "").isalnum() and head else name
+    head, colon, tail = relation.name.partition(":")
+    return head if colon and tail in _QUALIFIERS else relation.name

@@ -21,7 +21,7 @@ from runworthy.targets.packages.fetching import Fetcher, FetchError
 from runworthy.targets.packages.pool import Owners
 from runworthy.targets.packages.repositories import Repository, repositories
 from runworthy.targets.packages.signature import plain_text, verified
-from runworthy.targets.packages.sources import ContentsList, FileLists, Sources
+from runworthy.targets.packages.sources import ContentsList, FileLists, Sources, rank
 from runworthy.targets.target import Target
 
 __all__ = ["network_sources"]
@@ -55,7 +55,7 @@ def _apt(target: Target, repository: Repository, words: Sequence[str], fetcher: 
     found = Sources()
     flat = repository.suite.endswith("/")
     top = f"{repository.base}/{repository.suite}".rstrip("/") if flat else f"{repository.base}/dists/{repository.suite}"
-    listed = _release(target, repository, top, fetcher, found)
+    text, listed, signed = _release(target, repository, top, fetcher, found)
     base = top if flat else repository.base
     for component in ("",) if flat else repository.components:
         for word in words:
@@ -65,6 +65,8 @@ def _apt(target: Target, repository: Repository, words: Sequence[str], fetcher: 
             path = _list(top, name, listed, fetcher)
             if path:
                 found.indexes.append(read_packages(_content(path), f"{top}/{name}", base))
+                found.signed.update((f"{top}/{name}",) if signed else ())
+                rank(found, f"{top}/{name}", text)
             names = (f"{component}/Contents-{word}", f"Contents-{word}") if not flat else ()
             held = next((name for name in names if f"{name}.gz" in listed), "")
             if held:
@@ -90,8 +92,13 @@ class _Later:
 _Hashes = Mapping[str, str]
 
 
-def _release(target: Target, repository: Repository, top: str, fetcher: Fetcher, found: Sources) -> _Hashes:
-    """Return the hashes of the lists of an archive. Raises FetchError, FormatError, OSError."""
+def _release(
+    target: Target, repository: Repository, top: str, fetcher: Fetcher, found: Sources
+) -> tuple[bytes, _Hashes, bool]:
+    """Return what an archive says of itself, the hashes of its lists, and whether it is signed or trusted as it is.
+
+    Raises FetchError, FormatError, OSError.
+    """
     try:
         path, signature = fetcher.get(f"{top}/InRelease", limit=_RELEASE_LIMIT), ""
     except FetchError:
@@ -102,12 +109,14 @@ def _release(target: Target, repository: Repository, top: str, fetcher: Fetcher,
             signature = ""
     with open(path, "rb") as stream:
         text = stream.read(_RELEASE_LIMIT)
-    if not repository.trusted:
+    signed = repository.trusted
+    if not signed:
         verdict = verified(path, target.view, repository.signed_by, signature=signature)
         if verdict == "bad":
             raise FetchError(f"{top}: the signature of its Release file is bad")
         if verdict == "unknown":
             found.notes.append(f"unsigned: nothing here shows who signed the lists of {top}")
+        signed = verdict == "good"
     fields = next(paragraphs(BytesContent(plain_text(text))), {})
     hashes = {}
     for line in fields.get("sha256", "").splitlines():
@@ -116,7 +125,7 @@ def _release(target: Target, repository: Repository, top: str, fetcher: Fetcher,
             hashes[words[2]] = words[0].lower()
     if not hashes:
         raise FormatError("a Release file without SHA256", path=f"{top}/Release")
-    return hashes
+    return text, hashes, signed
 
 
 def _list(top: str, name: str, hashes: _Hashes, fetcher: Fetcher) -> str:

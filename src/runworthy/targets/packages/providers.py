@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cmp_to_key, partial
 from typing import Final
 
 from runworthy.formats.index.versions import compare, upstream
 from runworthy.model.arch import Architecture
-from runworthy.model.edit import UnpackPackage
+from runworthy.model.edit import UnpackPackage, Vouched
 from runworthy.model.errors import FormatError
 from runworthy.model.package import Manager, Package, Relation
 from runworthy.targets.libc import default_directories
 from runworthy.targets.packages.choice import Choice, Wanted
-from runworthy.targets.packages.closure import Closure
+from runworthy.targets.packages.closure import GIVEN, INSTALLED, Closure
 from runworthy.targets.packages.dialect import (
     architectures,
     by_convention,
@@ -26,6 +27,7 @@ from runworthy.targets.packages.dialect import (
 from runworthy.targets.packages.fetching import ARCHIVES_LIMIT, Fetcher, FetchError, sha256_of
 from runworthy.targets.packages.installed import installed, key_of, manager_of
 from runworthy.targets.packages.pool import Held, Owners, Pool
+from runworthy.targets.packages.signature import bears_signature
 from runworthy.targets.packages.sources import Sources, given_sources, paths_in, root_sources
 from runworthy.targets.target import Target
 from runworthy.targets.view import Resolved, UnseenError
@@ -33,6 +35,8 @@ from runworthy.targets.view import Resolved, UnseenError
 __all__ = ["Packages"]
 
 _CANDIDATES: Final = 8
+_USUAL: Final = 500
+"""apt's priority of releases that say nothing of it."""
 _BINARIES: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _LIBRARIES: Final = ("/lib", "/usr/lib", "/usr/local/lib")
 
@@ -54,7 +58,7 @@ class Packages:
         self._fetcher = Fetcher(scratch) if scratch else None
         self._here: Sources | None = None
         self._there: dict[str, Sources] = {}
-        self._archives: dict[tuple[str, str, str], str] = {}
+        self._archives: dict[tuple[str, str, str], UnpackPackage | None] = {}
         self._installed: Held | None = None
         self._told = False
 
@@ -87,14 +91,17 @@ class Packages:
 
     def _named(self, name: str, sources: Sources) -> list[Choice]:
         pool = Pool(sources.indexes)
-        closure = self._closure(pool)
+        closure = self._closure(pool, sources)
         called = (one for one in pool.find(name) if one.name == name)
         found = []
-        for package in self._newer(one for one in called if own_architecture(self._manager, self._target.arch, one)):
+        for package in self._newer((one for one in called if self._own(one)), sources):
             chosen = closure.of(package)
             choice = self._choice(package, chosen, sources) if chosen else self._lacking(package, closure)
             found += [choice] if choice is not None else []
         return found
+
+    def _own(self, package: Package) -> bool:
+        return own_architecture(self._manager, self._target.arch, package)
 
     # -- where it is known from --------------------------------------------------------------------------------
 
@@ -139,7 +146,7 @@ class Packages:
     def _choices(self, wanted: Wanted, sources: Sources) -> list[Choice]:
         """Return the packages that bring what is wanted, as these sources know it."""
         pool = Pool(sources.indexes)
-        closure = self._closure(pool)
+        closure = self._closure(pool, sources)
         for packages, guessed in self._candidates(wanted, pool, sources):
             found: list[Choice] = []
             for package in packages:
@@ -156,7 +163,7 @@ class Packages:
                 return found
         return []
 
-    def _closure(self, pool: Pool) -> Closure:
+    def _closure(self, pool: Pool, sources: Sources) -> Closure:
         there = self._present()
         return Closure(
             manager=self._manager,
@@ -166,6 +173,7 @@ class Packages:
             all_installed=tuple(there),
             present=self._in_root,
             refused=self._refused,
+            priority=partial(_priority, sources),
         )
 
     @property
@@ -178,10 +186,13 @@ class Packages:
         """Yield packages that may bring what is wanted, what is surer and nearer first; and whether it is a guess."""
         yield (
             self._newer(
-                package
-                for name in names_of(self._manager, wanted)
-                for package in pool.find(name)
-                if self._for(package, wanted)
+                (
+                    package
+                    for name in names_of(self._manager, wanted)
+                    for package in pool.find(name)
+                    if self._for(package, wanted)
+                ),
+                sources,
             ),
             False,
         )
@@ -192,7 +203,7 @@ class Packages:
                 [
                     package
                     for name in dict.fromkeys(by_convention(wanted))
-                    for package in self._newer(one for one in pool.find(name) if self._for(one, wanted))
+                    for package in self._newer((one for one in pool.find(name) if self._for(one, wanted)), sources)
                 ],
                 True,
             )
@@ -206,25 +217,24 @@ class Packages:
             words = (*words, *architectures(self._manager, self._target.arch))
         return package.arch in words
 
-    def _newer(self, packages: Iterable[Package]) -> list[Package]:
-        """Return of each package its latest version, and none that is there already."""
-        there = self._present()
-        latest: dict[tuple[str, str], Package] = {}
+    def _newer(self, packages: Iterable[Package], sources: Sources) -> list[Package]:
+        """Return of each package the version that its manager would take, and none that is there already."""
+        order = cmp_to_key(partial(compare, self._manager))
+        rank = partial(_priority, sources)
+        best: dict[tuple[str, str], Package] = {}
         for package in packages:
             key = (package.name, package.arch)
-            held = latest.get(key)
-            if held is None or compare(self._manager, package.version, held.version) > 0:
-                latest[key] = package
-        return [
-            package
-            for package in latest.values()
-            if not any(
-                one.name == package.name
-                and one.arch in ("", package.arch)
-                and compare(self._manager, package.version, one.version) <= 0
-                for one in there.find(package.name)
-            )
-        ]
+            held = best.get(key)
+            if held is None or (rank(package), order(package.version)) > (rank(held), order(held.version)):
+                best[key] = package
+        return [one for one in best.values() if self._is_newer(one, least=rank(one))]
+
+    def _is_newer(self, package: Package, *, least: int) -> bool:
+        """Whether a package would be installed: it is not there, or earlier, and its priority is not too low."""
+        like = (one for one in self._present().find(package.name) if one.name == package.name)
+        there = [one for one in like if one.arch in ("", package.arch)]
+        later = all(compare(self._manager, package.version, one.version) > 0 for one in there)
+        return later and (not there or least >= INSTALLED)
 
     def _owning(self, lists: Owners, wanted: Wanted, pool: Pool, sources: Sources) -> list[Package]:
         """Return the packages in which a file that would do lies, by a list of files."""
@@ -240,7 +250,7 @@ class Packages:
             name for path, packages in found.items() if self._is_place(path, wanted) for name in packages
         )
         there = (one for name in names for one in pool.find(name) if one.name == name)
-        return self._newer(one for one in there if self._for(one, wanted))
+        return self._newer((one for one in there if self._for(one, wanted)), sources)
 
     def _is_place(self, path: str, wanted: Wanted) -> bool:
         """Whether a file at a path would be found as what is wanted."""
@@ -283,8 +293,8 @@ class Packages:
         wanted = key_of(package, self._target)
         sizes, kept = [one.size for one in packages], [one.installed for one in packages]
         size = sum(one for one in sizes if one is not None) if None not in sizes else None
-        archives, why = self._at_hand(packages, size, sources)
-        if why == "" and any(self._replaces_libc(one, path) for one, path in zip(packages, archives, strict=True)):
+        effects, why = self._at_hand(packages, size, sources)
+        if any(self._replaces_libc(one, each.archive) for one, each in zip(packages, effects, strict=False)):
             return None
         return Choice(
             manager=self._manager,
@@ -292,17 +302,19 @@ class Packages:
             with_them=tuple(name for name in names if name != wanted),
             size=size,
             installed=sum(one for one in kept if one is not None) if None not in kept else None,
-            effects=()
-            if why
-            else tuple(
-                UnpackPackage(archive=path, package=f"{one.name} {one.version}")
-                for one, path in zip(packages, archives, strict=True)
-            ),
+            effects=effects,
             known=not why,
             why=why,
-            notes=tuple(dict.fromkeys(sources.notes)),
+            notes=tuple(dict.fromkeys((*sources.notes, *self._unwilling(packages, sources)))),
             packages=tuple(packages),
         )
+
+    @staticmethod
+    def _unwilling(packages: Sequence[Package], sources: Sources) -> Iterator[str]:
+        """Yield in words what comes from releases from which apt takes nothing where another has it."""
+        for package in packages:
+            if _priority(sources, package) < _USUAL:
+                yield f"{package.name} {package.version} is in {package.origin} alone, which is not for everyday use"
 
     def _lacking(self, package: Package, closure: Closure) -> Choice | None:
         """Return a package of which not all that it needs is known, None where it cannot be installed as things are."""
@@ -314,40 +326,53 @@ class Packages:
             why=f"{package.name} needs {closure.missing[0]}, of which nothing is known here",
         )
 
-    def _at_hand(self, packages: Sequence[Package], size: int | None, sources: Sources) -> tuple[list[str], str]:
-        """Return where the archives lie on this machine, and in words what is not known where one does not."""
+    def _at_hand(
+        self, packages: Sequence[Package], size: int | None, sources: Sources
+    ) -> tuple[tuple[UnpackPackage, ...], str]:
+        """Return what the packages bring; nothing, and in words what is not known, where one is not at hand."""
         if size is not None and size > ARCHIVES_LIMIT:
-            return [], f"its packages come to more than {ARCHIVES_LIMIT >> 20} MB, which are not looked into"
+            return (), f"its packages come to more than {ARCHIVES_LIMIT >> 20} MB, which are not looked into"
         found = []
         left = ARCHIVES_LIMIT
         for package in packages:
             try:
-                path = self._archive(package, sources, left)
+                held = self._archive(package, sources, left)
             except (FetchError, FormatError, OSError) as error:
-                return [], f"what {package.name} brings is not known here: {error}"
-            if not path:
+                return (), f"what {package.name} brings is not known here: {error}"
+            if held is None:
                 hint = "" if self._network else ", or ask its repositories with --network"
-                return [], f"what {package.name} brings is not known here: give it with --packages{hint}"
-            left -= os.stat(path).st_size
-            found.append(path)
-        return found, ""
+                return (), f"what {package.name} brings is not known here: give it with --packages{hint}"
+            left -= os.stat(held.archive).st_size
+            found.append(held)
+        return tuple(found), ""
 
-    def _archive(self, package: Package, sources: Sources, limit: int) -> str:
-        """Return where the archive of a package lies on this machine. Raises FetchError, FormatError, OSError."""
+    def _archive(self, package: Package, sources: Sources, limit: int) -> UnpackPackage | None:
+        """Return what a package brings, None where it is not at hand. Raises FetchError, FormatError, OSError."""
         key = (package.name, package.version, package.arch)
-        held = self._archives.get(key)
-        if held is None:
-            local = package.archive if package.archive.startswith("/") else ""
-            path = local if local and os.path.isfile(local) else ""
-            copy = sources.archives.get(key)
-            if not path and copy is not None:
-                path = copy()
-            if path and package.sha256 and sha256_of(path) != package.sha256:
+        if key not in self._archives:
+            path, vouched = self._found(package, sources, limit)
+            digest = sha256_of(path) if path else ""
+            if path and package.sha256 and digest != package.sha256:
                 raise FetchError(f"{path} is another file than its index says: its hash differs")
-            if not path and self._network and self._fetcher is not None and "://" in package.archive:
-                path = self._fetcher.get(package.archive, sha256=package.sha256, limit=limit)
-            held = self._archives[key] = path
-        return held
+            words = f"{package.name} {package.version}"
+            made = UnpackPackage(archive=path, package=words, sha256=digest, vouched=vouched)
+            self._archives[key] = made if path else None
+        return self._archives[key]
+
+    def _found(self, package: Package, sources: Sources, limit: int) -> tuple[str, Vouched]:
+        """Return where an archive lies on this machine, and who answers for it. Raises FetchError, OSError."""
+        if package.archive.startswith("/") and os.path.isfile(package.archive):
+            return package.archive, "given"
+        held = sources.archives.get((package.name, package.version, package.arch))
+        path = held[0]() if held is not None else ""
+        if held is not None and path:
+            return path, held[1]
+        if not self._network or self._fetcher is None or "://" not in package.archive:
+            return "", ""
+        path = self._fetcher.get(package.archive, sha256=package.sha256, limit=limit)
+        listed = package.sha256 and package.origin in sources.signed
+        itself = self.manager == "apk" and bears_signature(path)
+        return path, "signed" if listed or itself else ""
 
     def _brings(self, choice: Choice, wanted: Wanted, *, guessed: bool) -> bool:
         """Whether a look into the archives shows what is wanted, or an index that is no guess says so of a link."""
@@ -416,6 +441,12 @@ class Packages:
 
     def _can_see(self, path: str) -> bool:
         return self._exists(path)
+
+
+def _priority(sources: Sources, package: Package) -> int:
+    """Return how willingly a version of a package is taken, as apt_preferences(5) counts it."""
+    given = (package.name, package.version, package.arch) in sources.archives and package.archive.startswith("/")
+    return GIVEN if given else sources.priorities.get(package.origin, _USUAL)
 
 
 def _price(choice: Choice) -> tuple[bool, int, int, tuple[str, ...]]:

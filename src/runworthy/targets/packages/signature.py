@@ -1,6 +1,9 @@
 """Whether Debian's ``Release`` files are signed by a key that a root trusts: gpgv(1) is asked, where it is at hand.
 
-Source: apt-secure(8); RFC 9580, section 7 "Cleartext Signature Framework" and 6 "ASCII Armor".
+Alpine's packages bear a signature of their own, which apk looks at.
+
+Source: apt-secure(8); wiki.alpinelinux.org, "Apk spec"; RFC 9580, section 7 "Cleartext Signature Framework" and 6
+"ASCII Armor".
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
@@ -17,7 +21,7 @@ from runworthy.formats.content import Content
 from runworthy.targets.packages.installed import read_file
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["Verdict", "plain_text", "verified"]
+__all__ = ["Verdict", "bears_signature", "plain_text", "verified"]
 
 Verdict = Literal["good", "bad", "unknown"]
 """``unknown``: there is no gpgv, no key, or no signature."""
@@ -31,6 +35,7 @@ _OTHERS: Final = (
 )
 _KEY_LIMIT: Final = 4 << 20
 _TIME: Final = 30
+_HEAD: Final = 1 << 16
 _BEGIN, _END = b"-----BEGIN PGP SIGNED MESSAGE-----", b"-----BEGIN PGP SIGNATURE-----"
 
 
@@ -82,6 +87,16 @@ def verified(signed: str, view: FileView, keys: Sequence[str], *, signature: str
     if b"BADSIG" in words:
         return "bad"
     return "good" if b"VALIDSIG" in words and b"GOODSIG" in words else "unknown"
+
+
+def bears_signature(archive: str) -> bool:
+    """Whether a package of apk's begins with a signature, ``.SIGN.RSA.NAME``; whose it is is for apk to say."""
+    try:
+        with open(archive, "rb") as stream:
+            begins = zlib.decompressobj(wbits=31).decompress(stream.read(_HEAD), 512)
+    except (OSError, zlib.error):
+        return False
+    return begins.startswith(b".SIGN.")
 
 
 def _keys(view: FileView, keys: Sequence[str]) -> Iterator[bytes]:

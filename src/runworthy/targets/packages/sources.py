@@ -8,23 +8,27 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Final
 from urllib.parse import unquote
 
-from runworthy.formats.content import Content, FileContent
+from runworthy.formats.content import BytesContent, Content, FileContent
 from runworthy.formats.index import contents
 from runworthy.formats.index.apkindex import read_apkindex
-from runworthy.formats.index.control import read_packages
+from runworthy.formats.index.control import paragraphs, read_packages
 from runworthy.formats.index.metadata import read_metadata
 from runworthy.formats.index.repodata import PrimaryIndex, file_owners
 from runworthy.formats.package import NeedsZstdError, read_package
+from runworthy.formats.package.streams import unpack
+from runworthy.model.edit import Vouched
 from runworthy.model.errors import FormatError
 from runworthy.model.package import Manager, Package
 from runworthy.model.records import dataclass, field
+from runworthy.targets.packages.closure import INSTALLED
 from runworthy.targets.packages.installed import read_file
 from runworthy.targets.packages.pool import Held, Index, Owners
 from runworthy.targets.packages.repositories import Repository, repositories
+from runworthy.targets.packages.signature import plain_text
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["ContentsList", "FileLists", "Sources", "given_sources", "paths_in", "root_sources"]
+__all__ = ["ContentsList", "FileLists", "Sources", "given_sources", "paths_in", "rank", "root_sources"]
 
 _FILES: Final = 20_000
 _LOOKED_INTO: Final = 128 << 20  # bytes of given packages that are looked into for a file
@@ -37,6 +41,10 @@ _PRIMARY: Final = re.compile(rf"(?:[0-9a-f]+-)?primary\.xml{_PACKED}")
 _FILELISTS: Final = re.compile(rf"(?:[0-9a-f]+-)?filelists\.xml{_PACKED}")
 _ARCHIVES: Final[Mapping[Manager, tuple[str, ...]]] = {"apt": (".deb",), "apk": (".apk",), "dnf": (".rpm",)}
 _LISTS: Final = "/var/lib/apt/lists"
+_RELEASES: Final = ("_InRelease", "_Release")
+_RELEASE_LIMIT: Final = 16 << 20
+_YES: Final = ("yes", "true", "1", "on")
+_PINS: Final = ("/etc/apt/preferences", "/etc/apt/preferences.d")
 
 
 class ContentsList:
@@ -109,14 +117,18 @@ class Sources:
     """What tells of packages.
 
     ``owners`` are lists of files that are at hand, ``later`` those that have to be fetched or made first. ``archives``
-    are package files at hand by name, version and architecture; ``notes`` say what could not be read, or on whose word
-    it rests.
+    are package files at hand by name, version and architecture, with who answers for them; ``signed`` are the origins
+    of lists of packages whose hash stands in a signed file, or which the root holds itself. ``priorities`` are those
+    of lists (by their origins) from which apt takes nothing by itself. ``notes`` say what could not be read, or on
+    whose word it rests.
     """
 
     indexes: list[Index] = field(default_factory=list)
     owners: list[Owners] = field(default_factory=list)
     later: list[Owners] = field(default_factory=list)
-    archives: dict[tuple[str, str, str], Callable[[], str]] = field(default_factory=dict)
+    archives: dict[tuple[str, str, str], tuple[Callable[[], str], Vouched]] = field(default_factory=dict)
+    signed: set[str] = field(default_factory=set)
+    priorities: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Sources) -> None:
@@ -125,6 +137,8 @@ class Sources:
         self.owners += other.owners
         self.later += other.later
         self.archives = other.archives | self.archives
+        self.signed |= other.signed
+        self.priorities |= other.priorities
         self.notes += other.notes
 
 
@@ -136,6 +150,7 @@ def given_sources(paths: Sequence[str], manager: Manager) -> Sources:
     found = Sources()
     packages: list[Package] = []
     files = list(_files(paths, found.notes))
+    releases = {path for path in files if path.endswith(_RELEASES)} if manager == "apt" else set()
     for path in files:
         name = os.path.basename(path)
         try:
@@ -147,6 +162,10 @@ def given_sources(paths: Sequence[str], manager: Manager) -> Sources:
             # One list often lies there plain and packed.
             elif os.path.splitext(path)[1] not in (".gz", ".xz", ".bz2") or os.path.splitext(path)[0] not in files:
                 _index(found, path, name, content, manager)
+                release = next((one for one in releases if path.startswith(_before(one))), "")
+                if release:
+                    with open(release, "rb") as stream:
+                        rank(found, path, stream.read(_RELEASE_LIMIT))
         except (FormatError, OSError) as error:
             found.notes.append(str(error.at(path) if isinstance(error, FormatError) else error))
     if packages:
@@ -154,7 +173,7 @@ def given_sources(paths: Sequence[str], manager: Manager) -> Sources:
         found.indexes.insert(0, held)
         found.later.append(Lookup(packages))
         for package in packages:
-            found.archives[package.name, package.version, package.arch] = _constant(package.archive)
+            found.archives[package.name, package.version, package.arch] = _constant(package.archive), "given"
     return found
 
 
@@ -162,9 +181,10 @@ def _index(found: Sources, path: str, name: str, content: Content, manager: Mana
     """Add what an index file tells. Raises FormatError, OSError."""
     directory = os.path.dirname(os.path.abspath(path))
     if manager == "apt" and _PACKAGES.fullmatch(name):
-        first = next(read_packages(content, path, "/").packages(), None)
-        base = _base_of(directory, first.archive.removeprefix("/") if first else "")
-        found.indexes.append(read_packages(content, path, base))
+        text = unpack(content)
+        first = next(paragraphs(text), {}).get("filename", "").removeprefix("./")
+        base = "" if first.startswith("/") or ".." in first.split("/") else _base_of(directory, first)
+        found.indexes.append(read_packages(text, path, base))
     elif manager == "apt" and _CONTENTS.fullmatch(name):
         found.owners.append(ContentsList(content))
     elif manager == "apk" and _APKINDEX.fullmatch(name):
@@ -173,6 +193,22 @@ def _index(found: Sources, path: str, name: str, content: Content, manager: Mana
         found.indexes.append(PrimaryIndex(content, path, os.path.dirname(directory)))
     elif manager == "dnf" and _FILELISTS.fullmatch(name):
         found.owners.append(FileLists(content))
+
+
+def rank(found: Sources, origin: str, release: bytes) -> None:
+    """Take in what the Release file of a list says of how willingly apt takes something from it.
+
+    Source: apt_preferences(5), "APT's Default Priority Assignments". Raises FormatError.
+    """
+    fields = next(paragraphs(BytesContent(plain_text(release))), {})
+    if fields.get("notautomatic", "").lower() in _YES:
+        upgrades = fields.get("butautomaticupgrades", "").lower() in _YES
+        found.priorities[origin] = INSTALLED if upgrades else 1
+
+
+def _before(release: str) -> str:
+    """Return how the paths of lists begin to which a Release file in apt's own directory belongs."""
+    return next(release.removesuffix(end) for end in _RELEASES if release.endswith(end)) + "_"
 
 
 def _base_of(directory: str, file: str) -> str:
@@ -205,6 +241,13 @@ def _constant(path: str) -> Callable[[], str]:
     return lambda: path
 
 
+_INDEXES: Final[Mapping[str, Callable[[Content, str, str], Index]]] = {
+    "packages": read_packages,
+    "apkindex": read_apkindex,
+    "primary": PrimaryIndex,
+}
+_OWNERS: Final[Mapping[str, Callable[[Content], Owners]]] = {"contents": ContentsList, "filelists": FileLists}
+
 # -- what a root has ---------------------------------------------------------------------------------
 
 
@@ -213,22 +256,39 @@ def root_sources(target: Target, manager: Manager, scratch: str) -> Sources:
     found = Sources()
     for path, content, kind, base in _ROOTS[manager](target):
         try:
+            if kind in _INDEXES:
+                found.indexes.append(_INDEXES[kind](content, path, base))
+            else:
+                found.owners.append(_OWNERS[kind](content))
             if kind == "packages":
-                found.indexes.append(read_packages(content, path, base))
-            elif kind == "contents":
-                found.owners.append(ContentsList(content))
-            elif kind == "apkindex":
-                found.indexes.append(read_apkindex(content, path, base))
-            elif kind == "primary":
-                found.indexes.append(PrimaryIndex(content, path, base))
-            elif kind == "filelists":
-                found.owners.append(FileLists(content))
+                found.signed.add(path)  # apt has looked at its signature
         except (FormatError, OSError) as error:
             found.notes.append(str(error.at(path) if isinstance(error, FormatError) else error))
+    if manager == "apt":
+        _rank_lists(target.view, found)
     for key, path in _cached_archives(target.view, manager):
         if scratch:
-            found.archives[key] = _copy(target.view, path, scratch)
+            found.archives[key] = _copy(target.view, path, scratch), "root"
     return found
+
+
+def _rank_lists(view: FileView, found: Sources) -> None:
+    """Take in what the Release files beside apt's lists say of them, and that pins are not followed."""
+    for name in _names(view, _LISTS):
+        release = f"{_LISTS}/{name}"
+        content = read_file(view, release) if name.endswith(_RELEASES) else None
+        if content is not None and content.size <= _RELEASE_LIMIT:
+            try:
+                for origin in found.signed:
+                    if origin.startswith(_before(release)):
+                        rank(found, origin, content.pread(0, content.size))
+            except FormatError as error:
+                found.notes.append(str(error.at(release)))
+    pins = (_PINS[0], *(f"{_PINS[1]}/{name}" for name in _names(view, _PINS[1])))
+    for path in pins:
+        content = read_file(view, path)
+        if content is not None and content.size and "." not in path.rpartition("/")[2].removesuffix(".pref"):
+            found.notes.append(f"the pins in {path} are not followed here: apt may choose other versions")
 
 
 _Listed = tuple[str, Content, str, str]
@@ -253,7 +313,8 @@ def _apt_name(repository: Repository) -> str:
 
 
 def _caches_of_apk(target: Target) -> Iterator[_Listed]:
-    bases = {_apk_name(one.base): f"{one.base}/{_apk_arch(target)}" for one in repositories(target, "apk")}
+    remote = (one for one in repositories(target, "apk") if "://" in one.base)  # others are paths in the root
+    bases = {_apk_name(one.base): f"{one.base}/{_apk_arch(target)}" for one in remote}
     for directory in ("/etc/apk/cache", "/var/cache/apk"):
         for name in _names(target.view, directory):
             content = read_file(target.view, f"{directory}/{name}") if _APKINDEX.fullmatch(name) else None
