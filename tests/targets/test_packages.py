@@ -177,6 +177,45 @@ def test_a_package_that_lays_itself_over_the_loader_is_none(debian: Path, tmp_pa
     assert named(debian, str(path), "libfoo1") is None
 
 
+def test_what_a_person_gives_comes_before_what_a_root_has_later(debian: Path, tmp_path: Path) -> None:
+    lists = debian / "var/lib/apt/lists"
+    lists.mkdir(parents=True)
+    text = "\n".join((paragraph("libfoo1", "2", Depends="libbar1"), paragraph("libbar1", "2")))
+    (lists / "x_dists_stable_main_binary-amd64_Packages").write_text(text)
+    path = tmp_path / "x.deb"
+    path.write_bytes(deb(paragraph("libfoo1", "1"), {"./usr/lib/x86_64-linux-gnu/libfoo.so.1": b"x"}))
+    (found,) = Packages(opened(debian), [str(path)]).providers(library("libfoo.so.1"))
+    assert [one.version for one in found.packages] == ["1"]
+    (effect,) = found.effects
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert effect == UnpackPackage(archive=str(path), package="libfoo1 1", sha256=digest, vouched="given")
+    (later,) = Packages(opened(debian)).named("libfoo1")
+    assert [one.version for one in later.packages] == ["2", "2"]
+
+
+def test_names_with_an_architecture_after_them(debian: Path, tmp_path: Path) -> None:
+    lists = given(
+        tmp_path,
+        paragraph("libfoo1", "1", Depends="python3:any, tool:amd64"),
+        paragraph("python3", "3", Multi_Arch="allowed"),
+        paragraph("tool", "1"),
+    )
+    found = named(debian, lists, "libfoo1")
+    assert found is not None
+    assert set(found.with_them) == {"python3", "tool"}
+
+
+def test_pins_that_are_not_followed_are_told(debian: Path, tmp_path: Path) -> None:
+    pins = debian / "etc/apt/preferences.d"
+    pins.mkdir(parents=True)
+    (pins / "own").write_text("Package: *\nPin: release n=x\nPin-Priority: 900\n")
+    found = named(debian, given(tmp_path, paragraph("libfoo1", "1")), "libfoo1")
+    assert found is not None
+    assert found.notes == (
+        "the pins in /etc/apt/preferences.d/own are not followed here: apt may choose other versions",
+    )
+
+
 # -- who brings it ---------------------------------------------------------------------------------
 
 
@@ -329,6 +368,8 @@ def test_a_signed_archive_is_asked_and_nothing_is_written(debian: Path, archive:
     assert isinstance(effect, UnpackPackage)
     assert Path(effect.archive).read_bytes() == archive.deb.read_bytes()
     assert Path(effect.archive).parent == tmp_path / "scratch"
+    assert effect.vouched == "signed"
+    assert effect.sha256 == hashlib.sha256(archive.deb.read_bytes()).hexdigest()
 
 
 @pytest.mark.judge
@@ -375,6 +416,7 @@ def test_a_bad_signature_is_refused_and_none_is_said(debian: Path, archive: Arch
         (debian / "etc/apt/keys/test.gpg").write_bytes(b"")  # another key, or none
         (unsigned,), notes = ask(debian, tmp_path / "unsigned")
     assert unsigned.known
+    assert [one.vouched for one in unsigned.effects if isinstance(one, UnpackPackage)] == [""]
     assert "unsigned" in notes[0]
     assert unsigned.notes == notes
 
@@ -416,6 +458,7 @@ def test_an_index_of_alpine_over_the_network(tmp_path: Path) -> None:
         (found,) = packages.providers(library("libgcc_s.so.1"))  # and never a package with another C library
     assert (found.manager, found.names, found.with_them, found.known) == ("apk", ("libgcc",), (), True)
     assert "signature" in found.notes[0]
+    assert [one.vouched for one in found.effects if isinstance(one, UnpackPackage)] == ["signed"]  # for apk to look at
     assert edited(opened(root), found.effects).view.exists("/usr/lib/libgcc_s.so.1")
 
 
