@@ -309,13 +309,17 @@ class Archive:
         text = paragraph("libfoo1", "1.0-1", Depends="libc6")
         self.deb = self.top / "pool/libfoo1_1.0-1_amd64.deb"
         self.deb.parent.mkdir(parents=True)
-        self.deb.write_bytes(deb(text, {"./usr/lib/x86_64-linux-gnu/libfoo.so.1": b"x"}))
-        data = self.deb.read_bytes()
+        self.suite = self.top / "dists/stable"
+        self.bring(deb(text, {"./usr/lib/x86_64-linux-gnu/libfoo.so.1": b"x"}))
+
+    def bring(self, data: bytes) -> None:
+        """Have these bytes as the one package."""
+        self.deb.write_bytes(data)
+        text = paragraph("libfoo1", "1.0-1", Depends="libc6")
         text += f"Filename: pool/{self.deb.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
         self.lists = {"main/binary-amd64/Packages.gz": gzip.compress(text.encode())}
-        self.suite = self.top / "dists/stable"
         for name, packed in self.lists.items():
-            (self.suite / name).parent.mkdir(parents=True)
+            (self.suite / name).parent.mkdir(parents=True, exist_ok=True)
             (self.suite / name).write_bytes(packed)
         self.sign()
 

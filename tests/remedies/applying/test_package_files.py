@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from runworthy.remedies.applying import Ground, apply, recover
 from runworthy.remedies.journal import Journal
 from tests.judges.roots import requires, requires_tool
 from tests.remedies.test_packages import compiled, packed
+from tests.targets.test_packages import Archive, configure, served
 
 pytestmark = pytest.mark.judge
 
@@ -96,15 +98,16 @@ def test_given_packages_make_it_run_and_go_again(root: Path, tmp_path: Path) -> 
 
 
 def test_what_the_root_could_have_from_elsewhere_does_not_come(root: Path, tmp_path: Path) -> None:
-    """An archive of the root has a later version, and recommends more: what was judged is what comes."""
+    """An archive of the root has a later version: what was judged is what comes."""
     other = tmp_path / "other"
     packed(other, "libfoo1", "2", "int foo(void) { return 4; }")
     archive = root / "archive"
     shutil.copytree(other / "packages", archive)
-    listing = subprocess.run(
-        ["dpkg-scanpackages", "-m", "."], cwd=archive, check=True, capture_output=True, text=True
-    ).stdout
-    (archive / "Packages").write_text(listing)
+    (name,) = os.listdir(archive)
+    data = (archive / name).read_bytes()
+    control = subprocess.run(["dpkg-deb", "-f", archive / name], check=True, capture_output=True, text=True).stdout
+    digest = hashlib.sha256(data).hexdigest()
+    (archive / "Packages").write_text(f"{control}Filename: ./{name}\nSize: {len(data)}\nSHA256: {digest}\n")
     sources = root / "etc/apt/sources.list"
     held = sources.read_text()
     sources.write_text("deb [trusted=yes] file:/archive ./\n")
@@ -117,6 +120,8 @@ def test_what_the_root_could_have_from_elsewhere_does_not_come(root: Path, tmp_p
     finally:
         sources.write_text(held)
         shutil.rmtree(archive)
+        for path in (root / "var/lib/apt/lists").glob("_archive*"):
+            path.unlink()
     assert installed(root) == before
 
 
@@ -162,3 +167,27 @@ def test_killed_while_they_are_installed(root: Path, tmp_path: Path) -> None:
     assert (done.entry.state, done.left) == ("rolled-back", ())
     assert installed(root) == before
     assert not list(tmp_path.glob("state/**/*.deb"))
+
+
+def test_what_was_fetched_is_what_is_installed(root: Path, tmp_path: Path) -> None:
+    """Over the network comes what is judged, and what was judged is installed: apt fetches nothing again."""
+    packed(tmp_path / "far", "libfoo1", "1.0-1", "int foo(void) { return 3; }")
+    made = Archive(tmp_path)
+    made.bring((tmp_path / "far/packages/libfoo1_1.0-1_amd64.deb").read_bytes())
+    sources = root / "etc/apt/sources.list"
+    held, before, lists = sources.read_text(), installed(root), tree(root / "var/lib/apt")
+    try:
+        with served(made.top) as url:
+            configure(root, url, made.key)
+            where = ("--on", f"rootfs:{root}", "--network")
+            done = command("fix", str(root / "opt/app"), *where, "--apply", "--unsafe")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ends(root) == 0
+        assert installed(root).items() - before.items() == {("libfoo1", "1.0-1")}
+        assert not [path for path in tree(root / "var/lib/apt") - lists if "lists" in path and "Packages" in path]
+        assert command("undo").returncode == 0
+    finally:
+        made.close()
+        sources.write_text(held)
+        shutil.rmtree(root / "etc/apt/keys")
+    assert installed(root) == before
