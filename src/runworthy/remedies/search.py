@@ -43,6 +43,13 @@ _PARTIAL = 2
 """How many remedies are told that leave something which fails."""
 _PER_PACKAGE, _BYTES, _UNSAFE, _LAST, _UNKNOWN_SIZE = 0.5, 32 << 20, 6, 40, 1
 
+_TOGETHER: frozenset[Approach] = frozenset(("install", "supply"))
+_MIXED = 4
+"""What it costs somebody to look after some libraries, where the others are left to a package manager.
+
+It is not proposed where either alone is proved.
+"""
+
 _BY_NAME: dict[type[Edit], str] = {SwitchHandlers: "switch-binfmt-off"}
 """What takes more away than anybody asks for is proposed only to those who name it."""
 
@@ -112,6 +119,8 @@ class _Search:
             heapq.heappush(heap, (_price(state.chain), next(number), state))
         while heap and self._judgements < most and len(self._found) < self._limits.remedies:
             state = heapq.heappop(heap)[2]
+            if _is_mixed(state.chain) and any(one.approach in _TOGETHER for one in self._found):
+                continue
             for further in self._expand(state):
                 heapq.heappush(heap, (_price(further.chain), next(number), further))
         return tuple(_ranked(self._found, self._partial, self._unproved))
@@ -387,7 +396,12 @@ def _price(chain: Sequence[Proposal]) -> float:
         if one.approach != "target":  # of those the planner knows where people go first
             price += _UNKNOWN_SIZE if one.cost.size is None else max(one.cost.size, 0) / _BYTES
         price += _UNSAFE * bool(one.unsafe) + _LAST * one.last
-    return price
+    return price + _MIXED * _is_mixed(chain)
+
+
+def _is_mixed(chain: Sequence[Proposal]) -> bool:
+    """Whether some libraries are brought along and others installed."""
+    return {one.approach for one in chain} >= _TOGETHER
 
 
 def _ranked(found: Sequence[Remedy], partial: Sequence[Remedy], unproved: Sequence[Remedy]) -> Iterator[Remedy]:
