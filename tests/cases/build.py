@@ -77,6 +77,12 @@ class Builder:
                 site.apply(step)
         return Composed(case=case, root=made)
 
+    def lay(self, case: Case, root: Root, path: Path) -> None:
+        """Put the files of `case`, built for `root`, below a directory, without a loader."""
+        site = _Site(case, root, path, self._compiled)
+        for step in case.tree:
+            site.apply(step)
+
 
 class _Site:
     """One small root while it is being built."""

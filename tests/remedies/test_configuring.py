@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runworthy.formats.ld_so_cache import CacheEntry, format_ld_so_cache, read_ld_so_cache
-from runworthy.model.edit import Edit, EditText, RunCommand, WriteFile
+from runworthy.model.edit import Edit, EditText, LinkFile, RunCommand, WriteFile
 from runworthy.remedies.configuring import proposals
 from runworthy.remedies.situation import Proposal, Situation
 from runworthy.targets.edits import edited, inverse
@@ -75,7 +75,7 @@ def test_a_directory_is_named_to_ldconfig(conf: bytes | None, after: bytes | Non
     assert texts == ([wanted] if wanted else [])
     assert isinstance(run, RunCommand)
     assert isinstance(before, RunCommand)
-    assert run.argv == run.undo == before.argv == before.undo == ("/sbin/ldconfig",)
+    assert run.argv == run.undo == before.argv == before.undo == ("/sbin/ldconfig", "-X")
     assert proposal.unsafe
     assert judged(held, proposal.edits) == "runs"
     assert is_taken_back(held, proposal.edits)
@@ -108,9 +108,20 @@ def test_a_link_is_made_where_only_that_lacks(tmp_path: Path) -> None:
     assert all(is_taken_back(held, one.edits) for one in found)
     titles = [one.title for one in found]
     assert any(title.startswith("link /lib64/libg.so.1 to ") for title in titles)
-    (run,) = next(one.edits for one in found if "ldconfig" in one.title)
+    before, link, run = next(one.edits for one in found if "ldconfig" in one.title)
+    assert isinstance(before, RunCommand)
     assert isinstance(run, RunCommand)
-    assert run.effects[0].words == "link /lib64/libg.so.1 to libg.so.1.10"
+    assert link.words == "link /lib64/libg.so.1 to libg.so.1.10"
+
+
+def test_a_link_that_leads_nowhere_is_made_anew(tmp_path: Path) -> None:
+    files = {**GLIBC_ROOT, "/lib64/libg.so.1.2": G}
+    del files["/opt/g/libg.so.1"], files["/sbin/ldconfig"]
+    (tmp_path / "root/lib64").mkdir(parents=True)
+    (tmp_path / "root/lib64/libg.so.1").symlink_to("libg.so.1.0")
+    held, (linked,) = proposed(tmp_path, files)
+    assert linked.edits == (LinkFile(path="/lib64/libg.so.1", text="libg.so.1.2"),)
+    assert judged(held, linked.edits) == "runs"
 
 
 def test_without_ldconfig_it_is_not_proposed(tmp_path: Path) -> None:

@@ -131,6 +131,21 @@ def test_a_script_and_what_runs_nowhere(tmp_path: Path) -> None:
     assert proposals(situation_on(app, "debian:12")) == []
 
 
+def test_what_may_not_be_executed_here_may_not_elsewhere(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    app = program(root / "opt" / "app")
+    (root / "etc").mkdir()
+    (root / "etc" / "os-release").write_text('ID=debian\nVERSION_ID="11"\n')
+    app.chmod(0o644)
+    assert proposals(situation_on(app, f"rootfs:{root}")) == []
+
+
+def test_what_is_missed_and_not_known_to_be_there_is_no_reason_to_go(tmp_path: Path) -> None:
+    """Ubuntu's files are known in part: that leaves open whether it has a library that nobody knows."""
+    app = program(tmp_path / "home" / "app", version="GLIBC_2.17", name="puts", needed=["libc.so.6", "libnobody.so.9"])
+    assert proposals(situation_on(app, "debian:12")) == []
+
+
 def test_supported_releases_come_before_others(tmp_path: Path) -> None:
     app = program(tmp_path / "home" / "app", version="GLIBC_2.35", name="x")
     order = [row.name for row in nearest(situation_on(app, "ubuntu:20.04"), TODAY) if row.family == "ubuntu"]

@@ -15,6 +15,7 @@ from runworthy.model.elf import ElfFile
 from runworthy.model.finding import Remedy
 from runworthy.model.machine import baseline
 from runworthy.model.records import replace
+from runworthy.remedies.known import again, is_there
 from runworthy.remedies.search import solve
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.edits import edited, inverse
@@ -264,10 +265,31 @@ def test_versions_count_with_glibc() -> None:
 
 def test_what_is_not_known_is_not_proved() -> None:
     for target in ("debian:12", "ubuntu:24.04", "almalinux:9"):
-        (remedy,) = remedies(named(target), "libssl.so.3", imports=("SSL_new",), loader=GLIBC)
+        found = remedies(named(target), "libssl.so.3", imports=("SSL_new",), loader=GLIBC)
+        (remedy,) = (one for one in found if one.approach == "install")
         assert not remedy.proved
         assert isinstance(remedy.edits[0], InstallPackages)
     assert not any(one.proved for one in remedies(named("alpine:3.20"), "libcurl.so.4"))
+
+
+def test_a_package_that_is_installed_is_not_installed_again(tmp_path: Path) -> None:
+    """Its manager would say that it is there, and do nothing."""
+    rooted(tmp_path, "ID=debian\nVERSION_ID=12\n", "/usr/bin/apt-get")
+    status = "Package: libgomp1\nStatus: install ok installed\nArchitecture: amd64\nVersion: 12.2.0-14\n"
+    write_tree(tmp_path, {"/var/lib/dpkg/status": status.encode()})
+    target = Target(name="root", view=Overlay(DirectoryView(str(tmp_path))), machine=baseline(arch_of()))
+    (there,) = library(target, "libgomp.so.1")
+    (absent,) = library(target, "libatomic.so.1")
+    assert (is_there(target, there), is_there(target, absent)) == (True, False)
+    proposal = again(there)
+    assert (proposal.edits, proposal.recipe) == ((), ("apt-get install --reinstall libgomp1",))
+    assert proposal.unprovable
+
+
+def test_what_glibc_alone_has_is_not_asked_of_apk() -> None:
+    for name in ("libresolv.so.2", "ld-linux-x86-64.so.2", "libc.so.6"):
+        for one in remedies(named("alpine:3.20"), name):
+            assert not any(isinstance(edit, InstallPackages) and f"so:{name}" in edit.names for edit in one.edits)
 
 
 def test_what_descends_from_a_distribution_has_packages_of_its_own(tmp_path: Path) -> None:

@@ -116,10 +116,13 @@ def _found(situation: Situation, cause: Step) -> Iterator[Proposal]:
 
 
 def _linked(situation: Situation, one: Candidate, cause: Step) -> Iterator[Proposal]:
-    path = f"{one.directory}/{cause.need.name}"
+    """Yield a link by the library's name, where nothing has that name, or a link that leads nowhere."""
+    path, view = f"{one.directory}/{cause.need.name}", situation.target.view
     try:
-        situation.target.view.lstat(path)
+        astray = view.lstat(path).entry.kind == "link" and isinstance(view.find(path), int)
     except OSError:
+        astray = True
+    if astray:
         yield Proposal(
             title=f"link {path} to {one.name}, which is that library",
             edits=(LinkFile(path=path, text=one.name),),
@@ -141,24 +144,26 @@ def _by_ldconfig(situation: Situation, one: Candidate, cause: Step, libc: Libc) 
     system = target.system_directories or default_directories(target.view, libc.loader, target.arch)
     known = {target.view.real_directory(path) for path in (*configured_directories(target.view), *system)}
     name = cause.need.name
+    named: tuple[Edit, ...] = ()
     if one.directory in known:
         title = f"run ldconfig, so that the loader finds {name} in {one.directory}"
-        edits: tuple[Edit, ...] = (_run(command, reread(target, system)),)
     elif is_writable_in_a_path(one.directory):
         title = f"have the loader look into {one.directory}, where {name} lies: name it in {_FOLDER} and run ldconfig"
         named = tuple(_named(target.view, one.directory))
-        *links, cache = reread(edited(target, named), system, fresh=one.directory)
-        # What is done first is taken back last: then the directory is no longer named.
-        back = RunCommand(argv=(command,), changes="read the libraries anew when this is taken back", undo=(command,))
-        edits = (back, *named, *links, _run(command, (cache,)))
     else:
         return
+    *links, cache = reread(edited(target, named), system, fresh=one.directory if named else None)
+    # What is done first is taken back last: then the directory is no longer named, and the links are gone.
+    back = (_run(command, "read the libraries anew when this is taken back"),) if named or links else ()
+    run = _run(command, "read the libraries of all its directories anew", cache)
+    edits = (*back, *named, *links, run)
     yield Proposal(title=title, edits=edits, approach="configure", unsafe=_FOR_ALL, stays=True)
 
 
-def _run(command: str, effects: tuple[Edit, ...]) -> RunCommand:
-    changes = "read the libraries of all its directories anew"
-    return RunCommand(argv=(command,), changes=changes, undo=(command,), effects=effects)
+def _run(command: str, changes: str, *effects: Edit) -> RunCommand:
+    """Return a run of ldconfig that makes no links (-X): they are edits of their own, which undo takes away."""
+    argv = (command, "-X")
+    return RunCommand(argv=argv, changes=changes, undo=argv, effects=effects)
 
 
 def _named(view: FileView, directory: str) -> Iterator[Edit]:

@@ -17,11 +17,13 @@ from runworthy.remedies.permission import executable
 from runworthy.remedies.situation import Proposal, Situation, System, system_of, taker_of
 from runworthy.simulate.purpose import purpose_of
 from runworthy.simulate.start import QEMU_NAMES
-from runworthy.targets.view import UnseenError
+from runworthy.targets.view import Resolved, UnseenError
 
 __all__ = ["command_proposals", "format_proposals", "handler_proposals", "install", "script_proposals"]
 
 _MARK = b"\xef\xbb\xbf"
+_DIRECTORIES = ("/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin")
+"""Where interpreters lie, those first that scripts name most."""
 _TEXT_LIMIT = 4 << 20
 _UNSEEN = "what the package brings is not known here"
 # Whose packages bring qemu-user and its registration: family of os-release, manager, packages ({}: qemu's name).
@@ -192,7 +194,32 @@ def script_proposals(situation: Situation, cause: Step) -> Iterator[Proposal]:
             unprovable="which program is meant is not known here",
         )
         return
+    there = _elsewhere(situation, cause.need.name)
+    if line is not None and line.interpreter == cause.need.name and there:
+        old, new = (word.encode("utf-8", "surrogateescape") for word in (cause.need.name, there))
+        title = f"have `{situation.name}` name the interpreter that is there, {there}"
+        yield _edited(situation, title, lambda text: _with_interpreter(text, old, new), f"its first line names {there}")
+        return
     yield install(situation, name, "name another interpreter in the first line")
+
+
+def _elsewhere(situation: Situation, path: str) -> str:
+    """Return where else a program of the same name lies in the target, empty where it does not."""
+    name = path.rpartition("/")[2]
+    for directory in _DIRECTORIES:
+        try:
+            found = situation.target.view.find(f"{directory}/{name}")
+        except UnseenError:
+            continue
+        if isinstance(found, Resolved) and found.entry.kind == "file" and found.entry.mode & 0o111:
+            return f"{directory}/{name}"
+    return ""
+
+
+def _with_interpreter(text: bytes, old: bytes, new: bytes) -> bytes:
+    """Return a script whose first line names another interpreter."""
+    first, newline, rest = text.partition(b"\n")
+    return first.replace(old, new, 1) + newline + rest
 
 
 def install(situation: Situation, command: str, otherwise: str = "") -> Proposal:

@@ -17,7 +17,7 @@ from runworthy.model.edit import Edit, InstallPackages, SwitchHandlers
 from runworthy.model.errors import RunworthyError
 from runworthy.model.finding import Approach, Cost, Remedy, Result, Verdict
 from runworthy.model.records import dataclass, replace
-from runworthy.model.trace import Step
+from runworthy.model.trace import Answer, Step
 from runworthy.remedies.judging import applicability, lost
 from runworthy.remedies.planners import of_the_whole, proposals_for
 from runworthy.remedies.situation import Proposal, Situation
@@ -42,6 +42,13 @@ _PRICES: dict[Approach, float] = {
 _PARTIAL = 2
 """How many remedies are told that leave something which fails."""
 _PER_PACKAGE, _BYTES, _UNSAFE, _LAST, _UNKNOWN_SIZE = 0.5, 32 << 20, 6, 40, 1
+
+_TOGETHER: frozenset[Approach] = frozenset(("install", "supply"))
+_MIXED = 4
+"""What it costs somebody to look after some libraries, where the others are left to a package manager.
+
+It is not proposed where either alone is proved.
+"""
 
 _BY_NAME: dict[type[Edit], str] = {SwitchHandlers: "switch-binfmt-off"}
 """What takes more away than anybody asks for is proposed only to those who name it."""
@@ -112,6 +119,8 @@ class _Search:
             heapq.heappush(heap, (_price(state.chain), next(number), state))
         while heap and self._judgements < most and len(self._found) < self._limits.remedies:
             state = heapq.heappop(heap)[2]
+            if _is_mixed(state.chain) and any(one.approach in _TOGETHER for one in self._found):
+                continue
             for further in self._expand(state):
                 heapq.heappush(heap, (_price(further.chain), next(number), further))
         return tuple(_ranked(self._found, self._partial, self._unproved))
@@ -243,18 +252,23 @@ class _Search:
             return
         state = self._without_needless(state)
         left = self._left(state)
-        wrong = next((verdict for verdict in ("fails", "unknown") if verdict in left), "")
+        wrong = next((verdict for verdict in ("fails", "unmet", "unknown") if verdict in left), "")
         words = tuple(dict.fromkeys(text for texts in left.values() for text in texts))
         if not wrong:
             proof = self._stays(state)
             self._found.append(replace(self._remedy(state, words, proof), proved=True, stays=self._does_stay(state)))
+        elif wrong == "unmet":
+            self._unproved.append(self._remedy(state, words, "it starts, and ends where it first uses what is left"))
         elif wrong == "unknown":
             self._unproved.append(self._remedy(state, words, "what is left cannot be told here"))
         else:
             self._partial.append(self._remedy(state, words, "something is left that fails"))
 
     def _left(self, state: _State) -> dict[str, list[str]]:
-        """Return in words what is left unsolved in any situation, by what it makes of the verdict."""
+        """Return in words what is left unsolved in any situation, by what it makes of the verdict.
+
+        What is missed only when it is first used is ``unmet``: nobody can tell whether that comes to pass.
+        """
         left: dict[str, list[str]] = {}
         for at, path in enumerate(state.paths):
             result = state.result if at == state.at == 0 else self._judge(at, state.target, path)
@@ -262,7 +276,8 @@ class _Search:
                 left.setdefault("unknown", []).append(result)
                 continue
             for verdict, step in self._causes(at, result):
-                left.setdefault(verdict, []).append(_words(step))
+                late = verdict == "risky" and step.answer is Answer.UNMET and step.assumption is None
+                left.setdefault("unmet" if late else verdict, []).append(_words(step))
         return left
 
     def _without_needless(self, state: _State) -> _State:
@@ -355,7 +370,8 @@ def _title(chain: Sequence[Proposal]) -> str:
         together = [edit for edit in _edits(chain) if isinstance(edit, InstallPackages)]
         commands = [" ".join(argv_of(edit)).removeprefix("env DEBIAN_FRONTEND=noninteractive ") for edit in together]
         titles[:0] = [f"`{command}`" for command in commands]
-    return "; ".join(titles)
+    times = {title: titles.count(title) for title in titles}  # of several subjects some may want the same
+    return "; ".join(title if number == 1 else f"{title} ({number} times)" for title, number in times.items())
 
 
 def _cost(chain: Sequence[Proposal]) -> Cost:
@@ -380,7 +396,12 @@ def _price(chain: Sequence[Proposal]) -> float:
         if one.approach != "target":  # of those the planner knows where people go first
             price += _UNKNOWN_SIZE if one.cost.size is None else max(one.cost.size, 0) / _BYTES
         price += _UNSAFE * bool(one.unsafe) + _LAST * one.last
-    return price
+    return price + _MIXED * _is_mixed(chain)
+
+
+def _is_mixed(chain: Sequence[Proposal]) -> bool:
+    """Whether some libraries are brought along and others installed."""
+    return {one.approach for one in chain} >= _TOGETHER
 
 
 def _ranked(found: Sequence[Remedy], partial: Sequence[Remedy], unproved: Sequence[Remedy]) -> Iterator[Remedy]:

@@ -10,7 +10,7 @@ from runworthy.model.elf import ElfFacts
 from runworthy.model.errors import FormatError, RunworthyError
 from runworthy.model.finding import Cost, Result
 from runworthy.model.records import dataclass, replace
-from runworthy.model.trace import Answer
+from runworthy.model.trace import Answer, Step
 from runworthy.remedies.images import image_on, meant_by
 from runworthy.remedies.situation import Proposal, Situation, system_of
 from runworthy.remedies.target_sizes import SIZES
@@ -48,10 +48,13 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
 def whole(situation: Situation) -> Iterator[Proposal]:
     """Yield the nearest targets on which the subject runs, each judged there; then those of which too little is known.
 
-    Nothing else is changed: neither the subject, nor what it is started with.
+    Nothing else is changed: neither the subject, nor what it is started with. A file that may not be executed as it is
+    may not elsewhere either, whatever a target says of a file that somebody has to put there first.
     """
     from itertools import islice
 
+    if any(_is_of_the_file(step) for step in situation.result.trace.needs):
+        return
     found: dict[str, int] = {}
     unsure: list[Proposal] = []
     missing = {step.need.name for step in situation.result.trace.needs if step.answer is Answer.UNMET}
@@ -69,9 +72,26 @@ def whole(situation: Situation) -> Iterator[Proposal]:
         if result.verdict == "runs":
             found[row.family] = 1
             yield proposal
-        elif not missing.intersection(_unknown(result)):  # else nothing is gained there
+        elif not missing.intersection(_unknown(result)) and _helps(situation.result, result):
             unsure.append(replace(proposal, title=f"run it on `{target.name}`", unprovable=_doubt(target, result)))
     yield from unsure[: max(_OF_ONE_FAMILY - len(found), 0)]
+
+
+def _helps(here: Result, there: Result) -> bool:
+    """Whether something that fails here is known to be met there, where anything is known to fail here."""
+
+    def needs(result: Result, answer: Answer) -> set[tuple[str, str, str | None]]:
+        steps = (one for one in result.trace.needs if one.answer is answer and one.because is None)
+        return {(one.need.kind, one.need.name, one.need.version) for one in steps if one.need.kind != "caller"}
+
+    lacks = needs(here, Answer.UNMET)
+    bound = {one for one in lacks if one[0] in ("symbol", "symbol-version")}  # those that are met are not all told
+    return not lacks or not lacks.isdisjoint(needs(there, Answer.MET)) or not bound <= needs(there, Answer.UNKNOWN)
+
+
+def _is_of_the_file(step: Step) -> bool:
+    """Whether a need is not met because of the subject's own permissions."""
+    return step.need.kind == "permission" and step.answer is Answer.UNMET and step.because is None
 
 
 def _proposal(situation: Situation, row: Summary, target: Target, path: str) -> Proposal:

@@ -25,6 +25,7 @@ PACKAGES = {
     "greet": ("libgreet1 (>= 1.0)", ""),
     "stays-running": ("", "#!/bin/sh\nsleep 600 &\necho $$ >/run/started\n"),
     "breaks": ("libgreet1", "#!/bin/sh\nexit 9\n"),
+    "guarded": ("libgreet1", ""),
 }
 """Name -> what it depends on, and what it runs when it is installed."""
 
@@ -52,6 +53,7 @@ def _package(made: Path, repo: Path, name: str) -> str:
     (made / f"usr/share/{name}/file").write_text(name)
     fields = f"Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: a test <a@b.c>\n"
     fields += (f"Depends: {depends}\n" if depends else "") + "Description: a test\n"
+    fields += "Protected: yes\n" if name == "guarded" else ""
     (made / "DEBIAN/control").write_text(fields)
     if script:
         (made / "DEBIAN/postinst").write_text(script)
@@ -101,6 +103,15 @@ def test_packages_come_and_go(copy: Path, journal: Journal) -> None:
     assert not (copy / "etc/greet.conf").exists()
     assert str(copy) not in Path("/proc/self/mounts").read_text(encoding="utf-8")
     assert os.listdir(copy / "proc") == []
+
+
+def test_what_a_system_is_said_to_need_goes_where_it_did_without(copy: Path, journal: Journal) -> None:
+    """Protected packages come along with those of a second architecture: libgcc-s1."""
+    before = installed(copy)
+    apply([InstallPackages(manager="apt", names=("guarded",))], ground(copy), journal, allow_unsafe=True)
+    assert installed(copy) - before == {"guarded", "libgreet1"}
+    assert undo(journal).left == ()
+    assert installed(copy) == before
 
 
 def test_what_others_need_stays(copy: Path, journal: Journal, tmp_path: Path) -> None:

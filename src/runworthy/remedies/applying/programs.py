@@ -41,8 +41,9 @@ class _Manager:
     """What is asked of a package manager besides what a person would.
 
     ``listing`` prints the packages there are, ``parse`` reads that. ``away`` takes exactly the packages away that are
-    named, and refuses where others need them; ``exactly`` names a package of one version. ``mend`` ends what was cut
-    off; ``refresh`` fetches the lists of packages, which a root may lack.
+    named, and refuses where others need them; ``insist`` does so even where a system is said to need them, for it did
+    without them before; ``exactly`` names a package of one version. ``mend`` ends what was cut off; ``refresh`` fetches
+    the lists of packages, which a root may lack.
     """
 
     away: tuple[str, ...]
@@ -51,6 +52,7 @@ class _Manager:
     parse: Callable[[str], tuple[str, str] | None]
     mend: tuple[str, ...] = ()
     refresh: tuple[str, ...] = ()
+    insist: tuple[str, ...] = ()
 
 
 def _tabbed(line: str) -> tuple[str, str] | None:
@@ -78,6 +80,7 @@ _MANAGERS: Mapping[str, _Manager] = {
         parse=_of_dpkg,
         mend=("dpkg", "--configure", "-a"),
         refresh=("apt-get", "-q", "update"),
+        insist=("dpkg", "--force-remove-protected", "--purge"),  # libgcc-s1 is protected, of a second architecture too
     ),
     "apk": _Manager(
         away=("apk", "del", "--no-progress"),
@@ -200,11 +203,21 @@ def _packages_back(change: ProgramChange) -> str:
     before = dict(change.before)
     said = []
     if added:
-        said.append(_said(root, (*manager.away, *added)))
+        said.append(_away(root, manager, added))
     if gone:
         exact = [manager.exactly.format(name.partition(":")[0], before[name]) for name in gone]
         said.append(_said(root, CALLS[change.manager].unattended(exact, install=True)))
     return "; ".join(filter(None, said))
+
+
+def _away(root: str, manager: _Manager, names: Sequence[str]) -> str:
+    """Have exactly these packages removed; return why they stay, if they do."""
+    argv = (*manager.away, *names)
+    code, said = _run(root, argv)
+    if code and manager.insist and "protected package" in said:
+        argv = (*manager.insist, *names)
+        code, said = _run(root, argv)
+    return f"`{' '.join(argv)}` ended with {code}{_end(said)}" if code else ""
 
 
 def _said(root: str, argv: Sequence[str]) -> str:
