@@ -431,6 +431,10 @@ def fix(
     from runworthy.remedies.fixing import Asked, fixed
     from runworthy.remedies.situation import Means
 
+    for option, names in (("--packages", packages), ("--build", builds)):
+        for name in _texts(names):
+            if not os.path.exists(name):
+                raise UsageError(f"{option} {name}: No such file or directory", option=option)
     asked = Asked(apply=apply, unsafe=unsafe, choose=choose, output=os.fspath(output), then=then)
     with TemporaryDirectory(prefix="runworthy-") as scratch:
         means = Means(

@@ -116,6 +116,20 @@ def test_exit_codes(runworthy: Run, arguments: tuple[str, ...], code: int) -> No
     assert runworthy("fix", *arguments).code == code
 
 
+def test_an_empty_directory_is_no_subject(runworthy: Run, world: Path) -> None:
+    (world / "nothing").mkdir()
+    run = runworthy("fix", "nothing")
+    assert run.code == 3
+    assert "no ELF program or library in it" in run.err
+
+
+@pytest.mark.parametrize("option", ["--build", "--packages"])
+def test_what_is_to_help_has_to_be_there(runworthy: Run, script: Path, option: str) -> None:
+    run = runworthy("fix", script.name, option, "nosuch")
+    assert run.code == 2
+    assert f"error: {option} nosuch: No such file or directory" in run.err
+
+
 BOX = ("llamafile", "--on", "./winebox", "--at-boot")
 
 

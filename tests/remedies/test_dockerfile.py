@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import dockerfile as buildkit
 import pytest
 
 from runworthy.model.edit import BringFile, Edit, EditText, InstallPackages, LinkFile, SetMode
+from runworthy.model.errors import FormatError
 from runworthy.model.finding import Remedy
 from runworthy.remedies.dockerfile import base_images, dockerfile_path, in_dockerfile, placed, read_dockerfile
 from runworthy.remedies.images import image_on, meant_by
@@ -73,6 +75,16 @@ CHANGES: dict[str, tuple[str, Remedy, str]] = {
         "FROM alpine:3.20\nRUN if x; then apk add b; fi\nRUN apk add c || true\n",
         LIBGCC,
         "FROM alpine:3.20\nRUN if x; then apk add b; fi\nRUN apk add c || true\nRUN apk add --no-cache libgcc\n",
+    ),
+    "not for words of another command": (
+        "FROM alpine:3.20\nRUN echo apk add b\n",
+        LIBGCC,
+        "FROM alpine:3.20\nRUN echo apk add b\nRUN apk add --no-cache libgcc\n",
+    ),
+    "more behind another command": (
+        "FROM alpine:3.20\nRUN x && \\\n  apk add b\n",
+        LIBGCC,
+        "FROM alpine:3.20\nRUN x && \\\n  apk add b libgcc\n",
     ),
     "as root, and back": (
         "FROM alpine:3.20 AS base\nUSER me:us\nFROM base\nCOPY app /app",
@@ -177,6 +189,11 @@ REFUSALS: dict[str, tuple[str, Remedy, str]] = {
     "powershell": ('FROM alpine:3.20\nSHELL ["pwsh", "-c"]\n', LIBGCC, "for pwsh"),
     "a user nobody knows": ("FROM alpine:3.20\nUSER $U\nRUN apk add --virtual a b\n", LIBGCC, "who the user is"),
     "lines for another manager": ("FROM alpine:3.18\nRUN apk add x\n", on("debian:12"), "line 2 installs with apk"),
+    "lines for a manager that an image without any has not": (
+        "FROM alpine:3.18\nRUN apk add x\n",
+        on("busybox:glibc"),
+        "line 2 installs with apk, which busybox:glibc has not",
+    ),
     "lines of a stage above": (
         "FROM alpine:3.18 AS a\nFROM a AS b\nRUN <<E\napk add x\nE\nFROM a\n",
         on("debian:12"),
@@ -356,6 +373,12 @@ def test_bases_of_stages() -> None:
 def test_the_stage_that_gets_the_subject(lines: str, chosen: int) -> None:
     held = [one.chosen for one in base_images(lines.encode(), subject="bin/app")]
     assert held.index(True) == chosen
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "Dockerfile")
+    with pytest.raises(FormatError, match="no regular file"):
+        read_dockerfile(os.fspath(tmp_path / "Dockerfile"))
 
 
 def test_edits_of_a_file_of_this_machine_can_be_shown_and_taken_back(tmp_path: Path) -> None:

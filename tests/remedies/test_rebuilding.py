@@ -99,6 +99,11 @@ def test_for_musl(tmp_path: Path) -> None:
     ]
 
 
+def test_a_name_that_a_shell_would_take_apart_is_quoted(tmp_path: Path) -> None:
+    app = write(tmp_path / "a b;touch c", sections=comment("GCC: (Debian 12.2.0-14) 12.2.0"))
+    assert recipes(situation_on(app, "alpine:3.19"))[0] == ("musl-gcc -static -O2 -o 'a b;touch c' SOURCES",)
+
+
 def test_rust_for_musl(tmp_path: Path) -> None:
     app = write(tmp_path / "app", sections=comment("rustc version 1.80.0 (051478957 2024-07-21)"))
     assert recipes(situation_on(app, "alpine:3.19")) == [

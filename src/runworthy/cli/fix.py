@@ -69,7 +69,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Plan, carry out what is to be, report, and return the exit code. Raises UsageError."""
-    from runworthy.cli.terminal import complain_of_missing
+    from runworthy.cli.terminal import NOTHING_FOUND, complain_of_empty, complain_of_missing
     from runworthy.library import fix
 
     try:
@@ -95,6 +95,8 @@ def run(options: Namespace) -> int:
         )
     except SubjectError as error:
         return complain_of_missing(error.names)
+    if complain_of_empty(report.report) and not report.report.results:
+        return NOTHING_FOUND
     _deliver(report, options)
     return report.exit_code()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -48,6 +49,8 @@ class BaseImage:
 
 def read_dockerfile(path: str) -> bytes:
     """Return the bytes of a Dockerfile of this machine. Raises FormatError, OSError."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would never end
+        raise FormatError("it is no regular file", path=path)
     with open(path, "rb") as file:
         data = file.read(SIZE_LIMIT + 1)
     if len(data) > SIZE_LIMIT:
@@ -255,11 +258,11 @@ def _based_on(stages: Sequence[Stage], chosen: Stage, elsewhere: str) -> _Change
     if not image.target:
         raise _NoLineError(f"line {root.start.line}: {image.note}")
     derived = [one for one in stages if _root(stages, one) is root]
-    managers = {new for new in (_MANAGER_OF.get(_family(image.base), ""),) if new}
+    manager = _MANAGER_OF.get(_family(image.base), "")  # an image of busybox has none
     for one in derived:
         for run in one.instructions:
             used = _managers(run)
-            if used and managers and not used & {*managers, *_ALSO.get(next(iter(managers)), ())}:
+            if used and not used & {manager, *_ALSO.get(manager, ())}:
                 raise _NoLineError(
                     f"line {run.line} installs with {'/'.join(sorted(used))}, which {image.target} has not: "
                     f"FROM {image.target} needs that line to be rewritten"
@@ -450,6 +453,9 @@ def _end_of_list(written: str, pattern: re.Pattern[str], escape: str) -> int | N
     """Return where the names of packages end that a command installs, None where something else stands among them."""
     found = list(pattern.finditer(written))
     if len(found) != 1 or _INTRICATE.search(written):
+        return None
+    before = written[: found[0].start()].rstrip(f"{escape} \t\r\n")
+    if before and not before.endswith(("&&", ";")):  # a word of another command: `echo apk add`
         return None
     end = found[0].end()
     for part in re.finditer(r"\S+", written[end:]):

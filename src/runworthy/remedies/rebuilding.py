@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runworthy.engine.floor.reasons import carriers
@@ -60,6 +61,11 @@ class _Job:
     target: str
     level: int
     unmet: tuple[Step, ...]
+
+    @property
+    def output(self) -> str:
+        """Its name, as a shell is to read it."""
+        return shlex.quote(self.name)
 
     @property
     def foreign(self) -> bool:
@@ -170,7 +176,7 @@ def _go_for_musl(job: _Job) -> _Recipes:
     if not outside and not _is_library(job) and job.tools.mode not in ("c-shared", "plugin"):
         yield (
             " without cgo, so that it needs no C library",
-            (f"CGO_ENABLED=0 GOOS=linux {_goarch(job.arch)} go build -o {job.name} {package}",),
+            (f"CGO_ENABLED=0 GOOS=linux {_goarch(job.arch)} go build -o {job.output} {package}",),
         )
         return
     because = f" with cgo, for {', '.join(outside)}" if outside else " with cgo, since it is a library"
@@ -180,7 +186,7 @@ def _go_for_musl(job: _Job) -> _Recipes:
         (
             f"{_in_musl_image(job, _go_image(job))}",
             "apk add build-base",
-            f"CGO_ENABLED=1 go build{mode} -o {job.name} {package}",
+            f"CGO_ENABLED=1 go build{mode} -o {job.output} {package}",
         ),
     )
 
@@ -199,31 +205,35 @@ def _c_for_musl(job: _Job) -> _Recipes:
     if not outside:
         if job.tools.kind == "c":
             yield (
-                " with musl-gcc, so that it needs no library",
-                (f"musl-gcc {shared or '-static '}-O2 -o {job.name} {SOURCES}",),
+                " with musl-gcc" if shared else " with musl-gcc, so that it needs no library",
+                (f"musl-gcc {shared or '-static '}-O2 -o {job.output} {SOURCES}",),
             )
         static = "" if shared else "-static "
         yield (
             " with Zig, on any machine",
-            (f"{zig} -target {_ZIG[job.arch.name]}-musl{_eabi(job.arch)} {shared}{static}-O2 -o {job.name} {SOURCES}",),
+            (f"{zig} -target {_zig(job)}-musl{_eabi(job.arch)} {shared}{static}-O2 -o {job.output} {SOURCES}",),
         )
     libraries = f"  # and what has {', '.join(outside)} there" if outside else ""
     yield (
         " where it is to run",
-        (_in_musl_image(job), f"apk add build-base{libraries}", f"{compiler} {shared}-O2 -o {job.name} {SOURCES}"),
+        (_in_musl_image(job), f"apk add build-base{libraries}", f"{compiler} {shared}-O2 -o {job.output} {SOURCES}"),
     )
+
+
+def _zig(job: _Job) -> str:
+    return _ZIG[job.arch.name]
 
 
 def _c_for_glibc(job: _Job) -> Sequence[str]:
     compiler = {"c": "gcc", "c++": "g++", "go": "", "rust": ""}[job.tools.kind]
     shared = "-shared -fPIC " if _is_library(job) else ""
-    return (_in_glibc_image(job), f"{compiler} {shared}-O2 -o {job.name} {SOURCES}")
+    return (_in_glibc_image(job), f"{compiler} {shared}-O2 -o {job.output} {SOURCES}")
 
 
 def _go_for_glibc(job: _Job) -> Sequence[str]:
     if not job.tools.cgo and not _is_library(job):
-        return (f"CGO_ENABLED=0 GOOS=linux {_goarch(job.arch)} go build -o {job.name} {_package(job)}",)
-    return (_in_glibc_image(job), f"CGO_ENABLED=1 go build -o {job.name} {_package(job)}")
+        return (f"CGO_ENABLED=0 GOOS=linux {_goarch(job.arch)} go build -o {job.output} {_package(job)}",)
+    return (_in_glibc_image(job), f"CGO_ENABLED=1 go build -o {job.output} {_package(job)}")
 
 
 def _rust_for_glibc(job: _Job) -> Sequence[str]:
@@ -258,7 +268,7 @@ def _for_floor(job: _Job, elf: ElfFile) -> Iterator[Proposal]:
     runtime = [step for step in job.unmet if (step.need.file or "").startswith(("libstdc++.so", "libgcc_s.so"))]
     if runtime and len(runtime) == len(job.lacks("symbol-version", "symbol")) and job.tools.kind == "c++":
         held = ("-static-libstdc++ -static-libgcc",)
-        line = f"g++ {'-shared -fPIC ' if _is_library(job) else ''}-O2 -o {job.name} {SOURCES} {held[0]}"
+        line = f"g++ {'-shared -fPIC ' if _is_library(job) else ''}-O2 -o {job.output} {SOURCES} {held[0]}"
         yield _proposal(f"build `{job.name}` with its C++ runtime in it", (*facts, line))
     if job.libc == "glibc" and job.version:
         recipe = _FOR_GLIBC[job.tools.kind](job)
@@ -278,7 +288,7 @@ def _zig_for_glibc(job: _Job) -> Sequence[str]:
         return ("cargo install cargo-zigbuild", f"cargo zigbuild --release --target {triple}.{version}")
     zig = {"c": "zig cc", "c++": "zig c++"}[job.tools.kind]
     shared = "-shared -fPIC " if _is_library(job) else ""
-    return (f"{zig} -target {_ZIG[job.arch.name]}-gnu{_eabi(job.arch)}.{version} {shared}-O2 -o {job.name} {SOURCES}",)
+    return (f"{zig} -target {_zig(job)}-gnu{_eabi(job.arch)}.{version} {shared}-O2 -o {job.output} {SOURCES}",)
 
 
 def _raised_by(job: _Job, elf: ElfFile) -> Iterator[str]:
@@ -328,9 +338,9 @@ def _order(version: str) -> tuple[int, ...]:
 def _go_for_arch(job: _Job) -> Sequence[str]:
     if job.tools.cgo:
         return (
-            f"CGO_ENABLED=1 CC={job.arch.multiarch}-gcc {_goarch(job.arch)} go build -o {job.name} {_package(job)}",
+            f"CGO_ENABLED=1 CC={job.arch.multiarch}-gcc {_goarch(job.arch)} go build -o {job.output} {_package(job)}",
         )
-    return (f"CGO_ENABLED=0 {_goarch(job.arch)} go build -o {job.name} {_package(job)}",)
+    return (f"CGO_ENABLED=0 {_goarch(job.arch)} go build -o {job.output} {_package(job)}",)
 
 
 def _rust_for_arch(job: _Job) -> Sequence[str]:
@@ -343,8 +353,8 @@ def _c_for_arch(job: _Job) -> Sequence[str]:
     zig = {"c": "zig cc", "c++": "zig c++"}[job.tools.kind]
     shared = "-shared -fPIC " if _is_library(job) else ""
     if job.libc == "musl":
-        return (f"{zig} -target {_ZIG[job.arch.name]}-musl{_eabi(job.arch)} {shared}-O2 -o {job.name} {SOURCES}",)
-    return (f"{job.arch.multiarch}-{compiler} {shared}-O2 -o {job.name} {SOURCES}",)
+        return (f"{zig} -target {_zig(job)}-musl{_eabi(job.arch)} {shared}-O2 -o {job.output} {SOURCES}",)
+    return (f"{job.arch.multiarch}-{compiler} {shared}-O2 -o {job.output} {SOURCES}",)
 
 
 _FOR_ARCH: Mapping[str, Callable[[_Job], Sequence[str]]] = {
@@ -371,9 +381,9 @@ def _flags(job: _Job) -> Iterator[Proposal]:
         if any(map(is_answered, job.unmet)):
             flag = answer(job)
             line = {
-                "go": flag.go and f"{flag.go} -o {job.name} {_package(job)}",
+                "go": flag.go and f"{flag.go} -o {job.output} {_package(job)}",
                 "rust": f'RUSTFLAGS="{flag.rust}" cargo build --release',
-            }.get(job.tools.kind, f"{_cc(job)} {flag.c} -O2 -o {job.name} {SOURCES}")
+            }.get(job.tools.kind, f"{_cc(job)} {flag.c} -O2 -o {job.output} {SOURCES}")
             if line:
                 yield _proposal(f"build `{job.name}` {flag.words}", (line,))
 
