@@ -54,7 +54,7 @@ def whole(situation: Situation) -> Iterator[Proposal]:
 
     found: dict[str, int] = {}
     unsure: list[Proposal] = []
-    missing = {step.need.name for step in situation.result.trace.needs if step.answer is Answer.UNMET}
+    missing, unclear = _lacked(situation.result, Answer.UNMET), _lacked(situation.result, Answer.UNKNOWN)
     for row in islice(nearest(situation), _JUDGEMENTS):
         if found.get(row.family) or len(found) >= _REMEDIES:
             continue
@@ -69,7 +69,8 @@ def whole(situation: Situation) -> Iterator[Proposal]:
         if result.verdict == "runs":
             found[row.family] = 1
             yield proposal
-        elif not missing.intersection(_unknown(result)):  # else nothing is gained there
+        elif not missing & (doubts := _lacked(result, Answer.UNKNOWN)) and (missing or unclear - doubts):
+            # else nothing is gained there
             unsure.append(replace(proposal, title=f"run it on `{target.name}`", unprovable=_doubt(target, result)))
     yield from unsure[: max(_OF_ONE_FAMILY - len(found), 0)]
 
@@ -95,6 +96,12 @@ def _doubt(target: Target, result: Result) -> str:
         return f"what is known of {target.name} fits; it is not known whether it has {names}"
     first = next((one.message for one in result.findings), "")
     return f"judged there, it is {result.verdict}{f': {first}' if first else ''}"
+
+
+def _lacked(result: Result, answer: Answer) -> frozenset[tuple[str, str]]:
+    """Return the kinds and names of what has an answer, and not for want of something else."""
+    steps = [step for step in result.trace.needs if step.answer is answer and step.because is None]
+    return frozenset((step.need.kind, step.need.name) for step in steps)
 
 
 def _unknown(result: Result) -> list[str]:
