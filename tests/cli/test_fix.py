@@ -52,6 +52,20 @@ def test_applied_and_taken_back(runworthy: Run, script: Path) -> None:
     )
 
 
+def test_copies_in_a_directory_are_changed_one_by_one(runworthy: Run, world: Path) -> None:
+    tree = world / "copies"
+    tree.mkdir()
+    for name in "ab":
+        (tree / name).write_bytes((world / "app").read_bytes())
+        (tree / name).chmod(0o644)
+    (tree / "c").symlink_to("a")
+    assert runworthy("fix", "copies", "--apply", "-q").code == 0
+    assert [(tree / name).stat().st_mode & 0o777 for name in "ab"] == [0o755, 0o755]
+    assert (tree / "c").is_symlink()
+    assert runworthy("undo").code == 0
+    assert [(tree / name).stat().st_mode & 0o777 for name in "ab"] == [0o644, 0o644]
+
+
 def test_a_copy_is_written_and_the_file_left_alone(runworthy: Run, script: Path, tmp_path: Path) -> None:
     before = script.read_bytes()
     output = tmp_path / "fixed"

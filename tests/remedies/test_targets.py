@@ -121,6 +121,13 @@ def test_what_is_only_known_in_part_is_not_proved(tmp_path: Path) -> None:
     assert all("libcurl.so.4" in one.unprovable for one in found)
 
 
+def test_nothing_is_gained_where_the_same_is_not_known(tmp_path: Path) -> None:
+    app = program(tmp_path / "home" / "app", needed=["libc.so.6", "libcurl.so.4"])
+    assert not proposals(situation_on(app, "rockylinux:9"))
+    app = program(tmp_path / "home" / "app2", interpreter="/lib/no-loader.so.2")
+    assert not proposals(situation_on(app, "debian:12"))
+
+
 def test_a_script_and_what_runs_nowhere(tmp_path: Path) -> None:
     script = tmp_path / "home" / "run"
     script.parent.mkdir()

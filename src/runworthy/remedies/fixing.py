@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from runworthy.engine import Wishes
 from runworthy.engine.again import Latest, judge_again
@@ -23,7 +24,7 @@ from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.placement import SUBJECT_ROOT, locate, member, place
 
-__all__ = ["Asked", "Planned", "fixed", "plans"]
+__all__ = ["Asked", "Planned", "each_name", "fixed", "plans"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,8 @@ def plans(
     machine = DirectoryView("/")
     found: list[Planned] = []
     for at, name in enumerate(targets):
-        wanted = [result for result in report.results[at :: len(targets)] if result.verdict != "runs"]
+        failing = [result for result in report.results[at :: len(targets)] if result.verdict != "runs"]
+        wanted = [one for result in failing for one in each_name(result, report.trees)]
         by_arch: dict[Architecture | None, list[tuple[Result, Subject]]] = {}
         for result in wanted:
             subject = _subject(result.subject, report.trees, machine)
@@ -99,6 +101,15 @@ def plans(
             plan = Plan(target=pairs[0][0].target, subjects=names, remedies=remedies)
             found.append(Planned(plan=plan, situations=tuple(situations)))
     return found
+
+
+def each_name(result: Result, trees: Sequence[Tree]) -> Iterator[Result]:
+    """Yield a result for each file of a tree that it was found for: copies and hard links are changed one by one."""
+    yield result
+    for tree in trees:
+        for alias in tree.aliases.get(result.subject, ()):
+            if not os.path.islink(alias):
+                yield replace(result, subject=alias)
 
 
 def _for_dockerfile(remedy: Remedy, dockerfile: str, subject: str) -> Remedy:
@@ -180,10 +191,18 @@ class _Room:
                 loader=self.loader,
                 at_boot=at_boot,
                 means=self.means,
-                settled=_settled(result, alone),
+                settled=_settled(result, alone) if result.path == alone.path else frozenset(),  # another name of it
             )
             found.append(situation)
         return found
+
+
+def _tree(subject: Subject, path: str) -> str:
+    """Return where the directory that was given lies in the target, empty where the subject was given alone."""
+    source = subject.source
+    if source is None or source.base is None:
+        return ""
+    return path.removesuffix(f"/{posixpath.relpath(source.real, source.base)}")
 
 
 def _settled(together: Result, alone: Result) -> frozenset[str]:

@@ -96,7 +96,7 @@ def is_own(situation: Situation, path: str) -> bool:
     """Whether a file belongs to the subject: it is the subject, or lies in the tree that it was given in."""
     if path in (situation.path, situation.result.path):
         return True
-    tree = tree_of(situation.result.path)
+    tree = situation.tree or tree_of(situation.result.path)
     return tree is not None and path.startswith(f"{tree}/")
 
 
@@ -156,7 +156,7 @@ def _named_alike(situation: Situation, wanted: str) -> Iterator[str]:
     """Yield the files whose name begins as that of a library does: ``libz.so.1.2.13`` and ``libz-ng.so`` for libz."""
     stem = wanted.partition(".so")[0]
     alike = re.compile(rf"{re.escape(stem.rstrip('-.0123456789') or stem)}[-.\d]*\.so(?:[.\d]*)")
-    tree = tree_of(situation.result.path)
+    tree = situation.tree or tree_of(situation.result.path)
     beside = posixpath.dirname(situation.result.path)
     places = [(beside, 0), *([(tree, _DEPTH)] if tree else []), *((top, _DEPTH) for top in _TOPS)]
     for directory, name in _files(situation.target.view, places):

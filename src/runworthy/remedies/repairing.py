@@ -14,6 +14,7 @@ from runworthy.model.plan import Plan, Repair
 from runworthy.model.records import replace
 from runworthy.remedies.applying import Ground, apply, fingerprints, ground_of
 from runworthy.remedies.applying.drafts import FILE_EDITS
+from runworthy.remedies.fixing import each_name
 from runworthy.remedies.journal import Journal
 from runworthy.remedies.search import causes, step_key
 from runworthy.remedies.situation import Means
@@ -113,7 +114,9 @@ def _wrong(planned: Planned, remedy: Remedy, ground: Ground, again: Callable[[],
         if ground.copies or remedy.path:
             results = _judged_there(planned, remedy, ground)
         else:
-            results = [one for one in again().results if one.target == planned.plan.target and one.subject in names]
+            report = again()
+            found = [one for held in report.results for one in each_name(held, report.trees)]
+            results = [one for one in found if one.target == planned.plan.target and one.subject in names]
     except (RunworthyError, OSError) as error:
         return f"it cannot be judged: {error}"
     if len({one.subject for one in results}) < len(names):

@@ -52,7 +52,8 @@ class Situation:
     the target that somebody names, empty where nobody does. ``at_boot``: what the target has for handlers is what its
     files register at boot, so that nothing else counts. ``means`` are what planners may use, None where only what they
     know by heart is asked for. ``settled`` are the keys of causes that somebody else takes care of: a program beside a
-    library that has loaded what it misses.
+    library that has loaded what it misses. ``tree`` is the directory of the target in which the subject lies with all
+    that it was given with, empty where it was given alone.
     """
 
     target: Target
@@ -65,6 +66,7 @@ class Situation:
     at_boot: bool = False
     means: Means | None = None
     settled: frozenset[str] = frozenset()
+    tree: str = ""
 
     @property
     def name(self) -> str:

@@ -26,6 +26,8 @@ from runworthy.targets.view import FileView, UnseenError
 
 __all__ = ["elf_facts", "nearest", "unpacked_size", "whole"]
 
+Lacks = frozenset[tuple[str, str]]
+
 _JUDGEMENTS = 12
 _REMEDIES = 3
 _OF_ONE_FAMILY = 2
@@ -57,7 +59,7 @@ def whole(situation: Situation) -> Iterator[Proposal]:
         return
     found: dict[str, int] = {}
     unsure: list[Proposal] = []
-    missing = {step.need.name for step in situation.result.trace.needs if step.answer is Answer.UNMET}
+    missing, unclear = _lacked(situation.result, Answer.UNMET), _lacked(situation.result, Answer.UNKNOWN)
     for row in islice(nearest(situation), _JUDGEMENTS):
         if found.get(row.family) or len(found) >= _REMEDIES:
             continue
@@ -72,7 +74,7 @@ def whole(situation: Situation) -> Iterator[Proposal]:
         if result.verdict == "runs":
             found[row.family] = 1
             yield proposal
-        elif not missing.intersection(_unknown(result)) and _helps(situation.result, result):
+        elif _gains(missing, unclear, _lacked(result, Answer.UNKNOWN)) and _helps(situation.result, result):
             unsure.append(replace(proposal, title=f"run it on `{target.name}`", unprovable=_doubt(target, result)))
     yield from unsure[: max(_OF_ONE_FAMILY - len(found), 0)]
 
@@ -115,6 +117,17 @@ def _doubt(target: Target, result: Result) -> str:
         return f"what is known of {target.name} fits; it is not known whether it has {names}"
     first = next((one.message for one in result.findings), "")
     return f"judged there, it is {result.verdict}{f': {first}' if first else ''}"
+
+
+def _gains(missing: Lacks, unclear: Lacks, doubts: Lacks) -> bool:
+    """Whether something is known to be there that is missing here, or is not in doubt there as it is here."""
+    return not missing & doubts and bool(missing or unclear - doubts)
+
+
+def _lacked(result: Result, answer: Answer) -> Lacks:
+    """Return the kinds and names of what has an answer, and not for want of something else."""
+    steps = [step for step in result.trace.needs if step.answer is answer and step.because is None]
+    return frozenset((step.need.kind, step.need.name) for step in steps)
 
 
 def _unknown(result: Result) -> list[str]:

@@ -37,7 +37,7 @@ _STAYS = frozenset(
         *(f"lib/{arch.multiarch.replace('-gnu', '-musl')}" for arch in ARCHITECTURES),
     )
 )
-_TREE_HEIGHT = 3
+_PARTS = frozenset(("bin", "sbin", "libexec", *_LIBRARY_DIRECTORIES))
 # Directories in which things lie that have nothing to do with one another.
 _SHARED = re.compile(r"/|/home(?:/[^/]+)?|/(?:root|tmp|var|opt|srv|mnt|media|usr|run|etc|data)|/var/(?:tmp|lib|opt)")
 _ROOT_MARKS = (("etc", "os-release"), ("usr/lib", "os-release"), ("etc", "passwd"))
@@ -83,16 +83,18 @@ def member(directory: Source, path: str) -> Source:
 def tree_of(path: str) -> str | None:
     """Return the directory that belongs to the file at a real path with all it holds, None where none does.
 
-    It is the highest of its own directory and two above that is neither the system's nor shared by many: an
-    application's, not the home directory that it lies in.
+    It is its own, and of one that is called bin or lib the one above, where that is neither the system's nor shared by
+    many: an application's, not the directory of all that somebody has.
     """
     prefix = SUBJECT_ROOT if path.startswith(f"{SUBJECT_ROOT}/") else ""
-    found, at = None, posixpath.dirname(path.removeprefix(prefix))
-    for _ in range(_TREE_HEIGHT):
-        if at in _STAYS or _SHARED.fullmatch(at):
-            break
-        found, at = prefix + at, posixpath.dirname(at)
-    return found
+    own = posixpath.dirname(path.removeprefix(prefix))
+    above = posixpath.dirname(own)
+    found = above if posixpath.basename(own) in _PARTS and _is_of_one(above) else own
+    return prefix + found if _is_of_one(found) else None
+
+
+def _is_of_one(directory: str) -> bool:
+    return directory not in _STAYS and not _SHARED.fullmatch(directory)
 
 
 def is_own_root(path: str) -> bool:
