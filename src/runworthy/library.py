@@ -446,9 +446,9 @@ def fix(
             allowed=frozenset(_texts(allow)),
         )
 
-        def judge() -> tuple[Report, _Request]:
+        def judge(names: Path | Iterable[Path]) -> tuple[Report, _Request]:
             request = _request(
-                subjects,
+                names,
                 on or _built_on(means.dockerfile, subjects),
                 platform=platform,
                 cpu=cpu,
@@ -467,8 +467,16 @@ def fix(
 
             return Engine(request.wishes).check(request.names, request.targets), request
 
-        report, request = judge()
-        return fixed(report, request.targets, request.wishes, means, asked, again=lambda: judge()[0], loader=loader)
+        report, request = judge(subjects)
+        return fixed(
+            report,
+            request.targets,
+            request.wishes,
+            means,
+            asked,
+            again=lambda names: judge(names or subjects)[0],
+            loader=loader,
+        )
 
 
 def _built_on(dockerfile: str, subjects: Path | Iterable[Path]) -> Path | Iterable[Path]:

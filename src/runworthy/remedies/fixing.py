@@ -11,6 +11,7 @@ from runworthy.engine.again import Latest, judge_again
 from runworthy.engine.context import launch_on
 from runworthy.engine.subjects import Subject, read_subject
 from runworthy.model.arch import Architecture
+from runworthy.model.edit import InstallPackages
 from runworthy.model.errors import RunworthyError
 from runworthy.model.finding import Remedy, Report, Result, Tree
 from runworthy.model.plan import FixReport, Plan
@@ -22,9 +23,9 @@ from runworthy.targets.edits import after_boot
 from runworthy.targets.host import in_container
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.placement import SUBJECT_ROOT, locate, member, place
+from runworthy.targets.placement import SUBJECT_ROOT, Source, locate, member, place
 
-__all__ = ["Asked", "Planned", "each_name", "fixed", "plans"]
+__all__ = ["Asked", "Planned", "each_name", "fixed", "for_dockerfile", "plans"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +58,12 @@ def fixed(
     means: Means,
     asked: Asked,
     *,
-    again: Callable[[], Report],
+    again: Callable[[Sequence[str]], Report],
     loader: str = "",
 ) -> FixReport:
-    """Return the plans for a report, and what became of what was carried out. ``again`` judges once more.
+    """Return the plans for a report, and what became of what was carried out.
+
+    ``again`` judges files once more on the same targets, the subjects where none are named.
 
     Raises UsageError for what cannot be carried out.
     """
@@ -97,7 +100,8 @@ def plans(
             names = tuple(result.subject for result, _ in pairs)
             remedies = solve(situations)
             if means.dockerfile:
-                remedies = tuple(_for_dockerfile(remedy, means.dockerfile, names[0]) for remedy in remedies)
+                remedies = tuple(for_dockerfile(remedy, means.dockerfile, situations) for remedy in remedies)
+                remedies = tuple(sorted(remedies, key=lambda remedy: not remedy.proved))
             plan = Plan(target=pairs[0][0].target, subjects=names, remedies=remedies)
             found.append(Planned(plan=plan, situations=tuple(situations)))
     return found
@@ -112,22 +116,38 @@ def each_name(result: Result, trees: Sequence[Tree]) -> Iterator[Result]:
                 yield replace(result, subject=alias)
 
 
-def _for_dockerfile(remedy: Remedy, dockerfile: str, subject: str) -> Remedy:
+def for_dockerfile(remedy: Remedy, dockerfile: str, planned: Sequence[Situation]) -> Remedy:
     """Return a remedy with what it does to the root, or to which root, as an edit of a Dockerfile."""
     from runworthy.remedies.dockerfile import dockerfile_path, in_dockerfile, read_dockerfile
 
     own = tuple(edit for edit in remedy.edits if getattr(edit, "path", "").startswith(f"{SUBJECT_ROOT}/"))
+    beside = {edit.path for edit in own if hasattr(edit, "path")} - {one.path for one in planned}
+    if beside:  # who is to say what its COPY lines bring, and to where
+        words = f"that the Dockerfile copies {', '.join(sorted(path.removeprefix(SUBJECT_ROOT) for path in beside))}"
+        remedy = replace(remedy, proved=False, proof="its COPY lines are not judged", leaves=(*remedy.leaves, words))
     of_root = replace(remedy, edits=tuple(edit for edit in remedy.edits if edit not in own))
     if not of_root.edits and not remedy.elsewhere:
         return remedy
     try:
-        edit = in_dockerfile(dockerfile_path(dockerfile), read_dockerfile(dockerfile), of_root, subject=subject)
+        text = read_dockerfile(dockerfile)
+        edit = in_dockerfile(dockerfile_path(dockerfile), text, of_root, subject=planned[0].name)
     except (RunworthyError, OSError) as error:
-        edit = str(error)
+        return _by_hand(remedy, str(error))
     if isinstance(edit, str):
-        return replace(remedy, applicability="manual", leaves=(*remedy.leaves, f"the Dockerfile: {edit}"))
+        return _by_hand(remedy, edit)
+    known = set(text.split())
+    names = [name.encode() for one in of_root.edits if isinstance(one, InstallPackages) for name in one.names]
+    if names and known.issuperset(names):
+        return _by_hand(remedy, "it names these packages already; what its lines install is not judged")
     safe = remedy.applicability == "safe" or (not remedy.unsafe and not own)
     return replace(remedy, edits=(edit, *own), applicability="safe" if safe else "unsafe")
+
+
+def _by_hand(remedy: Remedy, why: str) -> Remedy:
+    """Return a remedy of which no line of a Dockerfile can be made."""
+    return replace(
+        remedy, applicability="manual", proved=False, proof="", leaves=(*remedy.leaves, f"the Dockerfile: {why}")
+    )
 
 
 def _subject(name: str, trees: Sequence[Tree], machine: DirectoryView) -> Subject | None:
@@ -155,6 +175,10 @@ class _Room:
     means: Means
     loader: str
 
+    def _shown(self, source: Source) -> Source:
+        """Return a subject as it gets to the target: a Dockerfile copies a file alone, unless a directory is given."""
+        return replace(source, top=None) if self.means.dockerfile and source.base is None else source
+
     def situations(self, pairs: Sequence[tuple[Result, Subject]], machine: DirectoryView) -> list[Situation]:
         """Return the situations of subjects in one root, in which all of them lie before the first is judged."""
         try:
@@ -163,7 +187,8 @@ class _Room:
             for addition in self.wishes.additions:
                 addition(target, overlay)
             target = replace(target, view=overlay)
-            paths = [place(one.source, target, overlay, self.wishes.at) for _, one in pairs if one.source is not None]
+            sources = [self._shown(one.source) for _, one in pairs if one.source is not None]
+            paths = [place(source, target, overlay, self.wishes.at) for source in sources]
             if self.means.dockerfile:
                 from runworthy.remedies.dockerfile import dockerfile_path, placed, read_dockerfile
 
@@ -191,10 +216,18 @@ class _Room:
                 loader=self.loader,
                 at_boot=at_boot,
                 means=self.means,
-                settled=_settled(result, alone) if result.path == alone.path else frozenset(),  # another name of it
+                settled=self._settled(result, alone),
+                tree=_tree(subject, path),
             )
             found.append(situation)
         return found
+
+    def _settled(self, together: Result, alone: Result) -> frozenset[str]:
+        """Return the causes that a subject has alone, and not in the process of a file beside it that loads it."""
+        known = {step_key(step) for _, step in causes(together)}
+        if not known or self.means.dockerfile or together.path != alone.path:  # it is alone, or another name of it
+            return frozenset()
+        return frozenset(step_key(step) for _, step in causes(alone)) - known
 
 
 def _tree(subject: Subject, path: str) -> str:
@@ -203,9 +236,3 @@ def _tree(subject: Subject, path: str) -> str:
     if source is None or source.base is None:
         return ""
     return path.removesuffix(f"/{posixpath.relpath(source.real, source.base)}")
-
-
-def _settled(together: Result, alone: Result) -> frozenset[str]:
-    """Return the causes that a subject has alone, and not in the process of a file beside it that loads it."""
-    known = {step_key(step) for _, step in causes(together)}
-    return frozenset(step_key(step) for _, step in causes(alone) if known) - known

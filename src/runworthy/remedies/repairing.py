@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from runworthy.model.edit import acts_on
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["repaired"]
 
 
-def repaired(planned: Planned, means: Means, asked: Asked, again: Callable[[], Report]) -> Repair:
+def repaired(planned: Planned, means: Means, asked: Asked, again: Callable[[Sequence[str]], Report]) -> Repair:
     """Carry out the remedy of a plan that is asked for, and return what became of it.
 
     What does not make the subjects run, or does not please the person's own test, is taken back at once. Raises
@@ -69,6 +69,9 @@ def repaired(planned: Planned, means: Means, asked: Asked, again: Callable[[], R
     why = "" if kept else entry.reason
     runs = kept and (remedy.proved or not means.dockerfile)
     told[:0] = entry.notes
+    if runs and ground.copies and not _runs_alone(planned, remedy, ground, again):
+        runs = False
+        told.append("the copies need what lies beside the files that they were made of: copy that there, too")
     return Repair(target=plan.target, remedy=remedy, entry=entry.id, kept=kept, runs=runs, why=why, told=tuple(told))
 
 
@@ -98,7 +101,7 @@ def _copies(planned: Planned, output: str) -> tuple[tuple[str, str], ...]:
     """Return which directories of the target are written elsewhere: those above the subjects, into ``output``."""
     if not output:
         return ()
-    tops = {posixpath.dirname(one.path) for one in planned.situations}
+    tops = {one.tree or posixpath.dirname(one.path) for one in planned.situations}
     top = posixpath.commonpath(tops)
     os.makedirs(output, exist_ok=True)
     return ((top, output),)
@@ -107,14 +110,14 @@ def _copies(planned: Planned, output: str) -> tuple[tuple[str, str], ...]:
 # -- whether it helped ------------------------------------------------------------------------------------------------
 
 
-def _wrong(planned: Planned, remedy: Remedy, ground: Ground, again: Callable[[], Report]) -> str:
+def _wrong(planned: Planned, remedy: Remedy, ground: Ground, again: Callable[[Sequence[str]], Report]) -> str:
     """Return what still keeps the subjects of a plan from running, empty where nothing does."""
     names = set(planned.plan.subjects)
     try:
         if ground.copies or remedy.path:
             results = _judged_there(planned, remedy, ground)
         else:
-            report = again()
+            report = again(())
             found = [one for held in report.results for one in each_name(held, report.trees)]
             results = [one for one in found if one.target == planned.plan.target and one.subject in names]
     except (RunworthyError, OSError) as error:
@@ -139,6 +142,15 @@ def _judged_there(planned: Planned, remedy: Remedy, ground: Ground) -> list[Resu
         overlay.add_from(path, machine, real)
     written = replace(target, view=overlay)
     return [one.judge(written, remedy.path or one.path) for one in planned.situations]
+
+
+def _runs_alone(planned: Planned, remedy: Remedy, ground: Ground, again: Callable[[Sequence[str]], Report]) -> bool:
+    """Whether the copies that were written run where they lie, with what is there and nothing else."""
+    copies = [ground.place(remedy.path or one.path).here for one in planned.situations]
+    if not all(map(os.path.exists, copies)):
+        return False
+    report = again(copies)
+    return all(one.verdict in ("runs", "risky") for one in report.results if one.target == planned.plan.target)
 
 
 def _smoke(asked: Asked, ground: Ground, told: list[str]) -> str:

@@ -31,6 +31,7 @@ def _cells(report: FixReport, style: Style) -> Iterator[str]:
     for result in report.report.results:
         if (result.subject, result.target) not in planned and (result.verdict != "runs" or not report.plans):
             yield _verdict(result, style)
+            yield from (f"  {clean(finding.message)}" for finding in result.findings if result.verdict == "unknown")
 
 
 def _verdict(result: Result, style: Style) -> str:

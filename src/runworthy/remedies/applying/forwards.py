@@ -162,6 +162,8 @@ def _taken_back(record: Record, error: BaseException) -> str:
         return f"taking back what was done failed too ({second}): `runworthy recover` does it"
     if record.entry.notes and any(one.startswith(LEFT) for one in record.entry.notes):
         return "what could be taken back was"
+    if any(isinstance(one, ProgramChange) for one in record.entry.changes):
+        return "what was done was taken back, but for what programs keep for themselves, as lists and caches"
     return "everything was taken back" if record.entry.changes else "nothing was changed"
 
 
