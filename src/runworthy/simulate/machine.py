@@ -35,6 +35,7 @@ def machine_steps(
     """Yield what is asked of the machine and not simply met."""
     shipped = objects or (Loaded(path, subject, subject.facts, path),)
     yield from _isa(shipped, target.machine, libc)
+    yield from _isa_of_root(objects, target, libc)
     if subject.facts.is_program:
         yield from _go_isa(subject, path, target.machine)
     yield from _arm(subject.facts, path, target.machine)
@@ -59,6 +60,17 @@ def _isa(objects: Iterable[Loaded], machine: Machine, libc: Libc | None) -> Iter
         )
         detail = "CPU ISA level is lower than required" if enforced else "not checked by the loader"
         yield _by_machine(need, fatal=enforced, detail=detail, assumed=machine.cpu if not machine.level_stated else "")
+
+
+def _isa_of_root(objects: Iterable[Loaded], target: Target, libc: Libc | None) -> Iterator[Step]:
+    """Compare the level that a distribution builds its own libraries for with the CPU: its loader looks at its own."""
+    machine = target.machine
+    own = next((one for one in objects if libc is not None and one.path == libc.loader), None)
+    if own is None or not 0 < machine.level < target.level or isa_level(own.facts.isa_needed) >= target.level:
+        return
+    need = Need(kind="isa", name=isa_name(target.level), by=own.path, evidence=Evidence(file=own.path))
+    assumed = machine.cpu if not machine.level_stated else ""
+    yield _by_machine(need, fatal=True, detail="CPU ISA level is lower than required", assumed=assumed)
 
 
 def _go_isa(subject: ElfFile, path: str, machine: Machine) -> Iterator[Step]:

@@ -170,6 +170,7 @@ class TargetName:
     def _from_catalogue(self, arch: Architecture | None) -> Target:
         from runworthy.targets.catalogue import open_catalogue
         from runworthy.targets.catalogue.naming import carries_architecture
+        from runworthy.targets.catalogue.processors import level_of
 
         stated = self.wish.architecture()
         carried = carries_architecture(self.text)
@@ -196,10 +197,12 @@ class TargetName:
                 raise TargetError(f"{self.text} is no target of the catalogue", hint=hint) from None
             raise
         arch_stated = stated is not None or found.arch is not arch or carried
+        machine, level = baseline(found.arch), level_of(found.family, found.order, found.arch)
         return Target(
             name=f"{found.name}/{found.arch.name}" if arch_stated else found.name,
             view=found.view,
-            machine=baseline(found.arch),
+            machine=replace(machine, level=max(machine.level, level)),  # on a lesser one nothing of it would start
+            level=level,
             completeness=found.completeness,
             libcs={found.libc.loader: found.libc} if found.libc.loader else {},
             system_directories=found.loader_directories,

@@ -49,6 +49,7 @@ class Target:
     handlers_before: Handlers | None = None
     credentials: Credentials | None = None
     arch_stated: bool = False
+    level: int = 0
     notes: tuple[str, ...] = ()
 
     @property
