@@ -94,7 +94,8 @@ def test_what_is_not_public() -> None:
 
 
 @pytest.mark.parametrize("module", [runworthy, library], ids=lambda module: module.__name__)
-def test_examples_of_the_docstrings(module: object) -> None:
+def test_examples_of_the_docstrings(module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # no other test has changed anything in it
     tests = doctest.DocTestFinder().find(module, globs={})
     assert sum(len(test.examples) for test in tests) > 2
     for test in tests:

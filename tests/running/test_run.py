@@ -20,6 +20,14 @@ RUN = [sys.executable, "-m", "runworthy", "run"]
 PATIENCE = 60
 
 
+@pytest.fixture(autouse=True)
+def hang_ups() -> Iterator[None]:
+    """Let hang-ups have their effect: who starts the tests may have them ignored, as nohup does."""
+    held = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, held)
+
+
 def ran(*words: str | Path, **given: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - of subprocess.run
     return direct(*RUN, "--", *words, **given)
 

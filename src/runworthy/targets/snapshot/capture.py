@@ -317,7 +317,7 @@ class _Capture:
         record = encode(elf)
         runs: list[Run] = []
         if content is not None:
-            whole = elf.facts.is_static and is_ape_loader(content)
+            whole = elf.facts.is_static and _is_ape_loader(content)
             runs = [(0, content.pread(0, content.size))] if whole else elf_runs(content, head, refused=False)
         if content is not None and _is_cut(content):
             raise failure(errno.EIO, real)
@@ -387,6 +387,16 @@ class _Capture:
                 for one in names:
                     if fnmatchcase(one, name):
                         yield from self._included(_join(directory, one), seen)
+
+
+def _is_ape_loader(content: Content) -> bool:
+    """Whether a static program is the loader of APEs; where not all of it is at hand, that is left open."""
+    try:
+        return is_ape_loader(content)
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return False
+        raise
 
 
 def _is_cut(content: Content) -> bool:
