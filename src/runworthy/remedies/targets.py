@@ -275,7 +275,10 @@ def _placed(situation: Situation, row: Summary) -> tuple[Target, str]:
     target = TargetName(_name(situation, row)).open(row.arch)
     overlay = Overlay(target.view)
     # Whoever takes another root takes it to the machine that was meant: its kernel, its pages, its processor.
-    target = replace(target, view=overlay, machine=held.machine if same else target.machine)
+    machine = held.machine if same else target.machine
+    if not machine.level_stated:  # what is merely assumed is assumed anew
+        machine = replace(machine, level=target.machine.level)
+    target = replace(target, view=overlay, machine=machine)
     if not situation.inside:
         overlay.mount(SUBJECT_ROOT, held.view, SUBJECT_ROOT)
         return target, situation.path
