@@ -20,7 +20,8 @@ from runworthy.model.package import Manager
 from runworthy.targets.names import TargetName
 from runworthy.targets.packages import Packages
 from runworthy.targets.packages.sources import given_sources
-from tests.judges.roots import lacking, requires, requires_tool
+from tests.judges.roots import requires, requires_tool
+from tests.repairs.repository import mirror
 
 pytestmark = [pytest.mark.judge, pytest.mark.slow]
 
@@ -99,24 +100,6 @@ class Apt:
         if ended.returncode or "\nRemv " in ended.stdout:
             return None
         return frozenset(line.split()[1] for line in ended.stdout.splitlines() if line.startswith("Inst "))
-
-
-def mirror() -> str:
-    """Return the archive from which apt of this machine has Debian's suites."""
-    chosen = os.environ.get("RUNWORTHY_DEBIAN_MIRROR")
-    if chosen:
-        return chosen
-    told = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(CODENAME)|$(REPO_URI)", "Created-By: Packages"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for line in told.stdout.splitlines():
-        origin, codename, uri = line.split("|")
-        if origin == "Debian" and "-" not in codename:
-            return uri
-    return lacking("apt here has no Debian archive: set RUNWORTHY_DEBIAN_MIRROR")
 
 
 def some(names: Sequence[str], count: int) -> Iterator[str]:

@@ -16,6 +16,7 @@ from runworthy.model.errors import RunworthyError
 from runworthy.model.finding import Remedy, Report, Result, Tree
 from runworthy.model.plan import FixReport, Plan
 from runworthy.model.records import dataclass, replace
+from runworthy.remedies.libraries import shown
 from runworthy.remedies.search import causes, solve, step_key
 from runworthy.remedies.situation import Means, Situation
 from runworthy.targets.directory import DirectoryView
@@ -123,7 +124,7 @@ def for_dockerfile(remedy: Remedy, dockerfile: str, planned: Sequence[Situation]
     own = tuple(edit for edit in remedy.edits if getattr(edit, "path", "").startswith(f"{SUBJECT_ROOT}/"))
     beside = {edit.path for edit in own if hasattr(edit, "path")} - {one.path for one in planned}
     if beside:  # who is to say what its COPY lines bring, and to where
-        words = f"that the Dockerfile copies {', '.join(sorted(path.removeprefix(SUBJECT_ROOT) for path in beside))}"
+        words = f"that the Dockerfile copies {', '.join(sorted(map(shown, beside)))}"
         remedy = replace(remedy, proved=False, proof="its COPY lines are not judged", leaves=(*remedy.leaves, words))
     of_root = replace(remedy, edits=tuple(edit for edit in remedy.edits if edit not in own))
     if not of_root.edits and not remedy.elsewhere:

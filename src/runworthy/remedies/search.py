@@ -255,8 +255,10 @@ class _Search:
         wrong = next((verdict for verdict in ("fails", "unmet", "unknown") if verdict in left), "")
         words = tuple(dict.fromkeys(text for texts in left.values() for text in texts))
         if not wrong:
-            proof = self._stays(state)
-            self._found.append(replace(self._remedy(state, words, proof), proved=True, stays=self._does_stay(state)))
+            stays = self._does_stay(state)
+            booting = self._situations[0].boot is not None and any(one.stays for one in state.chain)
+            proof = f"{_PROVED}, and after the next boot" if booting and stays else _PROVED
+            self._found.append(replace(self._remedy(state, words, proof), proved=True, stays=stays))
         elif wrong == "unmet":
             self._unproved.append(self._remedy(state, words, "it starts, and ends where it first uses what is left"))
         elif wrong == "unknown":
@@ -312,10 +314,6 @@ class _Search:
             return False
         results = [self._judge(at, target, path) for at, path in enumerate(state.paths)]
         return all(not isinstance(one, str) and not self._unmet(at, one) for at, one in enumerate(results))
-
-    def _stays(self, state: _State) -> str:
-        booting = self._situations[0].boot is not None and any(one.stays for one in state.chain)
-        return f"{_PROVED}, and after the next boot" if booting and self._does_stay(state) else _PROVED
 
     def _remedy(self, state: _State, leaves: tuple[str, ...], proof: str) -> Remedy:
         chain = state.chain
