@@ -55,6 +55,11 @@ Kind = Literal[
     "tool",
     "scratch-directory",
     "payload",
+    "archive-member",
+    "tag",
+    "record",
+    "metadata",
+    "layout",
 ]
 
 Taken = Literal["", "foreign", "emulated"]

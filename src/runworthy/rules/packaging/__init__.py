@@ -1,0 +1,1 @@
+"""RW5xx: packaging: archives, wheels, layouts that choose among builds, releases."""
