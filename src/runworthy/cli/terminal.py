@@ -73,10 +73,15 @@ def complain_of_missing(names: Sequence[str]) -> int:
 
 
 def complain_of_empty(report: Report) -> bool:
-    """Say on stderr in which directories there was nothing to judge; return whether there are such."""
+    """Say on stderr in which directories and archives there was nothing to judge; return whether there are such."""
     from runworthy.report.words import clean, count
 
-    empty = [tree for tree in report.trees if not tree.subjects]
+    filled = {tree.name for tree in report.trees if tree.subjects}
+    filled |= {result.subject for result in report.results if not result.target}
+    for tree in reversed(report.trees):  # what lies in another comes after it
+        if tree.name in filled:
+            filled.add(tree.within)
+    empty = [tree for tree in report.trees if tree.name not in filled and not tree.within]
     for tree in empty:
         told = [f"{count(tree.files, 'file')} looked at"]
         told += [f"{count(number, kind)} passed over" for kind, number in tree.passed_over.items()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runworthy.engine.context import launch_on, runtime_names
 from runworthy.engine.results import Cell, result_of
-from runworthy.engine.subjects import Subject, read_subject
+from runworthy.engine.subjects import MARK, Subject, read_subject
 from runworthy.engine.workers import in_workers, workers_for
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts
@@ -23,19 +23,23 @@ from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.directory import DirectoryView, Trail
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.placement import place
+from runworthy.targets.placement import locate, place
 from runworthy.targets.target import Target
 from runworthy.targets.view import UnseenError
 
 if TYPE_CHECKING:
+    from runworthy.engine.containers import Holder
     from runworthy.engine.recall import Recall
     from runworthy.engine.siblings import Siblings
+    from runworthy.engine.trees import Found
+    from runworthy.model.layout import Choice, Platform
     from runworthy.targets.cache import Cache
     from runworthy.targets.trees import Watch
 
 __all__ = ["Engine", "Wishes"]
 
 _HANDFUL = 24
+_APPIMAGE = ".appimage"
 
 Addition = Callable[[Target, Overlay], None]
 
@@ -64,7 +68,7 @@ class _Root:
     target: Target
     machinery: Machinery
     paths: dict[str, str | OSError]
-    siblings: Siblings | None = None
+    siblings: dict[int, Siblings]
 
 
 class Engine:
@@ -76,9 +80,12 @@ class Engine:
         self._cache: Cache | None = None
         self._trail = Trail()
         self._machine = self._followed(DirectoryView("/"))
-        self._roots: dict[tuple[int, str], _Root] = {}
+        self._roots: dict[tuple[int, str, int], _Root] = {}
         self._subjects: list[Subject] = []
         self._trees: list[Tree] = []
+        self._holders: list[Holder] = []
+        self._platforms: dict[tuple[int, str], Platform | None] = {}
+        self._choices: dict[tuple[int, Platform], Choice | None] = {}
         self._alone = True
 
     def check(
@@ -102,6 +109,7 @@ class Engine:
         if held is not None:
             return held
         trees = self._trees = []
+        self._holders, self._platforms, self._choices = [], {}, {}
         given = [one for name in subjects for one in self._given(name, trees, watch)]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
         self._roots = {}
@@ -121,7 +129,10 @@ class Engine:
         """Yield the results of each subject, in order."""
 
         def judge(index: int) -> list[Result]:
-            return [self._cell(self._subjects[index], name) for name in targets]
+            subject = self._subjects[index]
+            if subject.whole:
+                return list(self._whole(subject, targets))
+            return [self._cell(subject, name) for name in targets if self._is_taken(subject, name)]
 
         def judge_elsewhere(index: int) -> tuple[list[Result], Trail]:
             return judge(index), self._trail.take()
@@ -187,22 +198,104 @@ class Engine:
     # -- subjects ---------------------------------------------------------------------------
 
     def _given(self, name: str, trees: list[Tree], watch: Watch | None) -> list[Subject]:
-        """Return the subjects that a name stands for; a directory's tree is added to ``trees``."""
+        """Return the subjects that a name stands for; the tree of a directory or archive is added to ``trees``."""
         if not os.path.isdir(name):
-            return [read_subject(name, self._machine)]
+            return self._file(name, trees)
         from runworthy.engine.trees import open_tree
 
         try:
-            tree, found = open_tree(name, self._machine, watch, self._trail)
+            tree, found, archives = open_tree(name, self._machine, watch, self._trail)
         except OSError as error:
             return [Subject(name, problem=FormatError(error.strerror or "cannot be read"))]
         trees.append(tree)
         return [
-            Subject(one.name, problem=FormatError(one.problem))
-            if one.problem
-            else read_subject(one.name, self._machine, one.source)
-            for one in found
+            *(self._found(one) for one in found),
+            *(subject for archive in archives for subject in self._archive(archive, trees, name)),
         ]
+
+    def _file(self, name: str, trees: list[Tree]) -> list[Subject]:
+        """Return a file, or what is judged of an archive; a member of one that is named, alone."""
+        if MARK in name and not os.path.lexists(name):
+            from runworthy.engine.containers import split_member
+
+            place = split_member(name)
+            held = self._archive(place[0], []) if place else []
+            return [one for one in held if one.name == name] or [Subject(name, problem=FormatError("is no member"))]
+        subject = read_subject(name, self._machine)
+        held = self._archive(name, trees) if subject.file is not None or name.lower().endswith(_APPIMAGE) else []
+        if subject.file is None:
+            return [subject, *held]
+        # What holds nothing to judge is a file that somebody may execute, as a jar.
+        return held if any(not one.whole or one.holder.has_more_to_tell for one in held if one.holder) else [subject]
+
+    def _archive(self, name: str, trees: list[Tree], within: str = "") -> list[Subject]:
+        """Return what is judged of the file ``name`` of this machine if it is an archive: itself, and its members."""
+        from runworthy.engine.containers import open_container
+
+        try:
+            source = locate(name, self._machine)
+            if source.kind != "file":
+                return []
+            content = source.view.content(source.real)
+            opened = open_container(name, source.real, content, within)
+        except OSError as error:
+            return [Subject(name, problem=FormatError(error.strerror or "cannot be read"))]
+        trees += opened.trees
+        self._holders += opened.holders
+        return [
+            *(Subject(one.name, holder=one, whole=True) for one in opened.holders),
+            *(self._found(found, holder) for found, holder in opened.found),
+        ]
+
+    def _found(self, one: Found, holder: Holder | None = None) -> Subject:
+        if one.problem:
+            return Subject(one.name, problem=FormatError(one.problem), holder=holder)
+        subject = read_subject(one.name, self._machine, one.source)
+        subject.holder = holder
+        return subject
+
+    # -- archives as such -------------------------------------------------------------------
+
+    def _whole(self, subject: Subject, targets: Sequence[TargetName]) -> Iterator[Result]:
+        """Yield what there is to say of an archive itself: on no target, then on each that it has a rule for."""
+        from runworthy.engine.promises import chosen_on, promise_of
+
+        if subject.holder is None:
+            return
+        trace = promise_of(subject.holder, self._wishes.launch.until)
+        if trace is not None:
+            yield self._finish(Cell(subject=subject.name, target="", path=subject.name, trace=trace))
+        archs = dict.fromkeys(one.arch for one in self._subjects if one.holder is subject.holder and one.arch) or [None]
+        for name in targets:
+            # A target without an architecture of its own is judged on each that the archive has something for.
+            for choice in dict.fromkeys(self._choice(subject.holder, name, arch) for arch in archs):
+                if choice is not None and choice.steps:
+                    yield self._finish(chosen_on(subject.name, choice, self._wishes.launch.until))
+
+    def _is_taken(self, subject: Subject, name: TargetName) -> bool:
+        """Whether a member of an archive is what its ecosystem takes on a target."""
+        if subject.holder is None or subject.source is None:
+            return True
+        choice = self._choice(subject.holder, name, subject.arch)
+        if choice is None:
+            return True
+        member = subject.holder.view.name_at(subject.source.real)
+        return member not in choice.among or member in choice.taken
+
+    def _choice(self, holder: Holder, name: TargetName, arch: Architecture | None) -> Choice | None:
+        """Return what the rule of an archive's kind takes on a target, None where it has no such rule."""
+        from runworthy.engine.promises import choice_on, platform_of
+
+        key = (id(name), arch.name if arch else "")
+        if key not in self._platforms:
+            self._platforms[key] = platform_of(name, arch)
+        platform = self._platforms[key]
+        if platform is None:
+            return None
+        held = (id(holder), platform)
+        if held not in self._choices:
+            self._choices[held] = choice_on(holder, platform)
+        return self._choices[held]
 
     # -- cells ------------------------------------------------------------------------------
 
@@ -215,7 +308,7 @@ class Engine:
             problem = error if isinstance(error, FormatError) else FormatError(error.strerror or "cannot be read")
             return self._unreadable(Subject(subject.name, problem=problem), name)
         try:
-            root = self._root(name, subject.arch)
+            root = self._root(name, subject)
         except ArchitectureError as error:
             if self._alone:
                 raise
@@ -226,15 +319,17 @@ class Engine:
             if isinstance(path, OSError):
                 raise path
             trace = _simulate(subject, path, root, self._wishes.at or subject.name)
-            if root.siblings is not None and facts is not None and subject.source.base is not None:
-                trace = root.siblings.settle(path, facts, trace)
+            siblings = root.siblings.get(id(subject.holder))
+            if siblings is not None and facts is not None and subject.source.base is not None:
+                trace = siblings.settle(path, facts, trace)
         except (FormatError, OSError, UnseenError) as error:
             subject = Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
         return self._result(subject, path, facts, root, trace)
 
-    def _root(self, name: TargetName, arch: Architecture | None) -> _Root:
-        key = (id(name), arch.name if arch else "")
+    def _root(self, name: TargetName, subject: Subject) -> _Root:
+        arch, package = subject.arch, _package_of(subject)
+        key = (id(name), arch.name if arch else "", id(package))
         held = self._roots.get(key)
         if held is None:
             target = name.open(arch)
@@ -245,6 +340,10 @@ class Engine:
             overlay = Overlay(target.view)
             for addition in self._wishes.additions:
                 addition(target, overlay)
+            if package is not None:
+                from runworthy.targets.additions import lay
+
+                lay(package.name, package.view, target, overlay)
             target = replace(target, view=overlay)
             program = self._wishes.launch.loaded_by
             if program is not None and not overlay.exists(program):
@@ -252,25 +351,33 @@ class Engine:
                     f"{target.name} is not known to have {program}, which --loaded-by names",
                     hint="name a program by its path in the target, or bring it there with --with",
                 )
-            paths = self._place(target, overlay, arch)
+            paths = self._place(target, overlay, arch, package)
             machinery = Machinery(target, launch_on(target, self._wishes.launch), runtime_names(target.arch))
             held = self._roots[key] = _Root(target, machinery, paths, self._siblings(machinery, paths))
         return held
 
-    def _siblings(self, machinery: Machinery, paths: Mapping[str, str | OSError]) -> Siblings | None:
-        """Return the files of one architecture that come out of directories."""
-        if not self._trees or self._wishes.launch.loaded_by is not None:
-            return None
+    def _siblings(self, machinery: Machinery, paths: Mapping[str, str | OSError]) -> dict[int, Siblings]:
+        """Return the files of one architecture that come out of directories, and those of each archive."""
+        if not (self._trees or self._holders) or self._wishes.launch.loaded_by is not None:
+            return {}
         from runworthy.engine.siblings import siblings
 
-        given = [one.name for one in self._subjects if one.source is not None and one.source.base is not None]
-        return siblings(machinery, {name: paths[name] for name in given if name in paths}, self._trees)
+        given: dict[int, dict[str, str | OSError]] = {}
+        for one in self._subjects:
+            if one.source is not None and one.source.base is not None and one.name in paths:
+                given.setdefault(id(one.holder), {})[one.name] = paths[one.name]
+        return {group: siblings(machinery, names, self._trees) for group, names in given.items()}
 
-    def _place(self, target: Target, overlay: Overlay, arch: Architecture | None) -> dict[str, str | OSError]:
-        """Show every subject of one architecture in a target; return their paths there, or why it cannot be."""
+    def _place(
+        self, target: Target, overlay: Overlay, arch: Architecture | None, package: Holder | None
+    ) -> dict[str, str | OSError]:
+        """Show every subject of one architecture in a target; return their paths there, or why it cannot be.
+
+        Each package of a system has a root to itself: two of them may bring the same file.
+        """
         paths: dict[str, str | OSError] = {}
         for subject in self._subjects:
-            if subject.source is not None and subject.arch is arch:
+            if subject.source is not None and subject.arch is arch and _package_of(subject) is package:
                 try:
                     paths[subject.name] = place(subject.source, target, overlay, self._wishes.at)
                 except OSError as error:
@@ -304,6 +411,7 @@ class Engine:
                 file=subject.file,
                 libc=root.machinery.libcs.get(loader) or _libc_of_root(root),
                 root=target,
+                shown=_Shown(subject, root.paths),
             )
         )
 
@@ -313,6 +421,34 @@ class Engine:
             return result
         bare = tuple(replace(stretch, steps=(), loaded=()) for stretch in cell.trace.stretches)
         return replace(result, trace=replace(cell.trace, stretches=bare))
+
+
+class _Shown:
+    """Names what lies in a root by the archive that it comes out of, where it comes out of one."""
+
+    def __init__(self, subject: Subject, paths: Mapping[str, str | OSError]) -> None:
+        self._holder = subject.holder
+        self._paths = paths
+        self._names: dict[str, str] | None = None
+
+    def __call__(self, path: str) -> str | None:
+        """Return the name of what lies at a path, None for what comes out of no archive."""
+        holder = self._holder
+        if holder is None:
+            return None
+        if self._names is None:
+            self._names = {
+                at: name
+                for name, at in self._paths.items()
+                if isinstance(at, str) and name.startswith(f"{holder.name}{MARK}")
+            }
+        return self._names.get(path) or holder.named(path)
+
+
+def _package_of(subject: Subject) -> Holder | None:
+    """Return the system's package that a subject comes in, None where it comes in none."""
+    installed = subject.source is not None and subject.source.is_installed
+    return subject.holder if installed else None
 
 
 def _simulate(subject: Subject, path: str, root: _Root, name: str) -> Trace:

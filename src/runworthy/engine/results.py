@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from runworthy.engine.context import Index, Objects
 from runworthy.engine.verdict import all_met, verdict_of
 from runworthy.model.binfmt import Handlers
@@ -20,7 +22,8 @@ __all__ = ["Cell", "result_of"]
 class Cell:
     """One subject on one target, judged. ``root`` is None where no target was opened.
 
-    ``facts`` are there of an ELF file, ``file`` of any other, neither of what could not be read.
+    ``facts`` are there of an ELF file, ``file`` of any other, neither of what could not be read. ``shown`` names a path
+    of the root as people know it, where it has another name than its own.
     """
 
     subject: str
@@ -31,6 +34,7 @@ class Cell:
     file: FileFacts | None = None
     libc: Libc | None = None
     root: Target | None = None
+    shown: Callable[[str], str | None] | None = None
 
 
 def result_of(cell: Cell) -> Result:
@@ -81,6 +85,7 @@ def _explain(cell: Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
         objects=Objects(root.view if root else None),
         file=cell.file,
         handlers=root.handlers if root else Handlers(),
+        shown=cell.shown,
     )
     kinds = kinds_to_explain(cell.trace)
     return apply_rules(case, load_rules(kinds), kinds)

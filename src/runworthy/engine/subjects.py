@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from runworthy.formats.content import release
 from runworthy.formats.elf import is_elf, read_header
@@ -14,14 +15,21 @@ from runworthy.model.records import dataclass
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.placement import Source, locate
 
-__all__ = ["Subject", "missing_subjects", "read_subject"]
+if TYPE_CHECKING:
+    from runworthy.engine.containers import Holder
+
+__all__ = ["MARK", "Subject", "missing_subjects", "read_subject"]
+
+MARK = "!"
+"""What stands between an archive and its member, as in ``dist/app.whl!pkg/_core.so``."""
 
 
 @dataclass(slots=True)
 class Subject:
     """A file as given, of which the beginning was read. ``problem`` says why it cannot be judged.
 
-    ``file`` is what it is where it is no ELF file; then it has no ``arch`` of its own.
+    ``file`` is what it is where it is no ELF file; then it has no ``arch`` of its own. ``holder`` is the archive that
+    it lies in, or that it is itself (``whole``).
     """
 
     name: str
@@ -30,6 +38,8 @@ class Subject:
     problem: FormatError | None = None
     foreign: bool = False
     file: FileFacts | None = None
+    holder: Holder | None = None
+    whole: bool = False
 
 
 def read_subject(name: str, machine: DirectoryView, source: Source | None = None) -> Subject:
@@ -55,5 +65,13 @@ def read_subject(name: str, machine: DirectoryView, source: Source | None = None
 
 
 def missing_subjects(names: Iterable[str]) -> list[str]:
-    """Return the names at which nothing lies."""
-    return [name for name in names if not os.path.lexists(name)]
+    """Return the names at which nothing lies. What is named in an archive is looked for when that is opened."""
+    return [name for name in names if not os.path.lexists(name) and not _names_member(name)]
+
+
+def _names_member(name: str) -> bool:
+    if MARK not in name:
+        return False
+    from runworthy.engine.containers import split_member
+
+    return split_member(name) is not None

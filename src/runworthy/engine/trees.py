@@ -25,10 +25,11 @@ class Found:
 
 def open_tree(
     name: str, view: DirectoryView, watch: Watch | None = None, trail: Trail | None = None
-) -> tuple[Tree, list[Found]]:
+) -> tuple[Tree, list[Found], list[str]]:
     """Return what lies in the directory ``name`` of this machine, which ``view`` shows. Raises OSError.
 
-    ``watch`` is told how far it is; ``trail`` takes what was looked at.
+    That is the tree, its subjects, and the names of files that are called like archives. ``watch`` is told how far it
+    is; ``trail`` takes what was looked at.
     """
     directory = locate(name, view)
     found = walk(view.host_path(directory.real), watch, trail)
@@ -44,7 +45,7 @@ def open_tree(
         Found(name=_below(name, one.path), source=member(directory, one.path), problem=one.problem)
         for one in found.members
     ]
-    return tree, subjects
+    return tree, subjects, [_below(name, path) for path in found.archives]
 
 
 def _aliases(name: str, members: tuple[Member, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:

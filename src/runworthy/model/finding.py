@@ -85,6 +85,7 @@ class Finding:
 class Result:
     """One cell: a subject on a target. ``stage`` is where the verdict falls, None when it runs.
 
+    ``target`` is empty where an archive is judged by itself: by what it says of itself, wherever it is taken.
     ``machine``, ``libc`` and ``completeness`` say what was judged against; ``assumptions`` are printed
     wherever the verdict rests on them. ``path`` is where the subject lies in the root; ``hardware`` is the
     machine with what is assumed about it, ``arch_stated`` whether its architecture was the target's own
@@ -112,16 +113,19 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """A directory that was given as subject. ``files`` is how many were looked at, ``subjects`` how many are judged.
+    """A directory or archive that was given as subject, or lies in one.
 
-    ``links`` is the number of symbolic links, of which none was followed out of it;
-    ``passed_over`` counts the ELF files that are no subjects by what they are; ``aliases`` are the other names of a
+    ``files`` is how many were looked at, ``subjects`` how many are judged. ``kind`` is what an archive is (``wheel``, ``zip``), empty for a directory; ``within`` the directory or archive that
+    it was found in, empty for one that was named. ``links`` is the number of symbolic links, of which none was followed
+    out of it; ``passed_over`` counts the ELF files that are no subjects by what they are; ``aliases`` are the other names of a
     subject in this tree, links and copies in one directory, which are not judged again.
     """
 
     name: str
     files: int
     subjects: int
+    kind: str = ""
+    within: str = ""
     links: int = 0
     passed_over: Mapping[str, int] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -29,12 +29,13 @@ class Platform:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is taken on a platform. ``among`` are the paths that the rule chooses among, ``taken`` those that it takes.
+    """What is taken on the platform of a target.
 
-    What is in neither is there on every platform. ``steps`` tell how it came to that: needs of the stage
+    ``among`` are the paths that the rule chooses among, ``taken`` those that it takes. What is in neither is there on every platform. ``steps`` tell how it came to that: needs of the stage
     ``environment`` (kind ``layout`` or ``tag``), unmet where nothing fits or the wrong thing is taken, and events.
     """
 
+    target: str = ""
     among: frozenset[str] = frozenset()
     taken: frozenset[str] = frozenset()
     steps: tuple[Step | Event, ...] = ()

@@ -36,7 +36,7 @@ def document(report: Report, *, trace: bool = False) -> Data:
         "summary": {
             "cells": len(report.results),
             "subjects": len({result.subject for result in report.results}),
-            "targets": len({result.target for result in report.results}),
+            "targets": len({result.target for result in report.results if result.target}),
             "verdicts": _numbers([result.verdict for result in report.results], ("runs", "risky", "unknown", "fails")),
             "findings": _numbers([finding.severity for finding in findings], ("error", "warning", "note")),
             "causes": list(_causes(report)),
@@ -58,18 +58,19 @@ def _causes(report: Report) -> Iterator[Data]:
                 "severity": cause.severity,
                 "message": encodable(cause.text),
                 "items": [{"name": encodable(item), "subjects": number} for item, number in cause.items],
-                "target": encodable(target),
+                "target": encodable(target) or None,
                 "subjects": [encodable(subject) for subject in cause.subjects],
             }
 
 
 def _tree(tree: Tree) -> Data:
-    return {
+    data: Data = {
         "name": encodable(tree.name),
         "files": tree.files,
         "subjects": tree.subjects,
         "passed_over": dict(tree.passed_over),
     }
+    return data | {key: encodable(text) for key, text in (("kind", tree.kind), ("within", tree.within)) if text}
 
 
 def _numbers(words: list[str], order: tuple[str, ...]) -> Data:
@@ -87,7 +88,7 @@ def _result(result: Result, names: Sequence[str], *, trace: bool) -> Data:
     return {
         "subject": encodable(result.subject),
         "also": [encodable(name) for name in names],
-        "target": encodable(result.target),
+        "target": encodable(result.target) or None,
         "path": encodable(result.path),
         "verdict": result.verdict,
         "stage": result.stage,

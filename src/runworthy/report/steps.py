@@ -50,8 +50,9 @@ def trace_lines(result: Result, style: Style, *, everything: bool = False) -> It
         loader = clean(stretch.loader)
         by = f"started by the {loader}" if loader == "kernel" else f"loaded by {loader}"
         libc = f" ({clean(stretch.libc)})" if stretch.libc else ""
-        head = style.paint(f"trace: {show(stretch.object)} on {clean(stretch.root)}", "bold")
-        yield f"{head}, {stretch.machine or 'machine not told'}, {by}{libc}"
+        on = f" on {clean(stretch.root)}" if stretch.root else ""
+        head = style.paint(f"trace: {show(stretch.object)}{on}", "bold")
+        yield f"{head}, {stretch.machine or 'machine not told'}, {by}{libc}" if loader else head
         for stage, steps in groupby(stretch.steps, key=lambda step: step.stage):
             yield f"  {style.paint(stage, 'bold')}"
             for line in _stage_lines(list(steps), show, style, everything=everything):

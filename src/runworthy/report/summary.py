@@ -25,11 +25,12 @@ _REMEDIES_SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
-    """What all blocks share: how they are drawn, on which targets, and the other names of files."""
+    """What all blocks share: how they are drawn, on which targets, other names of files, and what lies in archives."""
 
     style: Style
     targets: Sequence[str]
     aliases: Mapping[str, Sequence[str]]
+    members: frozenset[str]
     everything: bool
 
 
@@ -38,8 +39,9 @@ def summary(report: Report, style: Style, *, everything: bool) -> Iterator[list[
     yield [*_trees(report, style, everything=everything), *_verdicts(report.results, style)]
     page = _Page(
         style=style,
-        targets=list(dict.fromkeys(result.target for result in report.results)),
+        targets=list(dict.fromkeys(result.target for result in report.results if result.target)),
         aliases={name: names for tree in report.trees for name, names in tree.aliases.items()},
+        members=_members(report),
         everything=everything,
     )
     found = ranked(causes(report.results))
@@ -58,15 +60,38 @@ def summary(report: Report, style: Style, *, everything: bool) -> Iterator[list[
     yield [_head(cause, style) for cause in found if cause.severity == "note"]
 
 
+def _members(report: Report) -> frozenset[str]:
+    """Return the subjects that lie in archives."""
+    archives = {tree.name for tree in report.trees if tree.kind}
+    if not archives:
+        return frozenset()
+    return frozenset(result.subject for result in report.results if result.subject.rpartition("!")[0] in archives)
+
+
 def _trees(report: Report, style: Style, *, everything: bool) -> Iterator[str]:
-    """Yield what was found in each directory; with all that is known, what was passed over and under which names."""
+    """Yield what was found in each directory and archive; with all that is known, what was passed over as well.
+
+    Of an archive in another or in a directory only what holds something is told.
+    """
+    by_itself = {result.subject: result for result in report.results if not result.target}
     for tree in report.trees:
+        if tree.within and not tree.subjects and tree.name not in by_itself and not everything:
+            continue
         judged = count(tree.subjects, "program or library", "programs and libraries")
-        yield f"{style.paint(clean(tree.name), 'bold')}: {judged} in {count(tree.files, 'file')}"
+        line = f"{style.paint(clean(tree.name), 'bold')}: {judged} in {count(tree.files, 'file')}"
+        result = by_itself.get(tree.name)
+        yield f"{line}; {_by_itself(result, style)}" if result else line
         yield from _passed_over(tree) if everything else ()
-    alone = len({result.subject for result in report.results}) - sum(tree.subjects for tree in report.trees)
+    judged_alone = {result.subject for result in report.results}.difference(tree.name for tree in report.trees)
+    alone = len(judged_alone) - sum(tree.subjects for tree in report.trees)
     if alone > 0:
         yield f"and {count(alone, 'file')} named alone"
+
+
+def _by_itself(result: Result, style: Style) -> str:
+    """Return what an archive is worth by what it says of itself."""
+    words = {"runs": "sound", "risky": "doubtful", "unknown": "not read to its end", "fails": "unsound"}
+    return style.verdict(result.verdict, f"{style.mark(result.verdict)} {words[result.verdict]} in itself")
 
 
 def _passed_over(tree: Tree) -> Iterator[str]:
@@ -82,8 +107,11 @@ def _verdicts(results: Sequence[Result], style: Style) -> list[str]:
     """Return a row for each target: the numbers of verdicts, the worst first, and the C library that most met."""
     cells: dict[str, list[Result]] = {}
     for result in results:
-        cells.setdefault(result.target, []).append(result)
-    there = [verdict for verdict in MANY if any(result.verdict == verdict for result in results)]
+        if result.target:
+            cells.setdefault(result.target, []).append(result)
+    there = [
+        verdict for verdict in MANY if any(result.verdict == verdict for held in cells.values() for result in held)
+    ]
     rows = []
     for target, held in cells.items():
         numbers = Counter(result.verdict for result in held)
@@ -117,7 +145,7 @@ def _block(cause: Cause, page: _Page) -> list[str]:
     if len(cause.held) == 1:
         return finding_lines(held[0], style, also=where, everything=everything)
     limit = len(subjects) if everything or len(subjects) <= _FILES_SHOWN + 1 else _FILES_SHOWN
-    files = [_named(name, page.aliases.get(name, ()) if everything else ()) for name in subjects[:limit]]
+    files = list(_below(subjects[:limit], page, everything=everything))
     if limit < len(subjects):
         files.append(f"and {count(len(subjects) - limit, 'more file')}")
     bar, equals = style.paint("   |", "blue"), style.paint("   =", "blue")
@@ -125,6 +153,19 @@ def _block(cause: Cause, page: _Page) -> list[str]:
     lines += [f"{equals} {note}" for note in (*_items(cause, limit=0 if everything else _ITEMS_SHOWN), *where)]
     lines += [remedy_line(remedy, style) for remedy in _remedies(held)]
     return lines
+
+
+def _below(subjects: Sequence[str], page: _Page, *, everything: bool) -> Iterator[str]:
+    """Yield files, those of an archive below its name."""
+    last = ""
+    for name in subjects:
+        archive, mark, member = name.rpartition("!") if name in page.members else ("", "", name)
+        if mark and archive != last:
+            yield clean(f"{archive}{mark}")
+        last = archive
+        others = page.aliases.get(name, ()) if everything else ()
+        shown = _named(member, [other.removeprefix(f"{archive}{mark}") for other in others])
+        yield f"  {shown}" if mark else shown
 
 
 def _named(name: str, others: Sequence[str]) -> str:
@@ -154,7 +195,7 @@ def _items(cause: Cause, *, limit: int) -> Iterator[str]:
 
 def _on(cause: Cause, targets: Sequence[str]) -> list[str]:
     """Return on which targets the cause holds, where there is more than one: with numbers where they differ."""
-    if len(targets) == 1:
+    if len(targets) == 1 or not all(result.target for _, result in cause.held):
         return []
     files: dict[str, set[str]] = {}
     libcs: dict[str, str] = {}

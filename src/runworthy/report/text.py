@@ -156,12 +156,15 @@ def _conclusion(report: Report, style: Style, *, everything: bool) -> list[str]:
 
 
 def _cell_line(result: Result, style: Style) -> str:
-    return f"{clean(result.subject)} on {clean(result.target)}: {_cell(result, style)}"
+    where = f" on {clean(result.target)}" if result.target else ""
+    return f"{clean(result.subject)}{where}: {_cell(result, style)}"
 
 
 def _sentence(result: Result, style: Style) -> str:
     """Return the verdict of one cell in words, with the number of findings."""
     subject, target = clean(result.subject), clean(result.target)
+    if not target:
+        return _sentence_by_itself(result, style)
     verb = "loads" if result.is_library else "runs"
     told = {
         "runs": f"{verb} on {target}",
@@ -172,6 +175,18 @@ def _sentence(result: Result, style: Style) -> str:
     found = _counts(result.findings)
     mark = style.verdict(result.verdict, style.mark(result.verdict))
     return f"{mark} {style.paint(subject, 'bold')} {told}" + (f" ({found})" if found else "")
+
+
+def _sentence_by_itself(result: Result, style: Style) -> str:
+    told = {
+        "runs": "is what it says",
+        "risky": "may not be what it says",
+        "unknown": "cannot be read to its end",
+        "fails": "is not what it says",
+    }[result.verdict]
+    found = _counts(result.findings)
+    mark = style.verdict(result.verdict, style.mark(result.verdict))
+    return f"{mark} {style.paint(clean(result.subject), 'bold')} {told}" + (f" ({found})" if found else "")
 
 
 def _counts(findings: Sequence[Finding]) -> str:
@@ -215,9 +230,10 @@ def _knowledge(result: Result) -> str:
 
 def _numbers(results: Sequence[Result]) -> str:
     """Return how many cells have which verdict, and how many findings there are."""
-    verdicts = [result.verdict for result in results]
-    subjects = count(len({result.subject for result in results}), "subject")
-    targets = count(len({result.target for result in results}), "target")
+    judged = [result for result in results if result.target]
+    verdicts = [result.verdict for result in judged]
+    subjects = count(len({result.subject for result in judged}), "subject")
+    targets = count(len({result.target for result in judged}), "target")
     told = ", ".join(f"{verdicts.count(verdict)} {word}" for verdict, word in MANY.items() if verdict in verdicts)
     found = _counts([finding for result in results for finding in result.findings])
     return f"checked {subjects} on {targets}: {told}" + (f"; {found}" if found else "")

@@ -63,7 +63,7 @@ class Case:
     ``facts`` are there of an ELF file, ``file`` of any other, neither of a subject that could not be read. ``libc`` is
     the C library that the subject met, or that of the root when it met none. ``machine`` names the target's
     architecture, ``hardware`` is the machine with what is assumed about it (None: no target was opened);
-    ``handlers`` are those of its binfmt_misc.
+    ``handlers`` are those of its binfmt_misc. ``shown`` names what lies at a path, where that comes out of an archive.
     """
 
     subject: str
@@ -79,6 +79,7 @@ class Case:
     objects: Objects
     file: FileFacts | None = None
     handlers: Handlers = Handlers()
+    shown: Callable[[str], str | None] | None = None
     covered: frozenset[int] = frozenset()
     causes: Mapping[str, Sequence[Step]] = field(default_factory=dict)
     """The needs of the trace that are so for no other's sake, by kind; weak ones are left out."""
@@ -108,6 +109,9 @@ class Case:
         """Return a path of the root as people know it: the subject and its siblings by the name they gave."""
         if path == self.path:
             return self.subject
+        named = self.shown(path) if self.shown else None
+        if named is not None:
+            return named
         if not path.startswith(f"{_PLACED_UNDER}/") or not self.path.startswith(f"{_PLACED_UNDER}/"):
             return path
         given = posixpath.normpath(self.subject)

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from runworthy.formats.content import Content, FileContent
 from runworthy.formats.elf import is_elf
-from runworthy.formats.package import Member, NeedsZstdError, is_package, read_package
+from runworthy.formats.package import NeedsZstdError, is_package, read_package
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ET_DYN, ElfFacts
 from runworthy.model.errors import FormatError, UsageError
@@ -21,9 +21,10 @@ from runworthy.targets.directory import DirectoryView
 from runworthy.targets.libc import default_directories
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
-from runworthy.targets.view import Entry, FileView, Resolved, failure
+from runworthy.targets.unpacked import Unpacked, put
+from runworthy.targets.view import FileView, Resolved, failure
 
-__all__ = ["Addition", "addition", "relist"]
+__all__ = ["Addition", "addition", "lay", "relist"]
 
 Addition = Callable[[Target, Overlay], None]
 """Changes the root of a target, which lies under the overlay. Raises UsageError when it does not fit."""
@@ -144,6 +145,11 @@ def _musl_directory(view: FileView, arch: Architecture) -> str:
     return next((path.rstrip("/") or "/" for path in paths if path.startswith("/")), _MUSL_DIRECTORY)
 
 
+def lay(name: str, view: FileView, target: Target, overlay: Overlay) -> None:
+    """Lay the files of a package into a root, as its package manager would. Raises UsageError where they do not fit."""
+    _Tree(name, view)(target, overlay)
+
+
 # -- trees --------------------------------------------------------------------------------------
 
 
@@ -201,44 +207,12 @@ def _directories_with_libraries(view: FileView, top: str) -> Iterator[str]:
                 pending.append(f"{inner}/{name}")
 
 
-class _Nothing(FileView):
-    """The empty root, on which a package is unpacked."""
-
-    def entry(self, directory: str, name: str) -> Entry | None:
-        """Return None: there is nothing."""
-        del directory, name
-        return None
-
-    def names(self, directory: str) -> Iterable[str]:
-        """Return no names."""
-        del directory
-        return ()
-
-    def content(self, real: str) -> Content:
-        """Raise OSError: there is nothing."""
-        raise failure(errno.ENOENT, real)
-
-
-def _unpacked(content: Content) -> Overlay:
+def _unpacked(content: Content) -> Unpacked:
     """Return the files of a package as a root of their own. Raises FormatError, OSError."""
-    tree = Overlay(_Nothing())
+    tree = Unpacked()
     for member in read_package(content):
-        _put(tree, member)
+        put(tree, member)
     return tree
-
-
-def _put(tree: Overlay, member: Member) -> None:
-    path = f"/{member.path}"
-    if member.kind == "dir":
-        tree.add_directory(path)
-    elif member.kind == "link":
-        tree.add_link(path, member.target)
-    elif member.kind == "hard-link":
-        tree.add_hard_link(path, f"/{member.target}")
-    elif member.content is not None:
-        tree.add_file(path, member.content, mode=member.mode)
-    else:
-        tree.add_special(path, mode=member.mode)
 
 
 # -- both ---------------------------------------------------------------------------------------
@@ -258,7 +232,7 @@ def _relist(overlay: Overlay, directories: Iterable[str]) -> None:
 def _does_not_fit(spec: str, target: Target, error: OSError) -> NoReturn:
     where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     raise UsageError(
-        f"--with {spec} does not fit into {target.name}: {where}", hint="a package of that system would"
+        f"{spec} does not fit into {target.name}: {where}", hint="a package of that system would"
     ) from error
 
 

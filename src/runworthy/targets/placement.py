@@ -45,18 +45,25 @@ _ROOT_MARKS = (("etc", "os-release"), ("usr/lib", "os-release"), ("etc", "passwd
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file of this machine.
+    """A file of this machine, or of an archive that lies on it.
 
     ``real`` is its path in ``view``; ``top`` the tree that travels with it (None: itself); ``root`` its system;
-    ``base`` the directory that was given as the subject, if it was not the file itself.
+    ``base`` the directory that was given as the subject, if it was not the file itself. ``shown`` is the directory of a
+    target in which what ``view`` has at its top is shown; "/" of a system's package, which is laid into the root.
     """
 
-    view: DirectoryView
+    view: FileView
     real: str
     kind: FileKind
     top: str | None
     root: str
     base: str | None = None
+    shown: str = SUBJECT_ROOT
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it comes with a package that lays its files into the root itself."""
+        return self.shown == "/"
 
 
 def locate(path: str, view: DirectoryView) -> Source:
@@ -105,14 +112,18 @@ def is_own_root(path: str) -> bool:
 
 
 def place(source: Source, target: Target, overlay: Overlay, at: str | None = None) -> str:
-    """Show the source in ``overlay``, which lies over the target's root; return its real path there. Raises OSError."""
+    """Show the source in ``overlay``, which lies over the target's root; return its real path there. Raises OSError.
+
+    What a package installs has been laid into the root before.
+    """
     if at is None:
         inside = _inside(source, target.view)
         if inside is not None:
             return inside
-        at = SUBJECT_ROOT + source.real
+        at = _join(source.shown, source.real)
+        if source.top is not None and not source.is_installed:
+            overlay.mount(_join(source.shown, source.top), source.view, source.top)
         if source.top is not None:
-            overlay.mount(SUBJECT_ROOT + source.top, source.view, source.top)
             return overlay.resolve(at).path
     else:
         at = posixpath.join("/", at)
@@ -126,7 +137,7 @@ def place(source: Source, target: Target, overlay: Overlay, at: str | None = Non
     return overlay.resolve(at).path
 
 
-def _aligned(directory: str, above: str, source: Source) -> tuple[str, DirectoryView, str]:
+def _aligned(directory: str, above: str, source: Source) -> tuple[str, FileView, str]:
     """Return what to mount where, so that what the source has in ``above`` lies in ``directory``.
 
     As many directories above it as have the same names come along: ``dist/bin/app`` at ``/opt/app/bin/app`` brings
@@ -143,6 +154,8 @@ def _aligned(directory: str, above: str, source: Source) -> tuple[str, Directory
 
 def _inside(source: Source, view: FileView) -> str | None:
     """Return the path of the source in the root ``view``, None when it is not inside."""
+    if not isinstance(source.view, DirectoryView):
+        return None
     while isinstance(view, Overlay):
         view = view.base
     if not isinstance(view, DirectoryView):
@@ -158,7 +171,7 @@ def _captured(source: Source, view: FileView) -> str | None:
     It and the tree that travels with it have to be as they were then.
     """
     for root in ("/", *_above(source.real)):
-        if view.was_taken_of(source.view.host_path(root)):
+        if isinstance(source.view, DirectoryView) and view.was_taken_of(source.view.host_path(root)):
             tree = source.top if source.top is None or f"{source.top}/".startswith(f"{root.rstrip('/')}/") else root
             same = (view.holds(_below(root, one), source.view, one) for one in (source.real, tree) if one)
             return _below(root, source.real) if all(same) else None
@@ -198,6 +211,11 @@ def _is_root(view: DirectoryView, directory: str) -> bool:
         if real and view.entry(real, name):
             return True
     return False
+
+
+def _join(directory: str, path: str) -> str:
+    """Return an absolute path below a directory."""
+    return (directory.rstrip("/") + path).rstrip("/") or "/"
 
 
 def _below(root: str, path: str) -> str:

@@ -12,12 +12,15 @@ import os
 import posixpath
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
+from runworthy.formats.archive import ARCHIVE_SUFFIXES
 from runworthy.formats.elf_kind import MAGIC, elf_kind
 from runworthy.model.records import dataclass, field
 from runworthy.targets.directory import Trail
 from runworthy.targets.mounts import pseudo_mounts
+from runworthy.targets.twins import Named, once_each
 
 __all__ = ["Member", "Tree", "Watch", "walk"]
 
@@ -53,38 +56,27 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """What a walk found: subjects by path, the number of files looked at, and of ELF files that are no subjects."""
+    """What a walk found: subjects by path, the number of files looked at, and of ELF files that are no subjects.
+
+    ``archives`` are the files that are called like archives, relative to the tree.
+    """
 
     members: tuple[Member, ...]
     files: int
     links: int
     passed_over: Mapping[str, int]
-
-
-@dataclass(slots=True)
-class _Found:
-    """An ELF file as the walk met it. ``head`` are its first bytes, by which copies are looked for."""
-
-    path: str
-    status: os.stat_result
-    head: bytes
-    aliases: list[str] = field(default_factory=list)
-    twin_of: _Found | None = None
-
-    @property
-    def inode(self) -> object:
-        """What is equal for hard links."""
-        return self.status.st_dev, self.status.st_ino
+    archives: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class _Walk:
     """What is gathered on the way; paths are whole."""
 
-    found: list[_Found] = field(default_factory=list)
+    found: list[Named] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     passed_over: Counter[str] = field(default_factory=Counter)
+    archives: list[str] = field(default_factory=list)
     files: int = 0
     trail: Trail | None = None
 
@@ -120,7 +112,7 @@ def walk(directory: str, watch: Watch | None = None, trail: Trail | None = None)
         pending += _look_into(below, walked, closed)
         if watch is not None:
             watch("find", walked.files, len(walked.found))
-    found = _once_each(walked.found)
+    found = once_each(walked.found)
     _name_links(walked.found, walked.links)
     start = len(top.rstrip(os.sep)) + 1
     members = [Member(path=_relative(one.path, start), aliases=_names(one.aliases, start)) for one in found]
@@ -131,6 +123,7 @@ def walk(directory: str, watch: Watch | None = None, trail: Trail | None = None)
         files=walked.files,
         links=len(walked.links),
         passed_over=dict(sorted(walked.passed_over.items())),
+        archives=_names(walked.archives, start),
     )
 
 
@@ -147,6 +140,8 @@ def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[st
         walked.fails(directory, error)
         return []
     walked.files += len(files)
+    archives = [path for path in files if path.lower().endswith(ARCHIVE_SUFFIXES)]
+    walked.archives += archives
     foreign: list[str] = []
     for path in files:
         try:
@@ -157,7 +152,7 @@ def _look_into(directory: str, walked: _Walk, closed: frozenset[str]) -> list[st
         try:
             if os.read(descriptor, _HEAD).startswith(MAGIC):
                 _take(path, descriptor, walked)
-            else:
+            elif path not in archives:
                 foreign.append(path)
         except OSError as error:
             walked.fails(path, error)
@@ -193,60 +188,26 @@ def _take(path: str, descriptor: int, walked: _Walk) -> None:
     content = _Descriptor(descriptor, status.st_size)
     kind = elf_kind(content)
     if kind == "subject":
-        walked.found.append(_Found(path, status, content.pread(0, _SAME_HEAD)))
+        like = (status.st_size, stat.S_IMODE(status.st_mode), status.st_uid, content.pread(0, _SAME_HEAD))
+        walked.found.append(Named(path, like, (status.st_dev, status.st_ino), partial(_pieces, path)))
     else:
         walked.passed_over[kind] += 1
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
 
 
 # -- names -----------------------------------------------------------------------------------
 
 
-def _once_each(found: Iterable[_Found]) -> list[_Found]:
-    """Return each file of a directory once, whatever number of hard links and copies it has there."""
-    groups: dict[tuple[object, ...], list[_Found]] = {}
-    for one in sorted(found, key=lambda one: one.path):
-        status = one.status
-        key = (os.path.dirname(one.path), status.st_size, stat.S_IMODE(status.st_mode), status.st_uid, one.head)
-        groups.setdefault(key, []).append(one)
-    for group in groups.values():
-        if len(group) > 1:
-            _find_twins(group)
-    return [one for group in groups.values() for one in group if one.twin_of is None]
-
-
-def _find_twins(group: Sequence[_Found]) -> None:
-    """Mark those that hold the same bytes as one before them. Hard links are known without reading."""
-    several = len({one.inode for one in group}) > 1
-    bytes_of: dict[object, object] = {}
-    first: dict[object, _Found] = {}
-    for one in group:
-        if one.inode not in bytes_of:
-            bytes_of[one.inode] = _digest(one) if several else ""
-        owner = first.setdefault(bytes_of[one.inode], one)
-        if owner is not one:
-            one.twin_of = owner
-            owner.aliases.append(one.path)
-
-
-def _digest(one: _Found) -> object:
-    """Return what is equal for equal bytes; a file that cannot be read again is like no other."""
-    from hashlib import blake2b
-
-    value = blake2b()
-    try:
-        with open(one.path, "rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                value.update(chunk)
-    except OSError:
-        return one.path
-    return value.digest()
-
-
-def _name_links(found: Iterable[_Found], links: Iterable[str]) -> None:
+def _name_links(found: Iterable[Named], links: Iterable[str]) -> None:
     """Give every link that leads to a subject to it as another name. No link is opened."""
-    held: dict[object, list[_Found]] = {}
+    held: dict[object, list[Named]] = {}
     for one in found:
-        held.setdefault(one.inode, []).append(one)
+        held.setdefault(one.identity, []).append(one)
     for link in links:
         try:
             status = os.stat(link)
@@ -257,7 +218,7 @@ def _name_links(found: Iterable[_Found], links: Iterable[str]) -> None:
             real = os.path.realpath(link)
             names = [one for one in names if one.path == real]
         if names:
-            (names[0].twin_of or names[0]).aliases.append(link)
+            names[0].first.aliases.append(link)
 
 
 def _names(paths: Iterable[str], start: int) -> tuple[str, ...]:

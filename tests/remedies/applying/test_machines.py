@@ -6,9 +6,9 @@ import codecs
 import errno
 import json
 import os
-import tempfile
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 

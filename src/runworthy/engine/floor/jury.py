@@ -205,7 +205,7 @@ def _found(name: str, view: DirectoryView, copies: dict[str, str]) -> Iterator[t
             return
         from runworthy.engine.trees import open_tree
 
-        tree, members = open_tree(name, view)
+        tree, members, _ = open_tree(name, view)
         for found in members:
             for alias in tree.aliases.get(found.name, ()):
                 copies[

@@ -10,7 +10,14 @@ from runworthy.formats.package.member import Member
 from runworthy.model.archive import ContainerKind, Oddity
 from runworthy.model.records import dataclass
 
-__all__ = ["Archive", "archive_kind", "open_archive"]
+__all__ = ["ARCHIVE_SUFFIXES", "Archive", "archive_kind", "open_archive"]
+
+ARCHIVE_SUFFIXES = (
+    ".whl", ".zip", ".jar", ".war", ".ear", ".aar", ".nupkg", ".deb", ".udeb", ".apk", ".rpm", ".appimage",
+    ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tar.lzma",
+    ".tar.lz4", ".cpio", ".squashfs", ".snap",
+)  # fmt: skip
+"""How archives are called (in small letters): in a directory, only files that are called so are opened as archives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +35,45 @@ class Archive:
     problem: str = ""
 
 
+_KINDS: tuple[tuple[str, ContainerKind], ...] = (
+    (".whl", "wheel"),
+    (".jar", "jar"),
+    (".nupkg", "nupkg"),
+    (".deb", "deb"),
+    (".zip", "zip"),
+    (".tar", "tar"),
+    (".tar.gz", "tar"),
+    (".tgz", "tar"),
+    (".tar.xz", "tar"),
+)
+
+
 def archive_kind(head: bytes, name: str) -> ContainerKind | None:
     """Return what a file with these first 512 bytes and this name is to those who use it, None for no archive.
 
     The bytes decide whether it is an archive, the name which of the kinds that look alike.
     """
-    raise NotImplementedError
+    return next((kind for suffix, kind in _KINDS if head and name.lower().endswith(suffix)), None)
 
 
 def open_archive(content: Content, kind: ContainerKind) -> Archive:
     """Return what an archive holds. Raises FormatError where nothing of it can be read, OSError."""
-    raise NotImplementedError
+    import io
+    import zipfile
+
+    from runworthy.formats.content import BytesContent
+    from runworthy.formats.package import read_package
+
+    if kind in ("wheel", "jar", "zip", "nupkg"):
+        file = zipfile.ZipFile(io.BytesIO(content.pread(0, content.size)))
+        members = [
+            Member(
+                path=row.filename.rstrip("/"),
+                kind="dir" if row.is_dir() else "file",
+                mode=(row.external_attr >> 16) & 0o7777 or 0o644,
+                content=None if row.is_dir() else BytesContent(file.read(row)),
+            )
+            for row in file.infolist()
+        ]
+        return Archive(format="zip", packing="", members=tuple(members))
+    return Archive(format="tar", packing="", members=tuple(read_package(content)))

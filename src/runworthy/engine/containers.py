@@ -1,0 +1,261 @@
+"""Archives as subjects: opened, laid out in memory, and looked through for programs, libraries and more archives.
+
+Nothing is unpacked to disk. A member is named ``dist/app.whl!pkg/_core.so``, one of an archive in an archive
+``dist/a.zip!lib/b.jar!natives/c.so``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from runworthy.engine.subjects import MARK
+from runworthy.engine.trees import Found
+from runworthy.formats.archive import Archive, archive_kind, open_archive
+from runworthy.formats.content import Content, release
+from runworthy.formats.elf_kind import MAGIC, elf_kind
+from runworthy.formats.package import NeedsZstdError
+from runworthy.formats.package.member import Member
+from runworthy.model.archive import Container, ContainerKind, Oddity
+from runworthy.model.errors import FormatError
+from runworthy.model.finding import Tree
+from runworthy.model.records import dataclass, field, replace
+from runworthy.targets.placement import SUBJECT_ROOT, Source
+from runworthy.targets.twins import Named, once_each
+from runworthy.targets.unpacked import Unpacked, unpacked
+from runworthy.targets.view import Resolved
+
+__all__ = ["INSTALLED", "Holder", "Opened", "open_container", "split_member"]
+
+INSTALLED: frozenset[ContainerKind] = frozenset(("deb", "apk", "rpm"))
+"""What lays its files into the root itself, when a system's package manager installs it."""
+
+_WITH_PROMISES: frozenset[ContainerKind] = frozenset(("wheel",))
+_HEAD = 512
+_SAME_HEAD = 1024
+_CHUNK = 1 << 18
+_DEPTH = 3
+_ARCHIVES = 256
+_NEEDS_ZSTD = "is packed with zstd, which this Python cannot read: pip install 'runworthy[zstd]'"
+
+
+@dataclass(slots=True, eq=False)
+class Holder:
+    """An archive that was opened. ``shown`` is the directory of a target in which its files are shown."""
+
+    container: Container
+    view: Unpacked
+    members: Mapping[str, Member]
+    shown: str
+
+    @property
+    def name(self) -> str:
+        """Its name, as people write it."""
+        return self.container.name
+
+    @property
+    def has_more_to_tell(self) -> bool:
+        """Whether there is something to say of the archive itself."""
+        return bool(self.container.oddities or self.container.problem) or self.container.kind in _WITH_PROMISES
+
+    def read(self, member: str, limit: int) -> bytes | None:
+        """Return the bytes of a member, None where there is none of this name, or none that can be read whole."""
+        found = self.members.get(member)
+        if found is None or found.content is None or found.content.size > limit:
+            return None
+        try:
+            return found.content.pread(0, found.content.size)
+        except (OSError, FormatError):
+            return None
+
+    def named(self, path: str) -> str | None:
+        """Return the name of what lies, or would lie, at a path of a target in which this archive is shown."""
+        if not path.startswith(f"{self.shown}/"):
+            return None
+        return f"{self.name}{MARK}{self.view.name_at(path[len(self.shown) :])}"
+
+
+@dataclass(slots=True)
+class Opened:
+    """What came of opening an archive: itself and those in it, their subjects, and what the report tells of each."""
+
+    holders: list[Holder] = field(default_factory=list)
+    found: list[tuple[Found, Holder]] = field(default_factory=list)
+    trees: list[Tree] = field(default_factory=list)
+
+
+def split_member(name: str) -> tuple[str, str] | None:
+    """Return the archive and the member of ``dist/app.whl!pkg/_core.so``, None where that is no such name."""
+    at = -1
+    while (at := name.find(MARK, at + 1)) >= 0:
+        if os.path.isfile(name[:at]) and name[at + 1 :]:
+            return name[:at], name[at + 1 :]
+    return None
+
+
+def open_container(name: str, path: str, content: Content, within: str = "") -> Opened:
+    """Return the archive ``name``, which lies at ``path`` of this machine, and all that is in it. Raises OSError.
+
+    ``within`` is the directory that it was found in. Of what is no archive nothing is returned.
+    """
+    opened = Opened()
+    kind = archive_kind(content.pread(0, _HEAD), name)
+    if kind is not None:
+        shown = "/" if kind in INSTALLED else f"{SUBJECT_ROOT}{path}{MARK}"
+        _open(opened, _Place(name, shown, within, _DEPTH), content, kind)
+    return opened
+
+
+class _Place(NamedTuple):
+    """An archive's name, where it is shown, what it lies in, and how many more may lie in one another in it."""
+
+    name: str
+    shown: str
+    within: str
+    depth: int
+
+
+def _open(opened: Opened, place: _Place, content: Content, kind: ContainerKind) -> None:
+    archive = _read(content, kind)
+    view = unpacked(archive.members, kind)
+    strange = [
+        Oddity(kind="name", member=member, detail=error.strerror or "does not go there")
+        for member, error in view.left_out.items()
+    ]
+    container = Container(
+        name=place.name,
+        kind=kind,
+        format=archive.format,
+        packing=archive.packing,
+        members=len(archive.members),
+        oddities=(*archive.oddities, *strange),
+        problem=archive.problem,
+    )
+    members = {member.path: member for member in archive.members if member.path in view.places}
+    holder = Holder(container, view, members, place.shown)
+    opened.holders.append(holder)
+    looked = _Looked(opened, holder, place)
+    for member in members.values():
+        looked.at(member)
+    opened.trees.append(looked.told())
+
+
+def _read(content: Content, kind: ContainerKind) -> Archive:
+    try:
+        return open_archive(content, kind)
+    except NeedsZstdError:
+        problem = _NEEDS_ZSTD
+    except FormatError as error:
+        problem = error.message
+    except OSError as error:
+        problem = error.strerror or "cannot be read"
+    return Archive(format=kind, packing="", members=(), problem=problem)
+
+
+class _Looked:
+    """Goes through the members of one archive."""
+
+    def __init__(self, opened: Opened, holder: Holder, place: _Place) -> None:
+        self._opened = opened
+        self._holder = holder
+        self._depth = place.depth
+        self._within = place.within
+        self._found: list[Named] = []
+        self._links: list[tuple[str, str]] = []
+        self._passed_over: Counter[str] = Counter()
+        self._problems: dict[str, str] = {}
+        self._files = 0
+
+    def at(self, member: Member) -> None:
+        """Look at one member by its first bytes."""
+        real = self._holder.view.places[member.path]
+        if member.kind == "link":
+            self._links.append((member.path, real))
+        elif member.kind == "hard-link" or member.content is not None:
+            self._files += 1
+            try:
+                self._look(member, real)
+            except FormatError as error:
+                self._problems[member.path] = error.message
+            except OSError:  # what is not kept of a packed stream begins like nothing that is judged
+                pass
+
+    def _look(self, member: Member, real: str) -> None:
+        """Take what is judged, and open what is an archive itself. Raises FormatError, OSError."""
+        content = self._holder.view.content(real)
+        head = content.pread(0, _HEAD)
+        if head.startswith(MAGIC):
+            kind = elf_kind(content)
+            if kind == "subject":
+                self._found.append(self._named(member, real, content))
+            else:
+                self._passed_over[kind] += 1
+        nested = archive_kind(head, member.path)
+        if nested is not None and member.kind == "file":
+            self._enter(member, content, nested)
+
+    def _named(self, member: Member, real: str, content: Content) -> Named:
+        view = self._holder.view
+        entry = view.lstat(real).entry
+        like = (content.size, stat.S_IMODE(entry.mode), content.pread(0, _SAME_HEAD))
+        return Named(member.path, like, view.identity(Resolved(real, entry)), lambda: _pieces(content))
+
+    def _enter(self, member: Member, content: Content, kind: ContainerKind) -> None:
+        holder = self._holder
+        if not self._depth or len(self._opened.holders) >= _ARCHIVES:
+            deep = Oddity(kind="nested", member=member.path, detail=f"is an archive in {_DEPTH} others")
+            holder.container = replace(holder.container, oddities=(*holder.container.oddities, deep))
+            return
+        name, shown = f"{holder.name}{MARK}{member.path}", f"{_outside(holder)}/{member.path}{MARK}"
+        _open(self._opened, _Place(name, shown, holder.name, self._depth - 1), content, kind)
+
+    def told(self) -> Tree:
+        """Hand over the subjects; return what the report tells of the archive."""
+        holder, view = self._holder, self._holder.view
+        once = once_each(self._found)
+        by_place = {view.places[one.path]: one for one in self._found}
+        for path, real in self._links:
+            leads = view.find(real)
+            if isinstance(leads, Resolved) and leads.path in by_place:
+                by_place[leads.path].first.aliases.append(path)
+        rows = [(one.path, "") for one in once] + list(self._problems.items())
+        for path, problem in sorted(rows, key=lambda row: row[0].split("/")):
+            found = Found(name=f"{holder.name}{MARK}{path}", source=_source(holder, view.places[path]), problem=problem)
+            self._opened.found.append((found, holder))
+        return Tree(
+            name=holder.name,
+            kind=holder.container.kind,
+            within=self._within,
+            files=self._files,
+            links=len(self._links),
+            subjects=len(rows),
+            passed_over=dict(sorted(self._passed_over.items())),
+            aliases={f"{holder.name}{MARK}{one.path}": _names(holder, one.aliases) for one in once if one.aliases},
+        )
+
+
+def _names(holder: Holder, paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{holder.name}{MARK}{path}" for path in sorted(paths))
+
+
+def _source(holder: Holder, real: str) -> Source:
+    shown = holder.shown.rstrip("/") or "/"
+    return Source(view=holder.view, real=real, kind="file", top="/", root="/", base="/", shown=shown)
+
+
+def _outside(holder: Holder) -> str:
+    """Return where archives in this one are shown: what a package installs has no place of its own."""
+    return holder.shown if holder.shown != "/" else f"{SUBJECT_ROOT}/{holder.name.strip('./')}{MARK}"
+
+
+def _pieces(content: Content) -> Iterator[bytes]:
+    try:
+        for offset in range(0, content.size, _CHUNK):
+            yield content.pread(offset, _CHUNK)
+    except FormatError as error:
+        raise OSError(error.message) from error
+    finally:
+        release(content)

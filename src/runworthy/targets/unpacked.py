@@ -1,0 +1,114 @@
+"""What an archive holds as a tree of files, as unpacking it would lay them out. Nothing is written anywhere."""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+from collections.abc import Callable, Iterable
+
+from runworthy.formats.content import Content
+from runworthy.formats.package.member import Member
+from runworthy.model.archive import ContainerKind
+from runworthy.targets.overlay import Overlay
+from runworthy.targets.view import Entry, FileView, failure
+
+__all__ = ["Unpacked", "put", "unpacked"]
+
+_SITE_PACKAGES = "lib/python3/site-packages"
+"""Where a wheel's files lie below the prefix of an environment; the version of Python does not matter to a loader."""
+
+_WHEEL_SCHEME = {
+    "purelib": _SITE_PACKAGES,
+    "platlib": _SITE_PACKAGES,
+    "scripts": "bin",
+    "data": "",
+    "headers": "include",
+}
+"""Where the directories of ``*.data`` go (PEP 427, "Installing a wheel"; sysconfig's posix_prefix)."""
+
+
+class _Nothing(FileView):
+    """The empty root, on which an archive is unpacked."""
+
+    def entry(self, directory: str, name: str) -> Entry | None:
+        """Return None: there is nothing."""
+        del directory, name
+        return None
+
+    def names(self, directory: str) -> Iterable[str]:
+        """Return no names."""
+        del directory
+        return ()
+
+    def content(self, real: str) -> Content:
+        """Raise OSError: there is nothing."""
+        raise failure(errno.ENOENT, real)
+
+
+class Unpacked(Overlay):
+    """The files of an archive. ``top`` is where a member lies that no rule of its kind places elsewhere."""
+
+    def __init__(self, top: str = "/") -> None:
+        super().__init__(_Nothing())
+        self.top = top
+        self.places: dict[str, str] = {}
+        """The real paths of members, by their names."""
+        self.left_out: dict[str, OSError] = {}
+        """Members that do not go where they belong, and why."""
+        self._names: dict[str, str] = {}
+
+    def lay(self, member: Member, where: Callable[[str], str]) -> None:
+        """Lay one member where it belongs. One that does not go there is left out."""
+        try:
+            put(self, member, where)
+            real = self.lstat(f"/{where(member.path)}").path
+        except OSError as error:
+            self.left_out[member.path] = error
+        else:
+            self.places[member.path] = real
+            self._names[real] = member.path
+
+    def name_at(self, path: str) -> str:
+        """Return the name of the member that lies at a path, or what a member there would be called."""
+        return self._names.get(path) or posixpath.relpath(path, self.top)
+
+
+def unpacked(members: Iterable[Member], kind: ContainerKind = "tar") -> Unpacked:
+    """Return the members laid out as whoever installs an archive of this kind lays them out.
+
+    What does not go there, since a file lies where a directory is needed, is left out.
+    """
+    wheel = kind == "wheel"
+    tree = Unpacked(f"/{_SITE_PACKAGES}" if wheel else "/")
+    for member in members:
+        tree.lay(member, _in_environment if wheel else _as_named)
+    return tree
+
+
+def _as_named(path: str) -> str:
+    return path
+
+
+def _in_environment(path: str) -> str:
+    top, _, below = path.partition("/")
+    scheme, _, rest = below.partition("/")
+    if top.endswith(".data") and scheme in _WHEEL_SCHEME and rest:
+        return f"{_WHEEL_SCHEME[scheme]}/{rest}".lstrip("/")
+    return f"{_SITE_PACKAGES}/{path}"
+
+
+def put(tree: Overlay, member: Member, where: Callable[[str], str] = _as_named) -> None:
+    """Lay one member into a tree, where ``where`` says. Raises OSError where it does not go there."""
+    if not member.path:
+        return
+    path = f"/{where(member.path)}"
+    if member.kind == "dir":
+        tree.add_directory(path)
+    elif member.kind == "link":
+        tree.add_link(path, member.target)
+    elif member.kind == "hard-link":
+        tree.add_hard_link(path, f"/{where(member.target)}")
+    elif member.content is not None:
+        tree.add_file(path, member.content, mode=member.mode)
+    else:
+        tree.add_special(path, mode=member.mode)
