@@ -115,10 +115,11 @@ class Result:
 class Tree:
     """A directory or archive that was given as subject, or lies in one.
 
-    ``files`` is how many were looked at, ``subjects`` how many are judged. ``kind`` is what an archive is (``wheel``, ``zip``), empty for a directory; ``within`` the directory or archive that
-    it was found in, empty for one that was named. ``links`` is the number of symbolic links, of which none was followed
-    out of it; ``passed_over`` counts the ELF files that are no subjects by what they are; ``aliases`` are the other names of a
-    subject in this tree, links and copies in one directory, which are not judged again.
+    ``files`` is how many were looked at, ``subjects`` how many are judged. ``kind`` is what an archive is (``wheel``,
+    ``zip``), empty for a directory; ``within`` the directory or archive that it was found in, empty for one that was
+    named. ``links`` is the number of symbolic links, of which none was followed out of it; ``passed_over`` counts the
+    ELF files that are no subjects by what they are; ``aliases`` are the other names of a subject in this tree, links
+    and copies in one directory, which are not judged again.
     """
 
     name: str

@@ -31,8 +31,9 @@ class Platform:
 class Choice:
     """What is taken on the platform of a target.
 
-    ``among`` are the paths that the rule chooses among, ``taken`` those that it takes. What is in neither is there on every platform. ``steps`` tell how it came to that: needs of the stage
-    ``environment`` (kind ``layout`` or ``tag``), unmet where nothing fits or the wrong thing is taken, and events.
+    ``among`` are the paths that the rule chooses among, ``taken`` those that it takes. What is in neither is there on
+    every platform. ``steps`` tell how it came to that: needs of the stage ``environment`` (kind ``layout`` or ``tag``),
+    unmet where nothing fits or the wrong thing is taken, and events.
     """
 
     target: str = ""
