@@ -270,7 +270,7 @@ class Engine:
             # A target without an architecture of its own is judged on each that the archive has something for.
             for choice in dict.fromkeys(self._choice(subject.holder, name, arch) for arch in archs):
                 if choice is not None and choice.steps:
-                    yield self._finish(chosen_on(subject.name, choice, self._wishes.launch.until))
+                    yield self._finish(chosen_on(subject.name, choice, self._wishes.launch.until, name.text))
 
     def _is_taken(self, subject: Subject, name: TargetName) -> bool:
         """Whether a member of an archive is what its ecosystem takes on a target."""
@@ -325,7 +325,8 @@ class Engine:
         except (FormatError, OSError, UnseenError) as error:
             subject = Subject(subject.name, problem=FormatError(str(error)))
             return self._unreadable(subject, name)
-        return self._result(subject, path, facts, root, trace)
+        cell = self._judged(subject, path, facts, root, trace)
+        return self._finish(replace(cell, wanted=name.text))
 
     def _root(self, name: TargetName, subject: Subject) -> _Root:
         arch, package = subject.arch, _package_of(subject)
@@ -396,23 +397,23 @@ class Engine:
         step = Step(stage="exec", need=need, answer=Answer.UNKNOWN, why=why, detail=problem.message)
         stretch = Stretch(object=subject.name, machine="", loader="", root=name.text, steps=(step,))
         trace = Trace(stretches=(stretch,), until=self._wishes.launch.until)
-        return self._finish(Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace))
+        return self._finish(
+            Cell(subject=subject.name, target=name.text, path=subject.name, trace=trace, wanted=name.text)
+        )
 
-    def _result(self, subject: Subject, path: str, facts: ElfFacts | None, root: _Root, trace: Trace) -> Result:
+    def _judged(self, subject: Subject, path: str, facts: ElfFacts | None, root: _Root, trace: Trace) -> Cell:
         target = root.target
         loader = trace.stretches[-1].loader
-        return self._finish(
-            Cell(
-                subject=subject.name,
-                target=target.name,
-                path=path,
-                trace=trace,
-                facts=facts,
-                file=subject.file,
-                libc=root.machinery.libcs.get(loader) or _libc_of_root(root),
-                root=target,
-                shown=_Shown(subject, root.paths),
-            )
+        return Cell(
+            subject=subject.name,
+            target=target.name,
+            path=path,
+            trace=trace,
+            facts=facts,
+            file=subject.file,
+            libc=root.machinery.libcs.get(loader) or _libc_of_root(root),
+            root=target,
+            shown=_Shown(subject, root.paths),
         )
 
     def _finish(self, cell: Cell) -> Result:

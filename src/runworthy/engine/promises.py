@@ -55,10 +55,10 @@ def choice_on(holder: Holder, platform: Platform) -> Choice | None:
     return replace(choose(holder, platform), target=platform.target) if choose else None
 
 
-def chosen_on(subject: str, choice: Choice, until: Stage) -> Cell:
-    """Return the cell that tells what was taken on a target."""
+def chosen_on(subject: str, choice: Choice, until: Stage, wanted: str) -> Cell:
+    """Return the cell that tells what was taken on the target that was asked for as ``wanted``."""
     trace = _trace(subject, choice.target, choice.steps, until)
-    return Cell(subject=subject, target=choice.target, path=subject, trace=trace)
+    return Cell(subject=subject, target=choice.target, path=subject, trace=trace, wanted=wanted)
 
 
 def _trace(name: str, root: str, steps: tuple[Step | Event, ...], until: Stage) -> Trace:

@@ -23,7 +23,7 @@ class Cell:
     """One subject on one target, judged. ``root`` is None where no target was opened.
 
     ``facts`` are there of an ELF file, ``file`` of any other, neither of what could not be read. ``shown`` names a path
-    of the root as people know it, where it has another name than its own.
+    of the root as people know it, where it has another name than its own; ``wanted`` is the target as it was asked for.
     """
 
     subject: str
@@ -35,6 +35,7 @@ class Cell:
     libc: Libc | None = None
     root: Target | None = None
     shown: Callable[[str], str | None] | None = None
+    wanted: str = ""
 
 
 def result_of(cell: Cell) -> Result:
@@ -60,6 +61,7 @@ def result_of(cell: Cell) -> Result:
         as_of=root.as_of if root else "",
         notes=root.notes if root else (),
         unexplained=unexplained,
+        wanted=cell.wanted,
     )
 
 

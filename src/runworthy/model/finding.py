@@ -85,7 +85,8 @@ class Finding:
 class Result:
     """One cell: a subject on a target. ``stage`` is where the verdict falls, None when it runs.
 
-    ``target`` is empty where an archive is judged by itself: by what it says of itself, wherever it is taken.
+    ``target`` is empty where an archive is judged by itself: by what it says of itself, wherever it is taken;
+    ``wanted`` is the target as it was asked for.
     ``machine``, ``libc`` and ``completeness`` say what was judged against; ``assumptions`` are printed
     wherever the verdict rests on them. ``path`` is where the subject lies in the root; ``hardware`` is the
     machine with what is assumed about it, ``arch_stated`` whether its architecture was the target's own
@@ -109,6 +110,7 @@ class Result:
     as_of: str = ""
     notes: tuple[str, ...] = ()
     unexplained: tuple[Step, ...] = ()
+    wanted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,16 +24,16 @@ _HANDFUL = 24
 def with_remedies(report: Report, targets: Sequence[TargetName], wishes: Wishes, *, loader: str = "") -> Report:
     """Return the report with remedies at its findings of the first stage.
 
-    ``targets`` and ``wishes`` are those that it was made with: results stand in the order of the subjects, and for each
-    in that of the targets. What cannot be read again has the remedies of its rules alone. ``loader`` is the path of an
-    APE loader in the targets, where one is named.
+    ``targets`` and ``wishes`` are those that it was made with. What cannot be read again has the remedies of its rules
+    alone. ``loader`` is the path of an APE loader in the targets, where one is named.
     """
     wanted = [index for index, result in enumerate(report.results) if _is_wanted(result)][:_HANDFUL]
     if not wanted:
         return report
     results = list(report.results)
+    by_name = {name.text: name for name in targets}
     for index in wanted:
-        results[index] = _helped(results[index], targets[index % len(targets)], wishes, loader)
+        results[index] = _helped(results[index], by_name[results[index].wanted], wishes, loader)
     return replace(report, results=tuple(results))
 
 
@@ -44,7 +44,9 @@ def best_remedy(report: Report) -> Remedy | None:
 
 
 def _is_wanted(result: Result) -> bool:
-    return bool(result.findings and result.path) and (_fails_early(result) or _changed_by_boot(result) is not None)
+    return bool(result.findings and result.path and result.wanted) and (
+        _fails_early(result) or _changed_by_boot(result) is not None
+    )
 
 
 def _fails_early(result: Result) -> bool:

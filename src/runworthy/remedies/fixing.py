@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from runworthy.engine import Wishes
 from runworthy.engine.again import Latest, judge_again
+from runworthy.engine.containers import open_container, split_member
 from runworthy.engine.context import launch_on
-from runworthy.engine.subjects import Subject, read_subject
+from runworthy.engine.subjects import MARK, Subject, read_subject
 from runworthy.model.arch import Architecture
 from runworthy.model.edit import InstallPackages
 from runworthy.model.errors import RunworthyError
@@ -19,6 +20,7 @@ from runworthy.model.records import dataclass, replace
 from runworthy.remedies.libraries import shown
 from runworthy.remedies.search import causes, solve, step_key
 from runworthy.remedies.situation import Means, Situation
+from runworthy.targets.additions import lay
 from runworthy.targets.directory import DirectoryView
 from runworthy.targets.edits import after_boot
 from runworthy.targets.host import in_container
@@ -82,17 +84,18 @@ def plans(
 ) -> list[Planned]:
     """Return a plan for each target on which something of the report does not run.
 
-    ``targets`` and ``wishes`` are those that the report was made with: results stand in the order of the subjects, and
-    for each in that of the targets. A subject that cannot be read, or whose target cannot be opened, has no plan.
+    ``targets`` and ``wishes`` are those that the report was made with. A subject that cannot be read, or whose target
+    cannot be opened, has no plan.
     """
     machine = DirectoryView("/")
+    archives = _Archives(report.trees, machine)
     found: list[Planned] = []
-    for at, name in enumerate(targets):
-        failing = [result for result in report.results[at :: len(targets)] if result.verdict != "runs"]
+    for name in targets:
+        failing = [one for one in report.results if one.wanted == name.text and one.verdict != "runs"]
         wanted = [one for result in failing for one in each_name(result, report.trees)]
         by_arch: dict[Architecture | None, list[tuple[Result, Subject]]] = {}
         for result in wanted:
-            subject = _subject(result.subject, report.trees, machine)
+            subject = archives.member(result.subject) or _subject(result.subject, report.trees, machine)
             if subject is not None and result.path:
                 by_arch.setdefault(subject.arch, []).append((result, subject))
         for arch, pairs in by_arch.items():
@@ -103,6 +106,8 @@ def plans(
             if means.dockerfile:
                 remedies = tuple(for_dockerfile(remedy, means.dockerfile, situations) for remedy in remedies)
                 remedies = tuple(sorted(remedies, key=lambda remedy: not remedy.proved))
+            if any(situation.packed for situation in situations):
+                remedies = tuple(_in_archive(remedy, situations) for remedy in remedies)
             plan = Plan(target=pairs[0][0].target, subjects=names, remedies=remedies)
             found.append(Planned(plan=plan, situations=tuple(situations)))
     return found
@@ -151,6 +156,56 @@ def _by_hand(remedy: Remedy, why: str) -> Remedy:
     )
 
 
+def _in_archive(remedy: Remedy, planned: Sequence[Situation]) -> Remedy:
+    """Return a remedy that changes what lies in an archive as one for whoever makes the archive."""
+    own = {one.real for one in planned}
+    changes = [
+        edit.words.replace(f"{SUBJECT_ROOT}/", "/")
+        for edit in remedy.edits
+        if getattr(edit, "path", "").startswith(f"{SUBJECT_ROOT}/") or getattr(edit, "path", "") in own
+    ]
+    if not changes:
+        return remedy
+    lines = ("in the archive, when it is made:", *changes)
+    return replace(remedy, applicability="manual", edits=(), recipe=(*remedy.recipe, *lines))
+
+
+class _Archives:
+    """The archives of a report, opened again when a member is asked for."""
+
+    def __init__(self, trees: Sequence[Tree], machine: DirectoryView) -> None:
+        self._outermost = [tree.name for tree in trees if tree.kind and MARK not in tree.name.removeprefix(tree.within)]
+        self._machine = machine
+        self._members: dict[str, Subject] = {}
+        self._opened: set[str] = set()
+
+    def member(self, name: str) -> Subject | None:
+        """Return a subject that lies in an archive, None for any other."""
+        if MARK not in name:
+            return None
+        for archive in self._outermost:
+            if name.startswith(f"{archive}{MARK}"):
+                self._open(archive)
+        split = split_member(name)
+        if name not in self._members and split is not None:
+            self._open(split[0])
+        return self._members.get(name)
+
+    def _open(self, archive: str) -> None:
+        if archive in self._opened:
+            return
+        self._opened.add(archive)
+        try:
+            source = locate(archive, self._machine)
+            opened = open_container(archive, source.real, source.view.content(source.real))
+        except OSError:
+            return
+        for found, holder in opened.found:
+            subject = read_subject(found.name, self._machine, found.source)
+            subject.holder = holder
+            self._members[found.name] = subject
+
+
 def _subject(name: str, trees: Sequence[Tree], machine: DirectoryView) -> Subject | None:
     """Return a subject of a report with where it comes from, None where it is not to be had any more."""
     try:
@@ -187,6 +242,9 @@ class _Room:
             overlay = Overlay(machine if target.live else target.view)
             for addition in self.wishes.additions:
                 addition(target, overlay)
+            for holder in dict.fromkeys(one.holder for _, one in pairs if one.source and one.source.is_installed):
+                if holder is not None:
+                    lay(holder.name, holder.view, target, overlay)
             target = replace(target, view=overlay)
             sources = [self._shown(one.source) for _, one in pairs if one.source is not None]
             paths = [place(source, target, overlay, self.wishes.at) for source in sources]
@@ -219,6 +277,7 @@ class _Room:
                 means=self.means,
                 settled=self._settled(result, alone),
                 tree=_tree(subject, path),
+                packed=subject.holder is not None,
             )
             found.append(situation)
         return found

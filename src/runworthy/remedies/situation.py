@@ -53,7 +53,7 @@ class Situation:
     files register at boot, so that nothing else counts. ``means`` are what planners may use, None where only what they
     know by heart is asked for. ``settled`` are the keys of causes that somebody else takes care of: a program beside a
     library that has loaded what it misses. ``tree`` is the directory of the target in which the subject lies with all
-    that it was given with, empty where it was given alone.
+    that it was given with, empty where it was given alone. ``packed``: it lies in an archive, and stays as it is.
     """
 
     target: Target
@@ -67,6 +67,7 @@ class Situation:
     means: Means | None = None
     settled: frozenset[str] = frozenset()
     tree: str = ""
+    packed: bool = False
 
     @property
     def name(self) -> str:
@@ -76,7 +77,7 @@ class Situation:
     @property
     def inside(self) -> bool:
         """Whether the file lies in the target itself, so that it can be changed there."""
-        return not self.path.startswith(f"{SUBJECT_ROOT}/")
+        return not self.packed and not self.path.startswith(f"{SUBJECT_ROOT}/")
 
     @property
     def changeable(self) -> bool:
