@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from runworthy.model.arch import ARCHITECTURES, Architecture, architecture
 
 __all__ = [
+    "LEGACY",
     "Meaning",
     "PythonTag",
     "architecture_in",
@@ -115,15 +116,15 @@ class PythonTag(NamedTuple):
         return f"{self.family}_{self.version[0]}_{self.version[1]}"
 
 
-_LEGACY: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+LEGACY: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 """The names that PEP 600 defines as other spellings of its own (PEP 513, PEP 571, PEP 599)."""
 
 
 def python_tag(text: str) -> PythonTag | None:
     """Return the manylinux or musllinux tag that ``text`` is, with or without an architecture; None when it is none."""
     family, _, rest = text.partition("_")
-    if family in _LEGACY:
-        version, tail = _LEGACY[family], rest
+    if family in LEGACY:
+        version, tail = LEGACY[family], rest
         family = "manylinux"
     elif family in ("manylinux", "musllinux"):
         parts = rest.split("_", 2)
