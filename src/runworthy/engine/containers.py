@@ -34,6 +34,9 @@ INSTALLED: frozenset[ContainerKind] = frozenset(("deb", "apk", "rpm"))
 """What lays its files into the root itself, when a system's package manager installs it."""
 
 _WITH_PROMISES: frozenset[ContainerKind] = frozenset(("wheel",))
+_FOREIGN = (b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
+"""What programs for Windows and macOS begin with (``formats.identify`` tells more)."""
+
 _HEAD = 512
 _SAME_HEAD = 1024
 _CHUNK = 1 << 18
@@ -44,12 +47,20 @@ _NEEDS_ZSTD = "is packed with zstd, which this Python cannot read: pip install '
 
 @dataclass(slots=True, eq=False)
 class Holder:
-    """An archive that was opened. ``shown`` is the directory of a target in which its files are shown."""
+    """An archive that was opened. ``shown`` is the directory of a target in which its files are shown.
+
+    ``programs`` are its ELF programs and libraries, copies and links too; ``others`` those of other systems. What it
+    says of itself is read when it is first ``asked``, and kept as its ``promise``.
+    """
 
     container: Container
     view: Unpacked
     members: Mapping[str, Member]
     shown: str
+    programs: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    promise: object = None
+    asked: bool = False
 
     @property
     def name(self) -> str:
@@ -190,9 +201,12 @@ class _Looked:
         if head.startswith(MAGIC):
             kind = elf_kind(content)
             if kind == "subject":
+                self._holder.programs.append(member.path)
                 self._found.append(self._named(member, real, content))
             else:
                 self._passed_over[kind] += 1
+        elif head.startswith(_FOREIGN):
+            self._holder.others.append(member.path)
         nested = archive_kind(head, member.path)
         if nested is not None and member.kind == "file":
             self._enter(member, content, nested)

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Literal, Protocol
 
 from runworthy.engine.containers import Holder
 from runworthy.engine.results import Cell
 from runworthy.model.arch import Architecture
 from runworthy.model.archive import ContainerKind
-from runworthy.model.errors import ArchitectureError
-from runworthy.model.layout import Choice, Platform
+from runworthy.model.elf import ElfFile
+from runworthy.model.errors import ArchitectureError, FormatError
+from runworthy.model.layout import Choice, Contents, Platform
+from runworthy.model.program import FileFacts
 from runworthy.model.records import replace
-from runworthy.model.trace import Event, Stage, Step, Stretch, Trace
+from runworthy.model.trace import Answer, Need, Stage, Step, Stretch, Trace
+from runworthy.simulate.made_for import made_for
 from runworthy.targets.libc import libc_of_root
 from runworthy.targets.names import TargetName
 
 __all__ = ["choice_on", "chosen_on", "platform_of", "promise_of"]
 
-_PROMISES: Mapping[ContainerKind, Callable[[Holder], tuple[Step | Event, ...]]] = {}
-"""By kind: what an archive says of itself, on no target."""
-
 _FAMILIES: Mapping[str, Literal["glibc", "musl"]] = {"glibc": "glibc", "musl": "musl"}
+_MANIFEST_LIMIT = 16 << 20
 
-_CHOICES: Mapping[ContainerKind, Callable[[Holder, Platform], Choice]] = {}
-"""By kind: what is taken of an archive on a platform."""
+
+class _Promise(Protocol):
+    """What an archive of some kind says of itself."""
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Return what is true of it wherever it is taken."""
+
+    def choice(self, platform: Platform) -> Choice:
+        """Return what is taken of it on a platform."""
 
 
 def promise_of(holder: Holder, until: Stage) -> Trace | None:
     """Return what is true of an archive wherever it is taken, None where there is nothing to say."""
-    promise = _PROMISES.get(holder.container.kind)
-    steps = promise(holder) if promise else ()
-    return _trace(holder.name, "", steps, until) if steps else None
+    promise = _promise(holder)
+    stretches = promise.stretches() if promise else ()
+    return Trace(stretches=stretches, until=until) if stretches else None
+
+
+def choice_on(holder: Holder, platform: Platform) -> Choice | None:
+    """Return what is taken of an archive on a platform, None where its kind has no rule."""
+    promise = _promise(holder)
+    return replace(promise.choice(platform), target=platform.target) if promise else None
 
 
 def platform_of(name: TargetName, arch: Architecture | None) -> Platform | None:
@@ -49,17 +65,162 @@ def platform_of(name: TargetName, arch: Architecture | None) -> Platform | None:
     )
 
 
-def choice_on(holder: Holder, platform: Platform) -> Choice | None:
-    """Return what is taken of an archive on a platform, None where its kind has no rule."""
-    choose = _CHOICES.get(holder.container.kind)
-    return replace(choose(holder, platform), target=platform.target) if choose else None
-
-
 def chosen_on(subject: str, choice: Choice, until: Stage, wanted: str) -> Cell:
     """Return the cell that tells what was taken on the target that was asked for as ``wanted``."""
-    trace = _trace(subject, choice.target, choice.steps, until)
+    stretch = Stretch(object=subject, machine="", loader="", root=choice.target, steps=choice.steps)
+    trace = Trace(stretches=(stretch,), until=until)
     return Cell(subject=subject, target=choice.target, path=subject, trace=trace, wanted=wanted)
 
 
-def _trace(name: str, root: str, steps: tuple[Step | Event, ...], until: Stage) -> Trace:
-    return Trace(stretches=(Stretch(object=name, machine="", loader="", root=root, steps=steps),), until=until)
+def _promise(holder: Holder) -> _Promise | None:
+    """Return what an archive says of itself, read once."""
+    if not holder.asked:
+        holder.asked = True
+        read = _KINDS.get(holder.container.kind)
+        holder.promise = read(holder) if read else None
+    return holder.promise  # type: ignore[return-value]  # a holder does not know what is made of it
+
+
+# -- wheels ----------------------------------------------------------------------------------
+
+
+class _Wheel:
+    """A wheel: its records, its tags, and what an installer makes of these (PEP 427, PEP 600, PEP 656)."""
+
+    def __init__(self, holder: Holder) -> None:
+        from runworthy.formats.wheel import read_wheel
+
+        sizes = [(path, one.content.size) for path, one in holder.members.items() if one.content is not None]
+        file = posixpath.basename(holder.name.rpartition("!")[2])
+        self._holder = holder
+        self._facts = read_wheel(file, sizes, lambda path: holder.read(path, _MANIFEST_LIMIT))
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        from runworthy.simulate.wheel import promise
+        from runworthy.targets.promises import Promises
+
+        @cache
+        def promises(name: str) -> Promises:
+            from runworthy.model.arch import architecture
+
+            found = architecture(name)
+            if found is None:
+                raise FormatError(f"{name} is no architecture")
+            return Promises(found)
+
+        files = dict(_elf_files(self._holder))
+        trace = promise(
+            self._facts,
+            files,
+            promises,
+            others=dict(_other_files(self._holder)),
+            digests=dict(_digests(self._holder, files)),
+        )
+        return trace.stretches
+
+    def choice(self, platform: Platform) -> Choice:
+        from runworthy.simulate.wheel import accepts
+
+        return Choice(steps=(accepts(self._facts, platform),))
+
+
+def _digests(holder: Holder, paths: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the hashes of members, as RECORD writes them."""
+    from runworthy.formats.wheel import digest_of
+
+    for path in paths:
+        content = holder.members[path].content
+        try:
+            if content is not None:
+                yield path, digest_of(content)
+        except (OSError, FormatError):
+            continue
+
+
+# -- packages of several builds -------------------------------------------------------------
+
+
+class _Layout:
+    """A package that holds builds for several platforms, or says for which it is."""
+
+    def __init__(self, holder: Holder) -> None:
+        from runworthy.formats.layout import layout_of
+
+        self._holder = holder
+        self._problem = ""
+        try:
+            files = [path for path, one in holder.members.items() if one.kind in ("file", "hard-link")]
+            self._layout = layout_of(holder.container.kind, files, lambda path: holder.read(path, _MANIFEST_LIMIT))
+        except FormatError as error:
+            self._layout, self._problem = None, str(error)
+        self._contents: dict[str, Contents] | None = None
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        if not self._problem:
+            return ()
+        name = self._holder.name
+        need = Need(kind="metadata", name="manifest", by=name)
+        step = Step(
+            stage="environment", need=need, answer=Answer.UNKNOWN, why="unreadable", detail=f"layout: {self._problem}"
+        )
+        return (Stretch(object=name, machine="", loader="", root="", steps=(step,)),)
+
+    def choice(self, platform: Platform) -> Choice:
+        from runworthy.simulate.layout import choose
+
+        if self._layout is None:
+            return Choice()
+        if self._contents is None:
+            wanted = {build.path for group in self._layout.groups for build in group.builds}
+            self._contents = dict(_contents(self._holder, wanted))
+        return choose(self._layout, platform, self._contents)
+
+
+def _contents(holder: Holder, wanted: set[str]) -> Iterator[tuple[str, Contents]]:
+    """Yield what the bytes of members are."""
+    for path, elf in _elf_files(holder):
+        if path in wanted:
+            arch = elf.facts.architecture
+            yield (
+                path,
+                Contents(system="linux", archs=frozenset((arch.name,) if arch else ()), libc=made_for(elf.facts)),
+            )
+    for path, facts in _other_files(holder):
+        if path in wanted and facts.pe is not None:
+            yield path, Contents(system="windows", archs=frozenset((facts.pe.arch,) if facts.pe.arch else ()))
+        elif path in wanted and facts.machos:
+            yield path, Contents(system="macos", archs=frozenset(one.arch for one in facts.machos))
+
+
+# -- members --------------------------------------------------------------------------------
+
+
+def _elf_files(holder: Holder) -> Iterator[tuple[str, ElfFile]]:
+    """Yield the ELF files of an archive by member, those left out that cannot be read: they are told by themselves."""
+    for path in holder.programs:
+        try:
+            yield path, holder.view.elf(holder.view.places[path])
+        except (OSError, FormatError):
+            continue
+
+
+def _other_files(holder: Holder) -> Iterator[tuple[str, FileFacts]]:
+    """Yield the programs and libraries of other systems by member."""
+    from runworthy.formats.identify import identify
+
+    for path in holder.others:
+        content = holder.members[path].content
+        try:
+            if content is not None:
+                yield path, identify(content)
+        except (OSError, FormatError):
+            continue
+
+
+_KINDS: Mapping[ContainerKind, Callable[[Holder], _Promise]] = {
+    "wheel": _Wheel,
+    **dict.fromkeys(
+        ("npm", "nupkg", "jar", "zip", "tar", "deb", "apk", "rpm", "appimage", "squashfs", "cpio"), _Layout
+    ),
+}
+"""What an archive says of itself, by its kind."""

@@ -16,6 +16,7 @@ from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.program import FileFacts
 from runworthy.model.trace import Answer, Event, Evidence, Need, Step, Stretch, Trace
 from runworthy.model.wheel import WheelFacts
+from runworthy.simulate.made_for import made_for
 from runworthy.simulate.wheel.demands import Bundle, Demand, carried_by, dotted, glibc_demands, musl_demands
 from runworthy.simulate.wheel.installing import accepts, choose
 from runworthy.simulate.wheel.records import metadata_steps, record_steps
@@ -97,7 +98,7 @@ def deserved(
     for path, elf in native.items():
         arch = elf.facts.architecture
         if arch is not None:
-            groups.setdefault((arch.name, _libc_of(elf.facts)), {})[path] = elf
+            groups.setdefault((arch.name, made_for(elf.facts)), {})[path] = elf
     for arch_name in {arch for arch, _ in groups}:  # what asks for no C library goes with what does
         neutral = groups.get((arch_name, ""))
         with_libc = [key for key in groups if key[0] == arch_name and key[1]]
@@ -211,10 +212,10 @@ def _linux(
             yield from _needless(facts, tag, held, promises)
         return
     for path, elf in held.items():
-        other = _libc_of(elf.facts)
+        other = made_for(elf.facts)
         if other and other != tag.libc:
             yield _tag_step(tag, path, "libc", other, file=_libc_name(elf.facts, other))
-    own = {path: elf for path, elf in held.items() if _libc_of(elf.facts) in ("", tag.libc)}
+    own = {path: elf for path, elf in held.items() if made_for(elf.facts) in ("", tag.libc)}
     knowledge = promises(tag.arch.name)
     bundle = Bundle(own, carried_by(held), bool(facts.requires))
     demands = (
@@ -287,17 +288,6 @@ def _step_of(tag: PlatformTag, demand: Demand, answer: Answer) -> Step:
 
 def _is_of(facts: ElfFacts, tag: PlatformTag) -> bool:
     return facts.architecture is not None and facts.architecture.name in tag.archs
-
-
-def _libc_of(facts: ElfFacts) -> str:
-    """Return the C library that a file was made for, empty where it asks for none."""
-    loader = facts.interpreter or ""
-    names = [*facts.needed, loader.rpartition("/")[2]]
-    if any(name == "libc.so" or name.startswith(("libc.musl-", "ld-musl-")) for name in names):
-        return "musl"
-    versions = any(need.version.startswith("GLIBC_") for need in facts.version_needs)
-    named = any(name.startswith(("libc.so.6", "ld-linux", "ld64.so.")) for name in names)
-    return "glibc" if versions or named else ""
 
 
 def _libc_name(facts: ElfFacts, libc: str) -> str:
