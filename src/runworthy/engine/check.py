@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runworthy.engine.context import launch_on, runtime_names
 from runworthy.engine.results import Cell, result_of
-from runworthy.engine.subjects import MARK, Subject, read_subject
+from runworthy.engine.subjects import INSTALLED, MARK, Subject, read_subject
 from runworthy.engine.workers import in_workers, workers_for
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts
@@ -222,11 +222,21 @@ class Engine:
             held = self._archive(place[0], []) if place else []
             return [one for one in held if one.name == name] or [Subject(name, problem=FormatError("is no member"))]
         subject = read_subject(name, self._machine)
-        held = self._archive(name, trees) if subject.file is not None or name.lower().endswith(_APPIMAGE) else []
-        if subject.file is None:
-            return [subject, *held]
-        # What holds nothing to judge is a file that somebody may execute, as a jar.
-        return held if any(not one.whole or one.holder.has_more_to_tell for one in held if one.holder) else [subject]
+        is_elf = subject.file is None
+        inside: list[Tree] = []
+        held = self._archive(name, inside) if not is_elf or name.lower().endswith(_APPIMAGE) else []
+        told = any(not one.whole or (one.holder and one.holder.has_more_to_tell) for one in held)
+        # What holds nothing to judge may still be a program itself: a jar, or what its mode says is one.
+        if not held or (not is_elf and not told and self._may_be_started(subject)):
+            return [subject]
+        trees += inside
+        return [subject, *held] if is_elf else held
+
+    def _may_be_started(self, subject: Subject) -> bool:
+        """Whether an archive is a file that somebody executes."""
+        is_jar = subject.file is not None and subject.file.type == "jar"
+        source = subject.source
+        return is_jar or (source is not None and bool(source.view.mode(source.real) & 0o111))
 
     def _archive(self, name: str, trees: list[Tree], within: str = "") -> list[Subject]:
         """Return what is judged of the file ``name`` of this machine if it is an archive: itself, and its members."""
@@ -344,7 +354,8 @@ class Engine:
             if package is not None:
                 from runworthy.targets.additions import lay
 
-                lay(package.name, package.view, target, overlay)
+                for one in (*self._companions(package, name, arch), package):
+                    lay(one.name, one.view, target, overlay)
             target = replace(target, view=overlay)
             program = self._wishes.launch.loaded_by
             if program is not None and not overlay.exists(program):
@@ -352,10 +363,32 @@ class Engine:
                     f"{target.name} is not known to have {program}, which --loaded-by names",
                     hint="name a program by its path in the target, or bring it there with --with",
                 )
+            self._join(name, overlay, arch)
             paths = self._place(target, overlay, arch, package)
             machinery = Machinery(target, launch_on(target, self._wishes.launch), runtime_names(target.arch))
             held = self._roots[key] = _Root(target, machinery, paths, self._siblings(machinery, paths))
         return held
+
+    def _join(self, name: TargetName, overlay: Overlay, arch: Architecture | None) -> None:
+        """Show with each package what it requires and what is given with it, as they would be installed together."""
+        for holder in self._holders:
+            if holder.container.kind not in INSTALLED:
+                for other in self._companions(holder, name, arch):
+                    overlay.mount(holder.shown, other.view)
+
+    def _companions(self, holder: Holder, name: TargetName, arch: Architecture | None) -> list[Holder]:
+        """Return the packages among the subjects that are installed with one on a target."""
+        if len(self._holders) < 2:
+            return []
+        from runworthy.engine.containers import companions
+
+        holder.joined = [one for one in companions(holder, self._holders) if not self._refuses(one, name, arch)]
+        return holder.joined
+
+    def _refuses(self, holder: Holder, name: TargetName, arch: Architecture | None) -> bool:
+        choice = self._choice(holder, name, arch)
+        steps = choice.steps if choice else ()
+        return any(isinstance(step, Step) and step.answer is Answer.UNMET for step in steps)
 
     def _siblings(self, machinery: Machinery, paths: Mapping[str, str | OSError]) -> dict[int, Siblings]:
         """Return the files of one architecture that come out of directories, and those of each archive."""

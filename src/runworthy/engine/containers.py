@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from runworthy.engine.subjects import MARK
+from runworthy.engine.subjects import INSTALLED, MARK
 from runworthy.engine.trees import Found
 from runworthy.formats.archive import Archive, archive_kind, open_archive
 from runworthy.formats.content import Content, release
 from runworthy.formats.elf_kind import MAGIC, elf_kind
 from runworthy.formats.package import NeedsZstdError
 from runworthy.formats.package.member import Member
+from runworthy.formats.ties import Ties, ties_of
 from runworthy.model.archive import Container, ContainerKind, Oddity
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Tree
@@ -28,10 +29,7 @@ from runworthy.targets.twins import Named, once_each
 from runworthy.targets.unpacked import Unpacked, unpacked
 from runworthy.targets.view import Resolved
 
-__all__ = ["INSTALLED", "Holder", "Opened", "open_container", "split_member"]
-
-INSTALLED: frozenset[ContainerKind] = frozenset(("deb", "apk", "rpm"))
-"""What lays its files into the root itself, when a system's package manager installs it."""
+__all__ = ["Holder", "Opened", "companions", "open_container", "split_member"]
 
 _WITH_PROMISES: frozenset[ContainerKind] = frozenset(("wheel",))
 _FOREIGN = (b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
@@ -40,6 +38,7 @@ _FOREIGN = (b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"
 _HEAD = 512
 _SAME_HEAD = 1024
 _CHUNK = 1 << 18
+_MANIFEST_LIMIT = 16 << 20
 _DEPTH = 3
 _ARCHIVES = 256
 _NEEDS_ZSTD = "is packed with zstd, which this Python cannot read: pip install 'runworthy[zstd]'"
@@ -49,16 +48,19 @@ _NEEDS_ZSTD = "is packed with zstd, which this Python cannot read: pip install '
 class Holder:
     """An archive that was opened. ``shown`` is the directory of a target in which its files are shown.
 
-    ``programs`` are its ELF programs and libraries, copies and links too; ``others`` those of other systems. What it
-    says of itself is read when it is first ``asked``, and kept as its ``promise``.
+    ``ties`` are its name as a package and what it requires. ``programs`` are its ELF programs and libraries, copies and
+    links too; ``others`` those of other systems; ``joined`` are packages that are installed with it. What it says of
+    itself is read when it is first ``asked``, and kept as its ``promise``.
     """
 
     container: Container
     view: Unpacked
     members: Mapping[str, Member]
     shown: str
+    ties: Ties
     programs: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    joined: list[Holder] = field(default_factory=list)
     promise: object = None
     asked: bool = False
 
@@ -72,21 +74,17 @@ class Holder:
         """Whether there is something to say of the archive itself."""
         return bool(self.container.oddities or self.container.problem) or self.container.kind in _WITH_PROMISES
 
-    def read(self, member: str, limit: int) -> bytes | None:
-        """Return the bytes of a member, None where there is none of this name, or none that can be read whole."""
-        found = self.members.get(member)
-        if found is None or found.content is None or found.content.size > limit:
-            return None
-        try:
-            return found.content.pread(0, found.content.size)
-        except (OSError, FormatError):
-            return None
+    def read(self, member: str) -> bytes | None:
+        """Return the bytes of a manifest, None where there is none of this name, or none that can be read whole."""
+        return _whole(self.members.get(member))
 
     def named(self, path: str) -> str | None:
         """Return the name of what lies, or would lie, at a path of a target in which this archive is shown."""
         if not path.startswith(f"{self.shown}/"):
             return None
-        return f"{self.name}{MARK}{self.view.name_at(path[len(self.shown) :])}"
+        below = path[len(self.shown) :]
+        owner = next((one for one in (self, *self.joined) if one.view.exists(below)), self)
+        return f"{owner.name}{MARK}{owner.view.name_at(below)}"
 
 
 @dataclass(slots=True)
@@ -131,7 +129,9 @@ class _Place(NamedTuple):
 
 def _open(opened: Opened, place: _Place, content: Content, kind: ContainerKind) -> None:
     archive = _read(content, kind)
-    view = unpacked(archive.members, kind)
+    files = {member.path: member for member in archive.members if member.content is not None}
+    ties = ties_of(kind, files, lambda path: _whole(files.get(path)))
+    view = unpacked(archive.members, kind, ties.name)
     strange = [
         Oddity(kind="name", member=member, detail=error.strerror or "does not go there")
         for member, error in view.left_out.items()
@@ -146,12 +146,37 @@ def _open(opened: Opened, place: _Place, content: Content, kind: ContainerKind) 
         problem=archive.problem,
     )
     members = {member.path: member for member in archive.members if member.path in view.places}
-    holder = Holder(container, view, members, place.shown)
+    holder = Holder(container, view, members, place.shown, ties)
     opened.holders.append(holder)
     looked = _Looked(opened, holder, place)
     for member in members.values():
         looked.at(member)
     opened.trees.append(looked.told())
+
+
+def companions(holder: Holder, given: Iterable[Holder]) -> list[Holder]:
+    """Return the packages among those given that are installed with one: what it requires, and what these require."""
+    by_name: dict[str, list[Holder]] = {}
+    for one in given:
+        if one.container.kind == holder.container.kind and one.ties.name:
+            by_name.setdefault(one.ties.name, []).append(one)
+    found = {holder: None}
+    pending = [holder]
+    while pending:
+        for name in sorted(pending.pop().ties.requires):
+            new = [one for one in by_name.get(name, ()) if one not in found]
+            found |= dict.fromkeys(new)
+            pending += new
+    return list(found)[1:]
+
+
+def _whole(member: Member | None) -> bytes | None:
+    if member is None or member.content is None or member.content.size > _MANIFEST_LIMIT:
+        return None
+    try:
+        return member.content.pread(0, member.content.size)
+    except (OSError, FormatError):
+        return None
 
 
 def _read(content: Content, kind: ContainerKind) -> Archive:

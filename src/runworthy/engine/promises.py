@@ -24,7 +24,6 @@ from runworthy.targets.names import TargetName
 __all__ = ["choice_on", "chosen_on", "platform_of", "promise_of"]
 
 _FAMILIES: Mapping[str, Literal["glibc", "musl"]] = {"glibc": "glibc", "musl": "musl"}
-_MANIFEST_LIMIT = 16 << 20
 
 
 class _Promise(Protocol):
@@ -93,7 +92,7 @@ class _Wheel:
         sizes = [(path, one.content.size) for path, one in holder.members.items() if one.content is not None]
         file = posixpath.basename(holder.name.rpartition("!")[2])
         self._holder = holder
-        self._facts = read_wheel(file, sizes, lambda path: holder.read(path, _MANIFEST_LIMIT))
+        self._facts = read_wheel(file, sizes, holder.read)
 
     def stretches(self) -> tuple[Stretch, ...]:
         from runworthy.simulate.wheel import promise
@@ -150,7 +149,7 @@ class _Layout:
         self._problem = ""
         try:
             files = [path for path, one in holder.members.items() if one.kind in ("file", "hard-link")]
-            self._layout = layout_of(holder.container.kind, files, lambda path: holder.read(path, _MANIFEST_LIMIT))
+            self._layout = layout_of(holder.container.kind, files, holder.read)
         except FormatError as error:
             self._layout, self._problem = None, str(error)
         self._contents: dict[str, Contents] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runworthy.formats.content import release
 from runworthy.formats.elf import is_elf, read_header
 from runworthy.model.arch import Architecture, architecture_of_elf
+from runworthy.model.archive import ContainerKind
 from runworthy.model.errors import FormatError
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass
@@ -18,10 +19,13 @@ from runworthy.targets.placement import Source, locate
 if TYPE_CHECKING:
     from runworthy.engine.containers import Holder
 
-__all__ = ["MARK", "Subject", "missing_subjects", "read_subject"]
+__all__ = ["INSTALLED", "MARK", "Subject", "missing_subjects", "read_subject"]
 
 MARK = "!"
 """What stands between an archive and its member, as in ``dist/app.whl!pkg/_core.so``."""
+
+INSTALLED: frozenset[ContainerKind] = frozenset(("deb", "apk", "rpm"))
+"""What lays its files into the root itself, when a system's package manager installs it."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import posixpath
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 from runworthy.formats.content import Content
 from runworthy.formats.package.member import Member
@@ -14,6 +15,10 @@ from runworthy.targets.view import Entry, FileView, failure
 
 __all__ = ["Unpacked", "put", "unpacked"]
 
+Where = Callable[[str], str]
+"""Returns where a member lies, relative to where the package is installed."""
+
+_NPM_NAME = re.compile(r"(?:@[A-Za-z0-9._~-]{1,100}/)?[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,200}", re.ASCII)
 _SITE_PACKAGES = "lib/python3/site-packages"
 """Where a wheel's files lie below the prefix of an environment; the version of Python does not matter to a loader."""
 
@@ -57,7 +62,7 @@ class Unpacked(Overlay):
         """Members that do not go where they belong, and why."""
         self._names: dict[str, str] = {}
 
-    def lay(self, member: Member, where: Callable[[str], str]) -> None:
+    def lay(self, member: Member, where: Where) -> None:
         """Lay one member where it belongs. One that does not go there is left out."""
         try:
             put(self, member, where)
@@ -73,31 +78,60 @@ class Unpacked(Overlay):
         return self._names.get(path) or posixpath.relpath(path, self.top)
 
 
-def unpacked(members: Iterable[Member], kind: ContainerKind = "tar") -> Unpacked:
-    """Return the members laid out as whoever installs an archive of this kind lays them out.
+def unpacked(members: Iterable[Member], kind: ContainerKind = "tar", name: str = "") -> Unpacked:
+    """Return the members laid out as whoever installs a package of this kind and name lays them out.
 
     What does not go there, since a file lies where a directory is needed, is left out.
     """
-    wheel = kind == "wheel"
-    tree = Unpacked(f"/{_SITE_PACKAGES}" if wheel else "/")
+    top, where = _SCHEMES.get(kind, _plainly)(name)
+    tree = Unpacked(top)
     for member in members:
-        tree.lay(member, _in_environment if wheel else _as_named)
+        tree.lay(member, where)
     return tree
+
+
+def _plainly(name: str) -> tuple[str, Where]:
+    del name
+    return "/", _as_named
 
 
 def _as_named(path: str) -> str:
     return path
 
 
-def _in_environment(path: str) -> str:
-    top, _, below = path.partition("/")
-    scheme, _, rest = below.partition("/")
-    if top.endswith(".data") and scheme in _WHEEL_SCHEME and rest:
-        return f"{_WHEEL_SCHEME[scheme]}/{rest}".lstrip("/")
-    return f"{_SITE_PACKAGES}/{path}"
+def _in_environment(name: str) -> tuple[str, Where]:
+    """Return where the members of a wheel lie below the prefix of an environment."""
+    del name
+
+    def where(path: str) -> str:
+        top, _, below = path.partition("/")
+        scheme, _, rest = below.partition("/")
+        if top.endswith(".data") and scheme in _WHEEL_SCHEME and rest:
+            return f"{_WHEEL_SCHEME[scheme]}/{rest}".lstrip("/")
+        return f"{_SITE_PACKAGES}/{path}"
+
+    return f"/{_SITE_PACKAGES}", where
 
 
-def put(tree: Overlay, member: Member, where: Callable[[str], str] = _as_named) -> None:
+def _in_node_modules(name: str) -> tuple[str, Where]:
+    """Return where the members of a package of npm lie: without their first directory (pacote: ``strip: 1``)."""
+    if not _NPM_NAME.fullmatch(name):
+        return _plainly(name)
+    top = f"node_modules/{name}"
+
+    def where(path: str) -> str:
+        return f"{top}/{path.partition('/')[2]}".rstrip("/")
+
+    return f"/{top}", where
+
+
+_SCHEMES: Mapping[ContainerKind, Callable[[str], tuple[str, Where]]] = {
+    "wheel": _in_environment,
+    "npm": _in_node_modules,
+}
+
+
+def put(tree: Overlay, member: Member, where: Where = _as_named) -> None:
     """Lay one member into a tree, where ``where`` says. Raises OSError where it does not go there."""
     if not member.path:
         return
