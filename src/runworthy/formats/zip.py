@@ -9,12 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
+from typing import NamedTuple
 
 from runworthy.formats.content import Content
 from runworthy.model.errors import FormatError
 from runworthy.model.records import dataclass
 
-__all__ = ["MANIFEST", "ZipEnd", "main_class", "read_manifest", "read_zip_end"]
+__all__ = [
+    "MANIFEST",
+    "LocalHeader",
+    "ZipEnd",
+    "ZipEntry",
+    "extra_field",
+    "main_class",
+    "other_end",
+    "read_entries",
+    "read_local",
+    "read_manifest",
+    "read_zip_end",
+]
 
 MANIFEST = b"META-INF/MANIFEST.MF"
 
@@ -41,6 +54,26 @@ class ZipEnd:
     offset: int
     size: int
     shift: int = 0
+
+
+class ZipEntry(NamedTuple):
+    """What the central directory says of a member. ``offset`` is where its local header lies in the file.
+
+    ``system`` is the one that the archive was made on, ``attributes`` are its external ones; ``at`` is where this
+    stands.
+    """
+
+    name: bytes
+    system: int
+    flags: int
+    method: int
+    checksum: int
+    packed: int
+    size: int
+    attributes: int
+    offset: int
+    extra: bytes
+    at: int
 
 
 def read_zip_end(content: Content) -> ZipEnd | None:
@@ -89,40 +122,103 @@ def read_manifest(content: Content, end: ZipEnd) -> str | None:
 
     Raises FormatError where the archive is damaged on the way to it or the manifest is over 64 KiB, OSError.
     """
-    for name, method, packed, size, offset in _entries(content, end):
-        if name == MANIFEST:
-            return _unpacked(content, offset + end.shift, method, packed, size)
+    for entry in read_entries(content, end):
+        if entry.name == MANIFEST:
+            return _unpacked(content, entry.offset, entry.method, entry.packed, entry.size)
     return None
 
 
-def _entries(content: Content, end: ZipEnd) -> Iterator[tuple[bytes, int, int, int, int]]:
-    """Yield name, method, packed size, size and offset of each entry."""
+def read_entries(content: Content, end: ZipEnd, limit: int = _DIRECTORY_LIMIT) -> Iterator[ZipEntry]:
+    """Yield each entry of the first ``limit`` bytes of the central directory. Raises FormatError, OSError."""
     held, start, at = b"", end.offset, 0
-    stop = end.offset + min(end.size, _DIRECTORY_LIMIT)
+    stop = end.offset + min(end.size, limit)
     for _ in range(end.entries):
         if at + _ENTRY.size + 3 * 0xFFFF > len(held) and start + len(held) < stop:
             start, held, at = start + at, content.pread(start + at, min(4 * _BLOCK, stop - start - at)), 0
         if at + _ENTRY.size > len(held):
-            if end.size > _DIRECTORY_LIMIT:
+            if end.size > limit:
                 return
             raise FormatError("the central directory of the zip archive is cut off", offset=start + at)
         row = _ENTRY.unpack_from(held, at)
         if row[0] != b"PK\1\2":
             raise FormatError("an entry of the zip archive's central directory is damaged", offset=start + at)
-        name = held[at + _ENTRY.size : at + _ENTRY.size + row[10]]
-        yield name, row[4], row[8], row[9], row[16]
-        at += _ENTRY.size + row[10] + row[11] + row[12]
+        begin = at + _ENTRY.size
+        extra = begin + row[10]
+        yield _entry(row, held[begin:extra], held[extra : extra + row[11]], end.shift, start + at)
+        at = extra + row[11] + row[12]
+
+
+def _entry(row: tuple[int, ...], name: bytes, extra: bytes, shift: int, at: int) -> ZipEntry:
+    """Return an entry, with what its zip64 field says where its own fields have no room (APPNOTE.TXT 4.5.3)."""
+    packed, size, offset = row[8], row[9], row[16]
+    if 0xFFFFFFFF in (packed, size, offset):
+        field = extra_field(extra, 0x0001) or b""
+        wide = [int.from_bytes(field[begin : begin + 8], "little") for begin in range(0, len(field) - 7, 8)]
+        size, packed, offset = (wide.pop(0) if held == 0xFFFFFFFF and wide else held for held in (size, packed, offset))
+    return ZipEntry(name, row[1] >> 8, row[3], row[4], row[7], packed, size, row[15], offset + shift, extra, at)
+
+
+def extra_field(extra: bytes, wanted: int) -> bytes | None:
+    """Return the data of an extra field, None where there is none (APPNOTE.TXT 4.5.1)."""
+    at = 0
+    while at + 4 <= len(extra):
+        number, length = int.from_bytes(extra[at : at + 2], "little"), int.from_bytes(extra[at + 2 : at + 4], "little")
+        if number == wanted:
+            return extra[at + 4 : at + 4 + length]
+        at += 4 + length
+    return None
+
+
+class LocalHeader(NamedTuple):
+    """What stands before a member's data, which begins at ``start``."""
+
+    name: bytes
+    flags: int
+    method: int
+    checksum: int
+    packed: int
+    size: int
+    start: int
+
+
+def read_local(content: Content, offset: int, name: int = 0) -> LocalHeader | None:
+    """Return the local header at ``offset``, None where there is none. ``name`` is how long its name will be.
+
+    Raises OSError.
+    """
+    data = content.pread(offset, _LOCAL.size + name)
+    if len(data) < _LOCAL.size or not data.startswith(b"PK\3\4"):
+        return None
+    row = _LOCAL.unpack_from(data)
+    held = data[_LOCAL.size : _LOCAL.size + row[9]]
+    if len(held) < row[9]:
+        held = content.pread(offset + _LOCAL.size, row[9])
+    return LocalHeader(held, row[2], row[3], row[6], row[7], row[8], offset + _LOCAL.size + row[9] + row[10])
+
+
+def other_end(content: Content) -> int | None:
+    """Return the offset of an end of an archive that others may take for the end of this one, None for none.
+
+    It is one that reaches to the end of the file with its comment, as the last one does. Raises OSError.
+    """
+    start = max(content.size - _TAIL, 0)
+    tail = content.pread(start, _TAIL)
+    found: list[int] = []
+    at = len(tail)
+    while (at := tail.rfind(b"PK\5\6", 0, at)) >= 0 and len(found) < 2:
+        if at + _END.size <= len(tail) and at + _END.size + _END.unpack_from(tail, at)[7] == len(tail):
+            found.append(start + at)
+    return found[1] if len(found) > 1 else None
 
 
 def _unpacked(content: Content, offset: int, method: int, packed: int, size: int) -> str:
     """Return the text of one entry. Raises FormatError."""
-    header = content.pread(offset, _LOCAL.size)
-    if len(header) < _LOCAL.size or not header.startswith(b"PK\3\4"):
+    header = read_local(content, offset, len(MANIFEST))
+    if header is None:
         raise FormatError("the manifest of the jar is not where the archive says", offset=offset)
-    row = _LOCAL.unpack(header)
     if max(packed, size) > _MANIFEST_LIMIT:
         raise FormatError(f"the manifest of the jar claims {max(packed, size)} bytes", offset=offset)
-    data = content.pread(offset + _LOCAL.size + row[9] + row[10], packed)
+    data = content.pread(header.start, packed)
     if method == _DEFLATED:
         import zlib
 

@@ -5,10 +5,19 @@ Nothing is unpacked to disk. What is hostile or damaged in an archive is told of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from runworthy.formats.archive.gathering import Gathering
+from runworthy.formats.archive.kinds import archive_kind
+from runworthy.formats.archive.streamed import read_streamed
 from runworthy.formats.content import Content
+from runworthy.formats.package import part_of_deb
 from runworthy.formats.package.member import Member
+from runworthy.formats.package.rpm import payload_of_rpm
+from runworthy.formats.package.streams import Slice
 from runworthy.model.archive import ContainerKind, Oddity
-from runworthy.model.records import dataclass
+from runworthy.model.errors import FormatError
+from runworthy.model.records import dataclass, field
 
 __all__ = ["ARCHIVE_SUFFIXES", "Archive", "archive_kind", "open_archive"]
 
@@ -19,13 +28,18 @@ ARCHIVE_SUFFIXES = (
 )  # fmt: skip
 """How archives are called (in small letters): in a directory, only files that are called so are opened as archives."""
 
+_ROOTED: frozenset[ContainerKind] = frozenset(("deb", "apk", "rpm"))
+_ZIPS: frozenset[ContainerKind] = frozenset(("wheel", "jar", "nupkg", "zip"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """The members of an archive in its order, without those that cannot be (``oddities`` tells of them).
 
-    Paths of members are relative and harmless (``formats.package.member``); every ``content`` can be read at any
-    offset, again and again. ``problem`` says why the archive could not be read to its end.
+    Paths of members are relative and harmless (``formats.package.member``), and each is there once; every ``content``
+    can be read at any offset, again and again. Where bytes are not at hand (encrypted, packed in an unknown way,
+    damaged, not kept), reading raises OSError. A hard link has the content of the file that it is another name of.
+    ``problem`` says why the archive could not be read to its end.
     """
 
     format: str
@@ -33,47 +47,44 @@ class Archive:
     members: tuple[Member, ...]
     oddities: tuple[Oddity, ...] = ()
     problem: str = ""
+    by_path: Mapping[str, Member] = field(default_factory=dict)
 
-
-_KINDS: tuple[tuple[str, ContainerKind], ...] = (
-    (".whl", "wheel"),
-    (".jar", "jar"),
-    (".nupkg", "nupkg"),
-    (".deb", "deb"),
-    (".zip", "zip"),
-    (".tar", "tar"),
-    (".tar.gz", "tar"),
-    (".tgz", "tar"),
-    (".tar.xz", "tar"),
-)
-
-
-def archive_kind(head: bytes, name: str) -> ContainerKind | None:
-    """Return what a file with these first 512 bytes and this name is to those who use it, None for no archive.
-
-    The bytes decide whether it is an archive, the name which of the kinds that look alike.
-    """
-    return next((kind for suffix, kind in _KINDS if head and name.lower().endswith(suffix)), None)
+    def find(self, path: str) -> Member | None:
+        """Return the member at a path, None where there is none."""
+        return self.by_path.get(path)
 
 
 def open_archive(content: Content, kind: ContainerKind) -> Archive:
     """Return what an archive holds. Raises FormatError where nothing of it can be read, OSError."""
-    import io
-    import zipfile
+    gathering = Gathering(rooted=kind in _ROOTED)
+    form, packing, problem = _read(content, kind, gathering)
+    try:
+        oddities = gathering.oddities()
+    except FormatError as error:
+        oddities, problem = (), problem or error.message
+    return Archive(
+        format=form,
+        packing=packing,
+        members=tuple(gathering.members.values()),
+        oddities=oddities,
+        problem=problem,
+        by_path=gathering.members,
+    )
 
-    from runworthy.formats.content import BytesContent
-    from runworthy.formats.package import read_package
 
-    if kind in ("wheel", "jar", "zip", "nupkg"):
-        file = zipfile.ZipFile(io.BytesIO(content.pread(0, content.size)))
-        members = [
-            Member(
-                path=row.filename.rstrip("/"),
-                kind="dir" if row.is_dir() else "file",
-                mode=(row.external_attr >> 16) & 0o7777 or 0o644,
-                content=None if row.is_dir() else BytesContent(file.read(row)),
-            )
-            for row in file.infolist()
-        ]
-        return Archive(format="zip", packing="", members=tuple(members))
-    return Archive(format="tar", packing="", members=tuple(read_package(content)))
+def _read(content: Content, kind: ContainerKind, gathering: Gathering) -> tuple[str, str, str]:
+    """Gather the members; return the archive's format, its packing and what is wrong with it."""
+    if kind in _ZIPS:
+        from runworthy.formats.archive.zipped import read_zip
+
+        return "zip", "", read_zip(content, kind, gathering)
+    if kind in ("appimage", "squashfs"):
+        from runworthy.formats.archive.squashed import read_squashfs
+
+        return read_squashfs(content, kind, gathering)
+    if kind == "deb":
+        content = part_of_deb(content, "data.tar")
+    elif kind == "rpm":
+        start = payload_of_rpm(content)
+        content = Slice(content, start, content.size - start)
+    return read_streamed(content, kind, gathering)

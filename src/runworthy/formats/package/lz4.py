@@ -12,7 +12,7 @@ from typing import Final
 
 from runworthy.model.errors import FormatError
 
-__all__ = ["MAGIC", "frames"]
+__all__ = ["MAGIC", "block", "frames"]
 
 MAGIC: Final = b"\x04\x22\x4d\x18"
 _WINDOW: Final = 1 << 16
@@ -49,7 +49,7 @@ def _frame(read: Callable[[int], bytes]) -> Iterator[bytes]:
             raise FormatError(f"is damaged: a block of {word & ~_HIGH} bytes")
         packed = _exactly(read, word & ~_HIGH)
         _exactly(read, checksum)
-        data = packed if word & _HIGH else _block(packed, before, most)
+        data = packed if word & _HIGH else block(packed, most, before)
         before = (before + data)[-_WINDOW:] if linked else b""
         yield data
     _exactly(read, 4 if flags & 4 else 0)
@@ -62,8 +62,8 @@ def _exactly(read: Callable[[int], bytes], count: int) -> bytes:
     return data
 
 
-def _block(packed: bytes, before: bytes, most: int) -> bytes:
-    """Return what a block unpacks to. Raises FormatError."""
+def block(packed: bytes, most: int, before: bytes = b"") -> bytes:
+    """Return what a block unpacks to, at most ``most`` bytes; ``before`` is what came before it. Raises FormatError."""
     out = bytearray(before)
     most += len(before)
     at, end = 0, len(packed)

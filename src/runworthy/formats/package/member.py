@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from runworthy.formats.content import Content
 from runworthy.model.errors import FormatError
 from runworthy.model.records import dataclass
 
-__all__ = ["Member", "MemberKind", "inside", "text"]
+__all__ = ["Member", "MemberKind", "Place", "inside", "text"]
+
+Place = Callable[[str, int], str]
+"""Returns the path for a name that stands at an offset, as :func:`inside` does. Raises FormatError."""
 
 MemberKind = Literal["file", "dir", "link", "hard-link", "other"]
 _PATH_MAX = 4096

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from struct import calcsize, iter_unpack, unpack_from
 
 from runworthy.formats.content import Content, read_exactly
-from runworthy.formats.package.member import Member, MemberKind, inside, text
+from runworthy.formats.package.member import Member, MemberKind, Place, inside, text
 from runworthy.formats.package.streams import Slice, unpack
 from runworthy.model.errors import FormatError
 
-__all__ = ["RPM_MAGIC", "Tags", "read_cpio", "read_rpm", "rpm_tags", "tags_of"]
+__all__ = ["RPM_MAGIC", "Tags", "payload_of_rpm", "read_cpio", "read_rpm", "rpm_tags", "tags_of"]
 
 Tags = Mapping[int, tuple[str | int, ...]]
 """The entries of an rpm header that hold texts or numbers, by their numbers."""
@@ -33,8 +33,13 @@ _TEXTS = frozenset((6, 8, 9))
 
 def read_rpm(content: Content) -> Iterator[Member]:
     """Yield the members of a package. Raises FormatError, OSError."""
+    return read_cpio(unpack(content, payload_of_rpm(content)))
+
+
+def payload_of_rpm(content: Content) -> int:
+    """Return where a package's packed cpio archive begins. Raises FormatError, OSError."""
     signature = _header_end(content, _LEAD)
-    return read_cpio(unpack(content, _header_end(content, signature + -signature % 8)))
+    return _header_end(content, signature + -signature % 8)
 
 
 def rpm_tags(content: Content) -> Tags:
@@ -84,8 +89,11 @@ def _header_end(content: Content, start: int) -> int:
     return end
 
 
-def read_cpio(content: Content) -> Iterator[Member]:
-    """Yield the members in order; hard links after the file that they name. Raises FormatError, OSError."""
+def read_cpio(content: Content, place: Place = inside) -> Iterator[Member]:
+    """Yield the members in order; hard links after the file that they name. Raises FormatError, OSError.
+
+    ``place`` makes paths of the names.
+    """
     offset = 0
     waiting: dict[tuple[int, int, int], list[Member]] = {}
     while True:
@@ -101,7 +109,7 @@ def read_cpio(content: Content) -> Iterator[Member]:
             raise FormatError("a cpio member reaches past the end", offset=offset)
         if text(name) == _TRAILER:
             break
-        member = _member(inside(text(name), offset), mode, Slice(content, start, size), offset)
+        member = _member(place(text(name), offset), mode, Slice(content, start, size), offset)
         offset = start + size
         offset += -offset % 4
         if member.kind != "file" or links < 2:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from runworthy.formats.content import Content
-from runworthy.formats.package.member import Member, MemberKind, inside, text
+from runworthy.formats.package.member import Member, MemberKind, Place, inside, text
 from runworthy.formats.package.sparse import Sparse, in_pax, number, of_old_header
 from runworthy.formats.package.streams import Slice
 from runworthy.model.errors import FormatError
@@ -41,10 +41,11 @@ def is_tar(head: bytes) -> bool:
     return len(head) >= _BLOCK and head[:_BLOCK] != _ZEROS and _checksum_fits(head[:_BLOCK])
 
 
-def read_tar(content: Content, *, whole: bool = False) -> Iterator[Member]:
+def read_tar(content: Content, place: Place = inside, *, whole: bool = False) -> Iterator[Member]:
     """Yield the members in order; each is read before the next is asked for where the content is a stream.
 
-    ``whole``: an archive without an end mark was cut off. Raises FormatError, OSError.
+    ``whole``: an archive without an end mark was cut off. ``place`` makes paths of the names. Raises FormatError,
+    OSError.
     """
     offset = zeros = 0
     names: dict[str, str] = {}
@@ -66,7 +67,7 @@ def read_tar(content: Content, *, whole: bool = False) -> Iterator[Member]:
             if head[156:157] in _META:
                 names = _meta(head[156:157], stored, names)
                 continue
-            member = _member(head, names, stored, at)
+            member = _member(head, names, stored, at, place)
         except FormatError as error:
             raise error if error.offset is not None else FormatError(error.message, offset=at) from error
         if member is not None:
@@ -98,7 +99,7 @@ def _size(head: bytes, names: Mapping[str, str]) -> int:
     return number(head[124:136])
 
 
-def _member(head: bytes, names: Mapping[str, str], content: Content, at: int) -> Member | None:
+def _member(head: bytes, names: Mapping[str, str], content: Content, at: int, place: Place) -> Member | None:
     kind = _KINDS.get(head[156:157])
     if kind is None:
         return None  # a volume's name and the like
@@ -111,10 +112,10 @@ def _member(head: bytes, names: Mapping[str, str], content: Content, at: int) ->
     if kind == "file" and name.endswith("/"):
         kind = "dir"
     return Member(
-        path=inside(name, at),
+        path=place(name, at),
         kind=kind,
         mode=number(head[100:108]) & 0o7777,
-        target=inside(target, at) if kind == "hard-link" else target,
+        target=place(target, at) if kind == "hard-link" else target,
         content=content if kind == "file" else None,
     )
 
