@@ -43,7 +43,9 @@ from runworthy.targets.names import MachineWish, TargetName
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
 from tests.apewriter import ape, like_ape_loader, windows_program
+from tests.clrwriter import assembly
 from tests.elfwriter import MACHINES, Symbol, dlopen_note, elf, gnu_property
+from tests.rules.layouts import judge_package
 
 __all__ = ["BLOCKS", "RULES", "Block", "blocks", "judge", "outcome", "pages"]
 
@@ -130,19 +132,15 @@ def judge(text: str, directory: Path) -> Result:
     files = {path: value for path, value in facts.items() if isinstance(value, dict) and path not in _TABLES}
     in_root = {path: value for path, value in files.items() if path.startswith("/")}
     for path, value in files.items():
-        if path not in in_root:
+        if path not in in_root and "package" not in facts:
             _write(directory / path, value)
     name = facts["target"]
+    if "package" in facts:
+        return judge_package(facts["package"], {path: _bytes(value) for path, value in files.items()}, _named(facts))
     if name.startswith("./"):
         _write(directory / name / "etc" / "os-release", {"text": "ID=example\n"})
     for path, value in in_root.items() if name.startswith("./") else ():
         _write(directory / name / path.lstrip("/"), value)
-    wish = MachineWish(
-        platform=facts.get("platform", ""),
-        cpu=facts.get("cpu", ""),
-        page_size=facts.get("page_size", ""),
-        kernel=facts.get("kernel", ""),
-    )
     launch = Launch(
         env=facts.get("env", {}),
         secure=facts.get("secure", False),
@@ -159,7 +157,7 @@ def judge(text: str, directory: Path) -> Result:
 
     target = _Stated(
         text=name,
-        wish=wish,
+        wish=_wish(facts),
         present=facts.get("assume_present", ()),
         handlers=_handlers(facts),
         handlers_before=_handlers({"handlers": facts["handlers_now"]}) if "handlers_now" in facts else None,
@@ -172,6 +170,20 @@ def judge(text: str, directory: Path) -> Result:
     given = "." if facts.get("tree") else subject
     report = Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([given], [target])
     return next(result for result in report.results if result.subject in (subject, f"./{subject}"))
+
+
+def _wish(facts: Mapping[str, Any]) -> MachineWish:
+    """Return what the facts state of the machine."""
+    return MachineWish(
+        platform=facts.get("platform", ""),
+        cpu=facts.get("cpu", ""),
+        page_size=facts.get("page_size", ""),
+        kernel=facts.get("kernel", ""),
+    )
+
+
+def _named(facts: Mapping[str, Any]) -> TargetName:
+    return TargetName(text=facts["target"], wish=_wish(facts))
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
@@ -210,6 +222,8 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
         return ape(**given)
     if "zip" in value:
         return _zip(value["zip"])
+    if "assembly" in value:
+        return assembly(value["assembly"])
     if "pe" in value:
         return _pe(value["pe"])
     machine = value.get("machine", "x86_64")

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from runworthy.model.layout import Choice, Contents, Group, Layout, Platform, Ruling
+from runworthy.model.records import replace
 from runworthy.model.trace import Event, Step
 from runworthy.simulate.layout.folders import by_name
 from runworthy.simulate.layout.jar import JAR_RULINGS
 from runworthy.simulate.layout.node import napi_rs, prebuilds
-from runworthy.simulate.layout.npm import installed
+from runworthy.simulate.layout.npm import installed, made_when_installed
 from runworthy.simulate.layout.projects import choose_among
 from runworthy.simulate.layout.rid import by_rid, rids
 from runworthy.simulate.layout.words import Pick, fits, platform_words, steps_of
@@ -40,6 +41,8 @@ def choose(layout: Layout, platform: Platform, contents: Mapping[str, Contents] 
             return Choice(among=layout.paths, steps=tuple(steps))
     among: set[str] = set()
     taken: set[str] = set()
+    if not layout.groups:
+        steps += made_when_installed(layout)
     for group in layout.groups:
         chosen, told = _of_group(layout, group, platform, contents or {})
         among.update(group.always, (build.path for build in group.builds))
@@ -64,4 +67,6 @@ def _of_group(
         text = f"{group.name} is for {' and '.join(sorted(systems))}: nothing of it is for {platform_words(platform)}"
         return set(), [Event(stage="environment", kind="other-systems", text=text)]
     pick = _RULINGS[group.ruling](group, platform)
+    if not pick.taken and group.ruling == "prebuilds" and (made := made_when_installed(layout, group.name)):
+        return set(), [replace(step, searched=pick.probes) for step in made]
     return {build.path for build in pick.taken}, steps_of(layout, group, pick, platform, contents)

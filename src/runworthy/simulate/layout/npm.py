@@ -15,7 +15,10 @@ from runworthy.model.records import dataclass
 from runworthy.model.trace import Answer, Probe, Step
 from runworthy.simulate.layout.words import layout_need, layout_step
 
-__all__ = ["NODE_ARCHITECTURES", "NODE_SYSTEMS", "accepts", "installed", "node_names"]
+__all__ = ["NODE_ARCHITECTURES", "NODE_SYSTEMS", "accepts", "installed", "made_when_installed", "node_names"]
+
+_FETCHES = ("prebuild-install", "node-pre-gyp")
+_BUILDS = ("node-gyp", "cmake-js", "prebuild", "napi")
 
 NODE_SYSTEMS = {"linux": "linux", "windows": "win32", "macos": "darwin"}
 """``process.platform``."""
@@ -87,3 +90,25 @@ def _listed(value: str, wanted: Sequence[str]) -> bool:
         return True
     refused = [word[1:] for word in wanted if word.startswith("!")]
     return value not in refused and (value in wanted or len(refused) == len(wanted))
+
+
+def made_when_installed(layout: Layout, name: str = "") -> list[Step]:
+    """Return that a native part comes into being when the package is installed, nothing where it has none such.
+
+    npm runs ``node-gyp rebuild`` for a package with a ``binding.gyp`` and no ``install`` of its own (npm's
+    documentation, "scripts"); node-gyp-build as ``install`` does so where it finds no prebuild.
+    """
+    package = layout.npm
+    if package is None:
+        return []
+    root = layout.manifest.removesuffix("package.json")
+    has_source = f"{root}binding.gyp" in layout.paths or f"{root}CMakeLists.txt" in layout.paths
+    fetches = any(word in package.install for word in _FETCHES)
+    builds = any(word in package.install for word in _BUILDS)
+    if not (fetches or builds or (has_source and not package.install)):
+        return []
+    detail = "it is built from its source when it is installed, which takes a compiler, make and Python there"
+    if fetches or not has_source:
+        detail = f"it is fetched or built by `{package.install}` when it is installed"
+    need = layout_need(layout, "build", name or "the native part")
+    return [layout_step(need, Answer.UNKNOWN, why="not-modelled", detail=detail)]
