@@ -52,7 +52,8 @@ class Claims:
     ``name`` is what is left of it, the program's own. ``system`` is ``linux``, ``windows``, ``macos`` or the name of
     another; ``archs`` are our names of architectures, several for a universal build, and those that we have none of as
     written (``wasm32``). ``packing`` is how it is packed: ``tar.gz``, ``zip``, ``deb``, ``exe``. ``family`` is the
-    distribution that it is built for, as ``ubuntu:22.04``. ``tags`` are the platform tags of a wheel.
+    distribution that it is built for, as ``ubuntu:22.04``. ``tags`` are the platform tags of a wheel. ``level`` is what
+    it says of the processor (``v3``, ``baseline``).
     """
 
     name: str = ""
@@ -63,6 +64,7 @@ class Claims:
     packing: str = ""
     family: str = ""
     tags: tuple[str, ...] = ()
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
