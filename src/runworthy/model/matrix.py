@@ -120,8 +120,9 @@ class Asset:
 class Column:
     """A target, as the matrix tells it: ``debian:12/aarch64``, or ``windows/x86_64``, which has no root to judge on.
 
-    ``libc`` is in words (``glibc 2.36``), ``family`` the distribution's; ``eol`` the ISO date of its end of life, empty
-    where none is known. ``modelled``: programs are judged there, rather than only told about.
+    ``libc`` is in words (``glibc 2.36``), ``family`` the distribution's, ``manager`` what its packages are installed
+    with (``dpkg``, ``rpm``, ``apk``); ``eol`` is the ISO date of its end of life, empty where none is known.
+    ``modelled``: programs are judged there, rather than only told about.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Column:
     arch: str
     libc: str = ""
     family: str = ""
+    manager: str = ""
     eol: str = ""
     modelled: bool = True
 

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runworthy.engine.floor.reasons import carriers
+from runworthy.engine.toolchain import Toolchain, toolchain_of
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
@@ -35,17 +36,6 @@ _ELSEWHERE = "a build is made elsewhere; judge what comes of it with `--build FI
 _WIDTH, _VERSIONS = 60, 4
 _KNOWN_TO_ALL = frozenset(("almalinux", "alpine", "debian", "fedora", "ubuntu"))
 _NODE = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Toolchain:
-    """What made a file. ``kind`` is ``go``, ``rust``, ``c++`` or ``c`` (what is linked like C), ``version`` its own."""
-
-    kind: str
-    version: str = ""
-    cgo: bool = False
-    mode: str = ""
-    package: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,23 +122,6 @@ def _job(situation: Situation) -> _Job | None:
         level=situation.target.machine.level,
         unmet=unmet,
     )
-
-
-def toolchain_of(facts: ElfFacts, build: BuildInfo) -> Toolchain:
-    """Return what made a file; what tells nothing of itself is taken to be linked as C is."""
-    if build.go is not None:
-        settings = build.go.settings
-        # Settings are there since Go 1.18; before, whatever needs a loader was made with cgo.
-        cgo = settings.get("CGO_ENABLED", "1" if facts.needed else "0") == "1" and bool(facts.needed)
-        mode = settings.get("-buildmode", "")
-        return Toolchain(
-            kind="go", version=build.go.version.removeprefix("go"), cgo=cgo, mode=mode, package=build.go.path
-        )
-    if build.rust is not None:
-        return Toolchain(kind="rust", version=build.rust)
-    cpp = any(name.startswith(("libstdc++.so", "libc++.so")) for name in facts.needed)
-    gcc = next((found[1] for one in build.comments if (found := re.match(r"GCC: .*?(\d+(?:\.\d+)+)", one))), "")
-    return Toolchain(kind="c++" if cpp else "c", version=gcc)
 
 
 # -- another C library ---------------------------------------------------------------------------
