@@ -82,7 +82,7 @@ _WHOLE: Sequence[tuple[AssetKind, re.Pattern[str]]] = (
 # -- words within names ------------------------------------------------------------------------------
 
 _SYSTEMS: Mapping[str, str] = {
-    "linux": "linux linux-gnu gnu-linux gnulinux lnx",
+    "linux": "linux gnulinux lnx",
     "windows": "windows win mingw msvc cygwin msys win10 win11 uwp",
     "macos": "darwin macos mac osx macosx apple-darwin os-x darwin20 darwin21 darwin22 darwin23",
     "freebsd": "freebsd freebsd13 freebsd14 freebsd15",
