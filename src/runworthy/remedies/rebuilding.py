@@ -27,7 +27,7 @@ from runworthy.rules.known import libc_of_library
 from runworthy.targets.catalogue import open_catalogue
 from runworthy.targets.view import UnseenError
 
-__all__ = ["SOURCES", "Toolchain", "toolchain_of", "whole"]
+__all__ = ["SOURCES", "Toolchain", "goarch", "is_runtime", "rust_triple", "toolchain_of", "whole", "zig_target"]
 
 SOURCES = "SOURCES"
 """Stands in a recipe for what only the person who has the sources can name."""
@@ -171,7 +171,7 @@ def _rust_for_musl(job: _Job) -> _Recipes:
 
 
 def _c_for_musl(job: _Job) -> _Recipes:
-    outside = [name for name in job.facts.needed if not libc_of_library(name) and not _is_runtime(name)]
+    outside = [name for name in job.facts.needed if not libc_of_library(name) and not is_runtime(name)]
     compiler = {"c": "gcc", "c++": "g++"}[job.tools.kind]
     zig = {"c": "zig cc", "c++": "zig c++"}[job.tools.kind]
     shared = "-shared -fPIC " if _is_library(job) else ""
@@ -462,8 +462,26 @@ def _goarch(arch: Architecture) -> str:
     return f"GOARCH={_GOARCH.get(arch.name, arch.name)}"
 
 
+_EABI = {"armv7": "eabihf", "armv6": "eabihf", "armel": "eabi", "x32": "x32"}
+
+
 def _eabi(arch: Architecture) -> str:
-    return {"armv7": "eabihf", "armv6": "eabihf", "armel": "eabi", "x32": "x32"}.get(arch.name, "")
+    return _EABI.get(arch.name, "")
+
+
+def goarch(arch: str) -> str:
+    """Return GOARCH for an architecture by our name, with what more says its kind: ``arm GOARM=7``."""
+    return _GOARCH.get(arch, arch)
+
+
+def rust_triple(arch: str, libc: str) -> str:
+    """Return the triple for Linux, ``libc`` being ``gnu`` or ``musl``."""
+    return _RUST.get(arch, f"{arch}-unknown-linux-{{libc}}").format(libc=libc)
+
+
+def zig_target(arch: str, libc: str) -> str:
+    """Return what ``zig cc -target`` takes for Linux, ``libc`` being ``gnu`` or ``musl``."""
+    return f"{_ZIG.get(arch, f'{arch}-linux')}-{libc}{_EABI.get(arch, '')}"
 
 
 def _package(job: _Job) -> str:
@@ -477,7 +495,7 @@ def _go_image(job: _Job) -> str:
     return f"golang:{release[0]}" if release else ""
 
 
-def _is_runtime(name: str) -> bool:
+def is_runtime(name: str) -> bool:
     return name.startswith(("libstdc++.so", "libgcc_s.so", "libatomic.so", "libc++.so", "libc++abi.so"))
 
 

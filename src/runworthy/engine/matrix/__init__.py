@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from runworthy.engine.check import Engine, Wishes
 from runworthy.engine.matrix.assets import files_of, read_asset
@@ -10,7 +10,7 @@ from runworthy.engine.matrix.columns import Place, places_of
 from runworthy.engine.matrix.conclusions import misnamings, redundancies, served_by
 from runworthy.engine.matrix.judging import cell_of, worth_judging
 from runworthy.model.finding import Result
-from runworthy.model.matrix import Asset, Cell, Matrix
+from runworthy.model.matrix import Asset, Cell, Matrix, Misnaming
 from runworthy.targets.names import MachineWish
 
 __all__ = ["matrix_of"]
@@ -38,8 +38,11 @@ def matrix_of(
     columns = [place.column for place in places]
     engine = Engine(wishes)
     cells: list[Cell] = []
+    promises: list[Misnaming] = []
     for number, asset in enumerate(builds, start=1):
-        cells += _cells(asset, places, engine)
+        row, broken = _row(asset, places, engine)
+        cells += row
+        promises += broken
         if watch is not None:
             watch("judge", number, len(builds))
     held = {(cell.asset, cell.target): cell for cell in cells}
@@ -49,22 +52,42 @@ def matrix_of(
         cells=tuple(cells),
         served=tuple(served_by(column, builds, held) for column in columns),
         redundant=tuple(redundancies(builds, columns, held)),
-        misnamed=tuple(wrong for asset in builds for wrong in misnamings(asset)),
+        misnamed=(*(wrong for asset in builds for wrong in misnamings(asset)), *promises),
         assumptions=_assumptions(cells),
     )
 
 
-def _cells(asset: Asset, places: Sequence[Place], engine: Engine) -> list[Cell]:
-    """Return the row of an asset: the check is asked once for all targets on which something of it may start."""
+def _row(asset: Asset, places: Sequence[Place], engine: Engine) -> tuple[list[Cell], list[Misnaming]]:
+    """Return the row of an asset, and the promises of its own that it does not keep, as the tags of a wheel are.
+
+    The check is asked once, for all targets on which something of the asset may start.
+    """
     judged = [place for place in places if worth_judging(asset, place.column)]
     names = [place.name for place in judged if place.name is not None]
-    report = engine.check([asset.path], names) if names else None
-    results: dict[str, list[Result]] = {place.column.name: [] for place in judged}
-    if report is not None:
-        # Of each subject there is a result for each target, in their order.
-        for at, result in enumerate(report.results):
-            results[judged[at % len(judged)].column.name].append(result)
-    return [cell_of(asset, place.column, results.get(place.column.name, [])) for place in places]
+    results: dict[str, list[Result]] = {}
+    for result in engine.check([asset.path], names).results if names else ():
+        results.setdefault(result.target, []).append(result)
+    # What cannot be opened is told under the name that was written.
+    written = {place.column.name: place.name.text for place in judged if place.name is not None}
+    row = [
+        cell_of(asset, column, [*results.get(column.name, ()), *_under(written.get(column.name), column.name, results)])
+        for column in (place.column for place in places)
+    ]
+    broken = [
+        Misnaming(asset=asset.path, claim=", ".join(asset.claims.tags), fact=finding.message)
+        for result in results.get("", ())
+        for finding in result.findings
+        if finding.severity == "error" and finding.code in _PROMISES
+    ]
+    return row, broken
+
+
+_PROMISES = frozenset(f"RW{code}" for code in range(510, 530))
+"""Findings about what a wheel's name and metadata say, which hold wherever it is taken."""
+
+
+def _under(written: str | None, name: str, results: Mapping[str, list[Result]]) -> Sequence[Result]:
+    return results.get(written, ()) if written and written != name else ()
 
 
 def _assumptions(cells: Sequence[Cell]) -> tuple[str, ...]:

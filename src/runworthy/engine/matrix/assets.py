@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from runworthy.engine.matrix.members import MAGICS, read_member
 from runworthy.engine.matrix.names import Named, read_name
+from runworthy.engine.subjects import MARK
 from runworthy.formats.archive import archive_kind, open_archive
 from runworthy.formats.content import Content, FileContent, release
+from runworthy.model.archive import ContainerKind
 from runworthy.model.errors import FormatError
 from runworthy.model.matrix import Asset, AssetKind, Linkage, Member
 from runworthy.model.records import replace
@@ -24,6 +27,8 @@ _BUILD_FILES = frozenset(
 )
 """What lies at the top of a tree of sources. A test's binaries in one do not make a build of it."""
 _LIMIT = 100_000
+_DEPTH = 3
+_HEAD = 512
 
 
 def files_of(paths: Sequence[str]) -> list[str]:
@@ -120,19 +125,32 @@ def _members(path: str, name: str) -> tuple[list[Member], bool]:
         return _read(_of_directory(path))
     content = FileContent(path, os.stat(path).st_size)
     try:
-        head = content.pread(0, 512)
+        head = content.pread(0, _HEAD)
         # An AppImage is a program that has its archive behind it.
         kind = None if head.startswith(MAGICS) else archive_kind(head, name)
         if kind is None:
             member = read_member(path, content)
             return [member] if member else [], False
-        archive = open_archive(content, kind)
-        if archive.problem and not archive.members:
-            raise FormatError(archive.problem)
-        files = [(one.path, one.content) for one in archive.members if one.kind == "file" and one.content is not None]
-        return _read((f"{path}!{inside}", inside, held) for inside, held in files)
+        return _read(_of_archive(path, content, kind, _DEPTH))
     finally:
         release(content)
+
+
+def _of_archive(name: str, content: Content, kind: ContainerKind, depth: int) -> Iterator[tuple[str, str, Content]]:
+    """Yield the files of an archive, and those of archives in it. Raises FormatError, OSError."""
+    archive = open_archive(content, kind)
+    if archive.problem and not archive.members:
+        raise FormatError(archive.problem)
+    for one in archive.members:
+        if one.kind != "file" or one.content is None:
+            continue
+        inside = f"{name}{MARK}{one.path}"
+        nested = archive_kind(one.content.pread(0, _HEAD), one.path) if depth else None
+        if nested is not None:
+            with suppress(FormatError, OSError):  # the check tells what is damaged
+                yield from _of_archive(inside, one.content, nested, depth - 1)
+        else:
+            yield inside, one.path, one.content
 
 
 def _read(files: Iterator[tuple[str, str, Content]]) -> tuple[list[Member], bool]:

@@ -138,9 +138,13 @@ def _judged(asset: Asset, column: Column, results: list[Result]) -> Cell:
     if not results:
         return _cell(asset, column, "unknown", "nothing in it was judged")
     members = {one.name: one for one in asset.members}
-    programs = [one for one in results if (held := members.get(one.subject)) and held.role == "program"]
-    libraries = [one for one in results if one not in programs]
-    decide = programs or _best_of_variants(libraries, members)
+    whole = [one for one in results if one.subject == asset.path and asset.path not in members]
+    files = [one for one in results if one not in whole]
+    programs = [one for one in files if not one.is_library]
+    libraries = [one for one in files if one.is_library]
+    # What an archive's own rule takes there counts as well: it may take nothing, or the wrong thing.
+    decide = [one for one in whole if one.verdict in ("fails", "unknown")] or programs
+    decide = decide or _best_of_variants(libraries, members) or whole
     worst = max(decide, key=lambda one: _RANK[one.verdict])
     fit, reason = worst.verdict, _reason(asset, worst, members.get(worst.subject), len(decide))
     if fit == "fails" and is_manager_of(asset) and _wants_libraries(worst):
