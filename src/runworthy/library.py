@@ -569,8 +569,8 @@ def matrix(
     [('debian:12/x86_64', 'runs'), ('alpine:3.20/x86_64', 'runs')]
 
     ``assets`` are files, or directories of them. Where ``on`` is empty, the targets are those of the set ``@release``:
-    the platforms that matter as of the catalogue. A target that says no architecture stands for each that the assets are
-    for. Raises SubjectError where nothing lies at any of the names, TargetError and UsageError as :func:`check` does.
+    the platforms that matter as of the catalogue. A target that says no architecture stands for each that the assets
+    are for. Raises SubjectError where nothing lies at a name, TargetError and UsageError as :func:`check` does.
     """
     from runworthy.engine import Wishes, missing_subjects
     from runworthy.engine.matrix import matrix_of

@@ -18,15 +18,15 @@ DESCRIPTION = """\
 Hold the files of a release against targets: which asset serves which of them, which targets nothing serves and what
 would build it, which assets nobody would miss, and which are named wrongly. Nothing is executed."""
 EPILOG = """\
-assets: release files as app_linux_arm64.tar.gz, app-x86_64-unknown-linux-musl, app.exe; a directory stands for the files
-in it, or is an asset itself where its name says a platform. What their bytes say counts for more than their names.
+assets: release files as app_linux_arm64.tar.gz, app-x86_64-unknown-linux-musl, app.exe; a directory stands for the
+files in it, or is an asset itself where its name says a platform. Bytes count for more than names.
 
-targets: as for `runworthy check`, windows/x86_64, macos/arm64, and the named sets @release (the default), @linux, @glibc,
-@musl, @manylinux, @windows and @macos, which follow from the catalogue by end of life; @linux/arm64 is a part of one
+targets: as for `runworthy check`, windows/x86_64, macos/arm64, and the named sets @release (the default), @linux,
+@glibc, @musl, @manylinux, @windows and @macos, which follow from the catalogue by end of life; @linux/arm64 is a part
 
 exit codes: 0 every target is served and no name is wrong, 1 a target is not served or an asset is named wrongly,
-2 usage or internal error, 3 no build found, 4 cannot tell (an asset that cannot be read; Windows and macOS, which are not
-modelled: `--on @linux` leaves them out)
+2 usage or internal error, 3 no build found, 4 cannot tell (an asset that cannot be read; Windows and macOS, which are
+not modelled: `--on @linux` leaves them out)
 """
 
 

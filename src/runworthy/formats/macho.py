@@ -44,7 +44,7 @@ _OF_MINIMUM = {0x24: "macos", 0x25: "ios", 0x2F: "tvos", 0x30: "watchos"}
 """By LC_VERSION_MIN_*: the platform."""
 
 _LC_DYLIB = frozenset((0xC, 0x20, 0x80000018, 0x8000001F, 0x80000023))
-"""LC_LOAD_DYLIB, and the lazy, weak, re-exported and upward ones: each names a library at the offset that it has at 8."""
+"""LC_LOAD_DYLIB, and the lazy, weak, re-exported and upward ones: each names a library, where its bytes at 8 say."""
 
 
 def is_java_class(head: bytes) -> bool:

@@ -97,7 +97,7 @@ def _wanted(matrix: Matrix) -> Iterator[_Wanted]:
 
 
 def _like(builds: Sequence[Asset]) -> Member | None:
-    """Return a member that stands for how the release is built: of the commonest toolchain, a program if there is one."""
+    """Return a member that stands for how the release is built: by the commonest toolchain, a program where it can."""
     wheels = [asset for asset in builds if asset.claims.packing == "whl"]
     if wheels and 2 * len(wheels) >= len(builds):
         return Member(name=wheels[0].claims.name, role="library", format="elf", built_by="wheel")
@@ -138,7 +138,9 @@ def _go(wanted: _Wanted) -> _Steps:
     package = shlex.quote(like.package) if like and like.package not in ("", "command-line-arguments") else "."
     line = f"go build -o {shlex.quote(wanted.name)} {package}"
     if like is not None and like.cgo and (_outside(like) or like.role == "library"):
-        return _where_it_runs(wanted, ("apk add go build-base", line), ("apt-get update", "apt-get install -y golang gcc", line))
+        return _where_it_runs(
+            wanted, ("apk add go build-base", line), ("apt-get update", "apt-get install -y golang gcc", line)
+        )
     goos = {"macos": "darwin"}.get(wanted.system, wanted.system)
     variables = dict(part.split("=") for part in f"GOARCH={goarch(wanted.arch)}".split())
     return _Steps("cross", (line,), {"CGO_ENABLED": "0", "GOOS": goos, **variables}, setup="go")
@@ -152,9 +154,11 @@ def _rust(wanted: _Wanted) -> _Steps:
     add = f"rustup target add {triple}"
     if wanted.system != "linux" or wanted.arch in ("x86_64", "aarch64"):
         lines = (add, f"cargo build --release --target {triple}", copy)
-        return _Steps("native" if wanted.system != "macos" or wanted.arch == "aarch64" else "cross", lines, setup="rust")
-    lines = (add, "pip install cargo-zigbuild", f"cargo zigbuild --release --target {triple}", copy)
-    return _Steps("cross", lines, setup="rust")
+        return _Steps(
+            "native" if wanted.system != "macos" or wanted.arch == "aarch64" else "cross", lines, setup="rust"
+        )
+    zig = (add, "pip install cargo-zigbuild", f"cargo zigbuild --release --target {triple}", copy)
+    return _Steps("cross", zig, setup="rust")
 
 
 def _triple(wanted: _Wanted) -> str:
@@ -182,7 +186,7 @@ def _c(wanted: _Wanted) -> _Steps:
         compiler = "g++" if plus else "gcc"
         return _where_it_runs(
             wanted,
-            (told, f"apk add build-base {'' if plus else ''}".strip(), "make", _copied(wanted)),
+            (told, "apk add build-base", "make", _copied(wanted)),
             (told, "apt-get update", f"apt-get install -y make {compiler}", "make", _copied(wanted)),
         )
     target = zig_target(wanted.arch, "musl") if wanted.system == "linux" else f"{wanted.arch}-windows-gnu"
@@ -225,7 +229,7 @@ def _where_it_runs(wanted: _Wanted, musl: Sequence[str], glibc: Sequence[str]) -
     platform = row.docker if row else f"linux/{wanted.arch}"
     native = wanted.arch in ("x86_64", "aarch64")
     script = "\n".join(("set -eu", *lines)) + "\n"
-    call = f"docker run --rm --platform {platform} -v \"$PWD:/src\" -w /src {image} sh -c {shlex.quote(script)}"
+    call = f'docker run --rm --platform {platform} -v "$PWD:/src" -w /src {image} sh -c {shlex.quote(script)}'
     return _Steps("native" if native else "emulated", (call,), emulated="" if native else wanted.arch)
 
 
@@ -234,7 +238,8 @@ _RECIPES: Mapping[str, Callable[[_Wanted], _Steps]] = {"go": _go, "rust": _rust,
 # -- providers ------------------------------------------------------------------------------------------
 
 _GITHUB = {("linux", "aarch64"): "ubuntu-24.04-arm", ("windows", "x86_64"): "windows-2025",
-    ("windows", "aarch64"): "windows-11-arm", ("macos", "aarch64"): "macos-15", ("macos", "x86_64"): "macos-15-intel"}  # fmt: skip
+    ("windows", "aarch64"): "windows-11-arm", ("macos", "aarch64"): "macos-15",
+    ("macos", "x86_64"): "macos-15-intel"}  # fmt: skip
 _GITLAB = {("linux", "aarch64"): "saas-linux-small-arm64", ("windows", "x86_64"): "saas-windows-medium-amd64",
     ("macos", "aarch64"): "saas-macos-medium-m1", ("macos", "x86_64"): "saas-macos-medium-m1"}  # fmt: skip
 _GITHUB_SETUP: Mapping[str, Sequence[Value]] = {
@@ -246,7 +251,7 @@ _IMAGES = {"go": "golang:1", "rust": "rust:1", "python": "python:3.13", "": "doc
 
 def _machine(wanted: _Wanted, steps: _Steps, known: Mapping[tuple[str, str], str], usual: str) -> str:
     """Return the runner: one of the platform where the build is native, else whichever is usual."""
-    if steps.how == "native" or wanted.system == "macos" and steps.setup != "go":
+    if steps.how == "native" or (wanted.system == "macos" and steps.setup != "go"):
         return known.get((wanted.system, wanted.arch), usual)
     return usual
 
@@ -269,7 +274,7 @@ def _github(wanted: _Wanted, steps: _Steps) -> Value:
 
 
 def _gitlab(wanted: _Wanted, steps: _Steps) -> Value:
-    needs_docker = "docker run" in " ".join(steps.lines) or _is_wheel(wanted) and wanted.system == "linux"
+    needs_docker = "docker run" in " ".join(steps.lines) or (_is_wheel(wanted) and wanted.system == "linux")
     lines = list(steps.lines)
     if steps.emulated:
         lines.insert(0, "docker run --privileged --rm tonistiigi/binfmt --install all")
@@ -279,7 +284,7 @@ def _gitlab(wanted: _Wanted, steps: _Steps) -> Value:
         extra = "musl-tools" if steps.how == "native" else "python3-pip"
         lines.insert(0, f"apt-get update && apt-get install -y {extra}")
     job: dict[str, Value] = {"stage": "build", "tags": [_machine(wanted, steps, _GITLAB, "saas-linux-small-amd64")]}
-    if wanted.system == "linux" or steps.how == "cross" and steps.setup != "rust":
+    if wanted.system == "linux" or (steps.how == "cross" and steps.setup != "rust"):
         job["image"] = _IMAGES[steps.setup]
     if needs_docker:
         job["services"] = ["docker:28-dind"]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from runworthy.engine.floor.reasons import carriers
 from runworthy.engine.toolchain import Toolchain, toolchain_of
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile
+from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Cost
 from runworthy.model.machine import isa_name

@@ -1,4 +1,4 @@
-"""The matrix of a release as text: assets by numbers, a row for each target, then what is missing, wrong or needless."""
+"""The matrix of a release as text: assets by numbers, a row for each target, then what is missing or wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ _NONE, _PLAIN_NONE = "·", "."
 _KINDS = {"source": "source archive", "checksum": "checksum file", "signature": "signature", "sbom": "SBOM",
     "installer": "installer script", "other": "other file"}  # fmt: skip
 _SYSTEMS = {"linux": "Linux", "windows": "Windows", "macos": "macOS"}
-_LEGEND = (("runs", "runs"), ("risky", "risky"), ("unknown", "cannot be told"), ("fails", "fails"), ("not-for", "is not for it"))
+_LEGEND = (
+    ("runs", "runs"),
+    ("risky", "risky"),
+    ("unknown", "cannot be told"),
+    ("fails", "fails"),
+    ("not-for", "is not for it"),
+)
 
 
 def matrix_text(matrix: Matrix, style: Style = PLAIN, *, level: int = 0, provider: str = "github") -> str:
@@ -142,7 +148,9 @@ def _unserved(matrix: Matrix, style: Style) -> Iterator[str]:
         if not served.asset:
             column = columns[served.target]
             why = clean(served.why).replace(clean(served.target), "the target")
-            groups.setdefault((served.nearest, why, column.arch if served.nearest else _kind(column)), []).append(served)
+            groups.setdefault((served.nearest, why, column.arch if served.nearest else _kind(column)), []).append(
+                served
+            )
     for (nearest, why, _), held in groups.items():
         targets = listed([clean(served.target) for served in held], 6)
         head = style.severity("error", "error")
@@ -180,7 +188,9 @@ _HOW = {"native": "on a machine of its own kind", "cross": "by a cross compiler"
 def _job(job: Job, style: Style) -> list[str]:
     helped = style.paint("help", "bold", "cyan")
     where = {"github": "GitHub Actions", "gitlab": "GitLab CI"}[job.provider]
-    head = f"{helped}: a job of {where} would build {clean(job.asset)} {_HOW[job.how]}, for {listed(list(job.targets), 4)}"
+    head = (
+        f"{helped}: a job of {where} would build {clean(job.asset)} {_HOW[job.how]}, for {listed(list(job.targets), 4)}"
+    )
     return [head, *(f"    {line}" for line in job.text.splitlines())]
 
 

@@ -1,4 +1,4 @@
-"""The matrix of a release as JSON, ``runworthy.matrix/1``: ``schema/runworthy.matrix-1.json`` describes it key by key."""
+"""The matrix of a release as JSON. The layout is ``runworthy.matrix/1``; ``schema/runworthy.matrix-1.json`` has it."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _cell(cell: Cell, *, trace: bool) -> Data:
         "fit": cell.fit,
         "reason": encodable(cell.reason),
         "member": encodable(cell.member) or None,
-        "results": [result_data(one, trace=trace) for one in cell.results],
+        "results": [result_data(one, (), trace=trace) for one in cell.results],
     }
 
 

@@ -17,7 +17,12 @@ def matrix_markdown(matrix: Matrix, provider: str = "github") -> str:
     """Return the matrix as Markdown (GitHub's, with tables). ``provider`` is whose jobs are shown, empty for none."""
     blocks = [
         list(_table(["Target", "Take", "Verdict", "Also"], [_row(matrix, served) for served in matrix.served])),
-        list(_table(["Asset", "What it is"], [[_code(named(matrix, one.path)), _cell(platform_of(one))] for one in matrix.builds])),
+        list(
+            _table(
+                ["Asset", "What it is"],
+                [[_code(named(matrix, one.path)), _cell(platform_of(one))] for one in matrix.builds],
+            )
+        ),
         list(_section("Not served", _unserved(matrix))),
         list(_section("Named wrongly", _misnamed(matrix))),
         list(_section("Not needed", _redundant(matrix))),
@@ -43,7 +48,8 @@ def _unserved(matrix: Matrix) -> Iterator[str]:
 def _misnamed(matrix: Matrix) -> Iterator[str]:
     for wrong in matrix.misnamed:
         where = f" ({_code(clean(wrong.member))})" if wrong.member else ""
-        yield f"{_code(named(matrix, wrong.asset))} claims {_text(clean(wrong.claim))}, {_text(clean(wrong.fact))}{where}"
+        told = f"claims {_text(clean(wrong.claim))}, {_text(clean(wrong.fact))}"
+        yield f"{_code(named(matrix, wrong.asset))} {told}{where}"
 
 
 def _redundant(matrix: Matrix) -> Iterator[str]:

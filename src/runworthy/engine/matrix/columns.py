@@ -32,7 +32,9 @@ class Place:
     name: TargetName | None = None
 
 
-def places_of(written: Sequence[str], wish: MachineWish, archs: Sequence[str], present: Sequence[str] = ()) -> list[Place]:
+def places_of(
+    written: Sequence[str], wish: MachineWish, archs: Sequence[str], present: Sequence[str] = ()
+) -> list[Place]:
     """Return the columns for what is written after ``--on``, each once.
 
     A target that carries no architecture stands for each of the release's that it exists for (``archs``, else its
@@ -108,5 +110,3 @@ def _column(name: str, arch: Architecture, libc: str, row: Summary) -> Column:
 def _manager(target: Target) -> str:
     """Return what a root's packages are installed with, by the database in it."""
     return next((manager for path, manager in _DATABASES.items() if target.view.exists(path)), "")
-
-

@@ -13,8 +13,7 @@ from runworthy.model.matrix import Asset, Cell, Column, Linkage, Member, Misnami
 __all__ = ["misnamings", "redundancies", "served_by"]
 
 _RANK: Mapping[str, int] = {"runs": 0, "risky": 1, "unknown": 2, "fails": 3, "not-for": 4}
-_PLAIN = frozenset(("", "tar.gz", "tgz", "tar.xz", "txz", "tar.zst", "tar.bz2", "tar", "zip", "gz", "xz", "zst", "bz2", "7z",
-    "exe", "bin", "run", "elf", "com"))  # fmt: skip
+_PLAIN = frozenset(("", *"tar.gz tgz tar.xz txz tar.zst tar.bz2 tar zip gz xz zst bz2 7z exe bin run elf com".split()))
 """Packings that a person unpacks and starts: any of them stands for any other."""
 _STAGES = ("exec", "load", "version", "bind", "machine", "environment")
 _ARM = frozenset(("armv7", "armv6", "armel"))
@@ -164,9 +163,7 @@ def misnamings(asset: Asset) -> Iterator[Misnaming]:
 
 
 def _misnamed(asset: Asset, claim: str, fact: str, member: Member) -> Misnaming:
-    return Misnaming(
-        asset=asset.path, claim=claim, fact=fact, member=member.name if member.name != asset.path else ""
-    )
+    return Misnaming(asset=asset.path, claim=claim, fact=fact, member=member.name if member.name != asset.path else "")
 
 
 def _is_for(member: Member, system: str) -> bool:

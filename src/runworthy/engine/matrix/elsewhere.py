@@ -1,8 +1,8 @@
 """Windows and macOS: what the file says of itself, and what it asks for that these do not bring. Nothing is judged.
 
-Sources: "Known DLLs" and "Universal CRT deployment" of Microsoft's documentation (the Universal CRT is part of Windows 10
-and newer, the Visual C++ runtime is not part of Windows); Apple's "Rosetta" and dyld(1): what lies in ``/usr/lib`` and
-``/System`` comes with macOS.
+Sources: "Universal CRT deployment" and "Running 32-bit applications" of Microsoft's documentation (the Universal CRT is
+part of Windows 10 and newer, the Visual C++ runtime is not part of Windows); Apple's "Rosetta" and dyld(1): what is in
+``/usr/lib`` and ``/System`` comes with macOS.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ from runworthy.model.matrix import Asset, Column, Member
 __all__ = ["told_elsewhere"]
 
 _NOT_BROUGHT: Sequence[tuple[re.Pattern[str], str]] = (
-    (re.compile(r"(vcruntime|msvcp|concrt|vcomp|mfc|atl)\d+(_\w+)?\.dll", re.I), "the Visual C++ runtime"),
-    (re.compile(r"lib(gcc_s\w*|stdc\+\+|winpthread|gomp|ssp|quadmath)-\d+\.dll", re.I), "the runtime of MinGW"),
-    (re.compile(r"msys-2\.0\.dll|cygwin1\.dll", re.I), "Cygwin"),
-    (re.compile(r"python3\d*\.dll", re.I), "Python"),
+    (re.compile(r"(vcruntime|msvcp|concrt|vcomp|mfc|atl)\d+(_\w+)?\.dll", re.IGNORECASE), "the Visual C++ runtime"),
+    (
+        re.compile(r"lib(gcc_s\w*|stdc\+\+|winpthread|gomp|ssp|quadmath)-\d+\.dll", re.IGNORECASE),
+        "the runtime of MinGW",
+    ),
+    (re.compile(r"msys-2\.0\.dll|cygwin1\.dll", re.IGNORECASE), "Cygwin"),
+    (re.compile(r"python3\d*\.dll", re.IGNORECASE), "Python"),
 )
-_UCRT = re.compile(r"api-ms-win-crt-[\w-]+\.dll|ucrtbase\.dll", re.I)
-_WINDOWS = {(10, 0): "Windows 10", (6, 3): "Windows 8.1", (6, 2): "Windows 8", (6, 1): "Windows 7", (6, 0): "Windows Vista",
-    (5, 2): "Windows XP x64", (5, 1): "Windows XP", (5, 0): "Windows 2000", (4, 0): "Windows 95"}  # fmt: skip
+_UCRT = re.compile(r"api-ms-win-crt-[\w-]+\.dll|ucrtbase\.dll", re.IGNORECASE)
+_WINDOWS = {(10, 0): "Windows 10", (6, 3): "Windows 8.1", (6, 2): "Windows 8", (6, 1): "Windows 7",
+    (6, 0): "Windows Vista", (5, 2): "Windows XP x64", (5, 1): "Windows XP", (5, 0): "Windows 2000",
+    (4, 0): "Windows 95"}  # fmt: skip
 
 
 def told_elsewhere(asset: Asset, column: Column) -> tuple[str, str]:
@@ -71,7 +75,9 @@ def _windows(member: Member, beside: set[str]) -> list[str]:
     if member.built_by == ".net":
         told.append("is started by .NET")
     if member.delayed:
-        told.append(f"loads {', '.join(member.delayed[:3])} when it first calls {'it' if len(member.delayed) == 1 else 'them'}")
+        told.append(
+            f"loads {', '.join(member.delayed[:3])} when it first calls {'it' if len(member.delayed) == 1 else 'them'}"
+        )
     return told
 
 

@@ -107,7 +107,9 @@ def cell_of(asset: Asset, column: Column, results: Sequence[Result]) -> Cell:
         return _cell(asset, column, "unknown", f"cannot be judged: {asset.problem}")
     if not asset.members:
         with_ = _PORTABLE.get(asset.claims.packing)
-        held = f"it holds nothing that is built for a platform: it needs {with_}" if with_ else "nothing in it is judged"
+        held = (
+            f"it holds nothing that is built for a platform: it needs {with_}" if with_ else "nothing in it is judged"
+        )
         return _cell(asset, column, "unknown", held)
     if not column.modelled:
         member, sentence = told_elsewhere(asset, column)

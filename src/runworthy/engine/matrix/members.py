@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runworthy.engine.toolchain import Toolchain, toolchain_of
+from runworthy.engine.toolchain import toolchain_of
 from runworthy.formats.content import Content
 from runworthy.formats.elf import read_elf
 from runworthy.formats.elf_kind import elf_kind
@@ -52,12 +52,11 @@ def _elf(name: str, content: Content) -> Member:
         linkage=linkage_of(facts),
         interpreter=facts.interpreter or "",
         imports=facts.needed,
-        **_made(tools),
+        built_by=tools.kind,
+        compiler=tools.version,
+        package=tools.package,
+        cgo=tools.cgo,
     )
-
-
-def _made(tools: Toolchain) -> dict[str, str | bool]:
-    return {"built_by": tools.kind, "compiler": tools.version, "package": tools.package, "cgo": tools.cgo}
 
 
 def linkage_of(facts: ElfFacts) -> Linkage:

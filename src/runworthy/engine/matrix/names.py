@@ -1,14 +1,14 @@
 """What the name of a release's file says: read by tables, as the tools that make releases write it.
 
-The words are those of GoReleaser's and nfpm's name templates, Rust's platform triples (rustc, "Platform Support") with
-cargo-dist's, Node's ``process.platform`` and ``process.arch``, Debian's, RPM's and Alpine's file names, and PEP 427, 600
-and 656 for wheels. A name proves nothing: the bytes decide, and what disagrees with them is told.
+The words are those of GoReleaser's and nfpm's name templates, Rust's platform triples (rustc, "Platform Support"), of
+Node's ``process.platform`` and ``process.arch``, of Debian's, RPM's and Alpine's packages, and of PEP 427, 600 and 656
+for wheels. A name proves nothing: the bytes decide, and what disagrees with them is told.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple, cast
 
@@ -40,9 +40,9 @@ _BESIDE: Sequence[tuple[AssetKind, str]] = (
 """What is made of another file, and named after it: by the end of its name."""
 
 _PACKINGS = (
-    "tar.gz tgz tar.xz txz tar.zst tzst tar.bz2 tbz2 tbz tar.lz tar.lzma tar.br tar zip 7z gz xz zst bz2 br deb udeb rpm "
-    "apk ipk pkg.tar.zst pkg.tar.xz appimage flatpak snap exe msi msix msixbundle appx dmg pkg whl jar nupkg vsix xpi run "
-    "bin elf com node so dylib dll aab ipa wasm bottle.tar.gz crate gem egg phar pex"
+    "tar.gz tgz tar.xz txz tar.zst tzst tar.bz2 tbz2 tbz tar.lz tar.lzma tar.br tar zip 7z gz xz zst bz2 br deb udeb "
+    "rpm apk ipk pkg.tar.zst pkg.tar.xz appimage flatpak snap exe msi msix msixbundle appx dmg pkg whl jar nupkg vsix "
+    "xpi run bin elf com node so dylib dll aab ipa wasm bottle.tar.gz crate gem egg phar pex"
 ).split()
 """How an asset is packed, by the end of its name; the longest that fits counts."""
 
@@ -61,23 +61,24 @@ _TEXTS: Mapping[AssetKind, frozenset[str]] = {
     "installer": frozenset(("sh", "ps1", "bat", "cmd", "bash")),
     "other": frozenset(
         (
-            "txt md html json yml yaml toml xml rb lua 1 5 8 map js mjs css ts d.ts svg png ico pdf csv log nuspec dat proto "
-            "wasm.map fish zsh ps1.txt jsonl plist desktop service conf tmpl tpl hpp h c go rs py patch diff rst lock ini"
+            "txt md html json yml yaml toml xml rb lua 1 5 8 map js mjs css ts d.ts svg png ico pdf csv log nuspec dat "
+            "proto wasm.map fish zsh ps1.txt jsonl plist desktop service conf tmpl tpl hpp h c go rs py patch diff rst "
+            "lock ini"
         ).split()
     ),
 }
 """What is no archive, by the end of its name."""
 
-_WHOLE: Sequence[tuple[AssetKind, re.Pattern[str]]] = (
-    ("checksum", re.compile(r"(.*[-_.])?(check|sha\d*|md5|b2|b3|blake\d)[-_]?sums?([-_.]?(sha)?\d+)?([-_.].*)?", re.I)),
-    ("checksum", re.compile(r"(sha(1|224|256|384|512)|md5|digests?|hashes)([-_.]?sums?)?(\.(txt|md))?", re.I)),
-    ("sbom", re.compile(r"(.*[-_.])?(sbom|bom|spdx|cyclonedx)\.(json|xml|spdx|txt)", re.I)),
-    ("signature", re.compile(r"(.*[-_.])?(provenance|attestations?|multiple\.intoto)\.(json|jsonl|intoto\.jsonl)", re.I)),
-    ("signature", re.compile(r"(.*[-_.])?(cosign|release[-_]?key|gpg[-_]?key|public[-_]?key)[-_.\w]*", re.I)),
-    ("installer", re.compile(r"(.*[-_.])?(get|setup|install(er)?)(\.(sh|ps1|bat|cmd|py))", re.I)),
-    ("other", re.compile(r"(licen[cs]e|readme|changelog|changes|copying|notice|authors|version|latest)([-_.].*)?", re.I)),
-)  # fmt: skip
-"""Whole names. They are asked first, before their ends are."""
+_WHOLE: Sequence[tuple[AssetKind, str]] = (
+    ("checksum", r"(.*[-_.])?(check|sha\d*|md5|b2|b3|blake\d)[-_]?sums?([-_.]?(sha)?\d+)?([-_.].*)?"),
+    ("checksum", r"(sha(1|224|256|384|512)|md5|digests?|hashes)([-_.]?sums?)?(\.(txt|md))?"),
+    ("sbom", r"(.*[-_.])?(sbom|bom|spdx|cyclonedx)\.(json|xml|spdx|txt)"),
+    ("signature", r"(.*[-_.])?(provenance|attestations?|multiple\.intoto)\.(json|jsonl|intoto\.jsonl)"),
+    ("signature", r"(.*[-_.])?(cosign|release[-_]?key|gpg[-_]?key|public[-_]?key)[-_.\w]*"),
+    ("installer", r"(.*[-_.])?(get|setup|install(er)?)(\.(sh|ps1|bat|cmd|py))"),
+    ("other", r"(licen[cs]e|readme|changelog|changes|copying|notice|authors|version|latest)([-_.].*)?"),
+)
+"""Whole names, in small letters. They are asked first, before their ends are."""
 
 # -- words within names ------------------------------------------------------------------------------
 
@@ -99,8 +100,9 @@ _SYSTEMS: Mapping[str, str] = {
     "ios": "ios apple-ios iphoneos tvos watchos visionos",
     "wasm": "wasi wasip1 wasip2 js-wasm emscripten wasm",
 }
-_RANK = ("android", "ios", "wasm", "freebsd", "netbsd", "openbsd", "dragonfly", "solaris", "illumos", "aix", "plan9", "haiku",
-         "fuchsia", "linux", "macos", "windows")  # fmt: skip
+_RANK = tuple(
+    "android ios wasm freebsd netbsd openbsd dragonfly solaris illumos aix plan9 haiku fuchsia linux macos windows".split()
+)
 """Of several systems in a name the first of these counts: Android's triples say Linux too, and Apple's say Apple."""
 
 _ARCHS: Mapping[str, str] = {
@@ -131,7 +133,8 @@ _LINKAGES: Mapping[Linkage, str] = {
 }
 _FAMILIES: Mapping[str, str] = {
     **{name: name for name in ("alpine", "ubuntu", "debian", "fedora", "opensuse", "archlinux")},
-    "centos": "centos", "rhel": "rhel", "el": "rhel", "fc": "fedora", "amzn": "amazonlinux", "amazonlinux": "amazonlinux",
+    "centos": "centos", "rhel": "rhel", "el": "rhel", "fc": "fedora", "amzn": "amazonlinux",
+    "amazonlinux": "amazonlinux",
     "almalinux": "almalinux", "rocky": "rockylinux", "manylinux": "manylinux", "raspbian": "debian",
     "sles": "sles", "suse": "opensuse", "leap": "opensuse/leap",
 }  # fmt: skip
@@ -155,8 +158,9 @@ _NOISE = frozenset(
 _ABOUT: Mapping[AssetKind, frozenset[str]] = {
     "source": frozenset("src source sources sourcecode vendor vendored orig sdist".split()),
     "other": frozenset(
-        "completion completions man manpage manpages manual docs doc documentation licenses third-party dbg dbgsym debug "
-        "debuginfo debugsource symbols dsym pdb schema schemas examples themes locale icons assets headers".split()
+        "completion completions man manpage manpages manual docs doc documentation licenses third-party dbg dbgsym "
+        "debug debuginfo debugsource symbols dsym pdb schema schemas examples themes locale icons assets "
+        "headers".split()
     ),
 }
 """Words that make an archive something else than a build: what it would be, if its bytes do not say otherwise."""
@@ -182,10 +186,10 @@ class _Token(NamedTuple):
 
 def read_name(name: str) -> Named:
     """Return what the name of a file says; one that says nothing is taken for a build, and its bytes decide."""
-    for kind, pattern in _WHOLE:
-        if pattern.fullmatch(name):
-            return Named(kind, Claims(name=name))
     lowered = name.lower()
+    for kind, pattern in _WHOLE:
+        if re.fullmatch(pattern, lowered):
+            return Named(kind, Claims(name=name))
     for kind, ends in _BESIDE:
         end = _end(lowered, frozenset(ends.split()))
         if end:
@@ -238,7 +242,7 @@ _SOURCE_PACKINGS = frozenset("tar.gz tgz tar.xz txz tar.zst tar.bz2 tbz2 tar zip
 @cache
 def _words() -> Mapping[str, tuple[tuple[str, str], ...]]:
     """Return what each word says: axes and values."""
-    found: dict[str, tuple[tuple[str, str], ...]] = {word: (("noise", ""),) for word in _NOISE}
+    found: dict[str, tuple[tuple[str, str], ...]] = dict.fromkeys(_NOISE, (("noise", ""),))
     found["win32"] = (("system", "windows"), ("weak-arch", "i386"))
     for axis, table in (("system", _SYSTEMS), ("arch", _ARCHS), ("linkage", _LINKAGES)):
         for value, words in table.items():
@@ -269,7 +273,9 @@ def _tokens(stem: str) -> list[_Token]:
     for found in _scanner().finditer(_spaced(stem)):
         kind, text = found.lastgroup or "", found[0]
         # Groups of the parts follow those with names: the outermost that matched is asked for.
-        kind = next(name for name in ("level", "glued", "word", "family", "version", "name", "gap") if found[name] is not None)
+        kind = next(
+            name for name in ("level", "glued", "word", "family", "version", "name", "gap") if found[name] is not None
+        )
         if kind != "gap":
             tokens += _READ[kind](text)
     return _settled(tokens)
@@ -312,7 +318,7 @@ def _of_family(text: str) -> list[_Token]:
     return [_Token("family", f"{name}:{release}" if release else name, text)]
 
 
-_READ = {
+_READ: Mapping[str, Callable[[str], list[_Token]]] = {
     "level": _of_level,
     "glued": _of_glued,
     "word": _of_word,
@@ -331,11 +337,15 @@ def _settled(tokens: list[_Token]) -> list[_Token]:
     """
     last_word = max((at for at, token in enumerate(tokens) if token.axis == "name"), default=-1)
     after = any(token.axis in _PLATFORM for token in tokens[last_word + 1 :])
-    first = next((at for at, token in enumerate(tokens) if token.axis == "version" and len(token.text) > 2), len(tokens))
+    first = next(
+        (at for at, token in enumerate(tokens) if token.axis == "version" and len(token.text) > 2), len(tokens)
+    )
     behind = any(token.axis in ("system", "arch") for token in tokens[first + 1 :])
     settled = []
     for at, token in enumerate(tokens):
-        leads = token.axis in _PLATFORM and ((at < last_word and after and _begins(tokens, at)) or (at < first and behind))
+        leads = token.axis in _PLATFORM and (
+            (at < last_word and after and _begins(tokens, at)) or (at < first and behind)
+        )
         about = token.axis == "about" and at == 0 and len(tokens) > 1
         settled.append(_Token("name", token.text, token.text) if leads or about else token)
     return settled
@@ -399,7 +409,9 @@ def _wheel(stem: str) -> Claims:
     if len(parts) < 5:
         return Claims(name=stem, packing="whl")
     tags = tuple(parts[-1].split("."))
-    systems, archs, linkages = [], [], []
+    systems: list[str] = []
+    archs: list[str] = []
+    linkages: list[str] = []
     for tag in tags:
         read = ("windows", "", "i386") if tag == "win32" else _wheel_tag(tag)
         systems.append(read[0])

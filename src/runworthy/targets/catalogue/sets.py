@@ -1,7 +1,7 @@
 """Named sets of targets, as ``--on @release``: what they hold follows from the catalogue, by end of life.
 
-A set is as of the catalogue's own date, the newest at which facts of it were read: the same catalogue gives the same set
-on every day.
+A set is as of the catalogue's own date, the newest at which facts of it were read: the same catalogue gives the same
+set on every day.
 """
 
 from __future__ import annotations
