@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from runworthy.formats.content import Content
     from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
     from runworthy.model.floor import Breach, Floor, FloorReport, Reason, Rung, ShippedFloor
+    from runworthy.model.matrix import Asset, Claims, Column, Job, Matrix, Misnaming, Redundancy, Served
     from runworthy.model.measurement import Comparison, Measured, Measurement, Ratio, Run, Spread, Way
     from runworthy.model.plan import FixReport, Plan, Repair
     from runworthy.model.program import ApeElf, ApeFacts, ApeLoader, FileFacts, MachoFacts, PeFacts, ScriptLine
@@ -56,10 +57,13 @@ __all__ = [
     "ApeFacts",
     "ApeLoader",
     "Architecture",
+    "Asset",
     "Breach",
     "Captured",
     "Cell",
     "Change",
+    "Claims",
+    "Column",
     "Comparison",
     "Difference",
     "ElfFacts",
@@ -74,10 +78,13 @@ __all__ = [
     "Floor",
     "FloorReport",
     "FormatError",
+    "Job",
     "Machine",
     "MachoFacts",
+    "Matrix",
     "Measured",
     "Measurement",
+    "Misnaming",
     "Need",
     "Outcome",
     "Pair",
@@ -87,6 +94,7 @@ __all__ = [
     "Probe",
     "Ratio",
     "Reason",
+    "Redundancy",
     "Remedy",
     "RemedyError",
     "Repair",
@@ -96,6 +104,7 @@ __all__ = [
     "Rung",
     "RunworthyError",
     "ScriptLine",
+    "Served",
     "Severity",
     "ShippedFloor",
     "Spread",
@@ -125,6 +134,7 @@ __all__ = [
     "inspect",
     "list_rules",
     "list_targets",
+    "matrix",
     "measure",
     "recover",
     "render",
@@ -153,6 +163,9 @@ _LATE = {
         ("ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "MachoFacts", "PeFacts", "ScriptLine"), "model.program"
     ),
     **dict.fromkeys(("Breach", "Floor", "FloorReport", "Reason", "Rung", "ShippedFloor"), "model.floor"),
+    **dict.fromkeys(
+        ("Asset", "Claims", "Column", "Job", "Matrix", "Misnaming", "Redundancy", "Served"), "model.matrix"
+    ),
     **dict.fromkeys(("FixReport", "Plan", "Repair"), "model.plan"),
     **dict.fromkeys(("Comparison", "Measured", "Measurement", "Ratio", "Run", "Spread", "Way"), "model.measurement"),
 }
@@ -536,6 +549,52 @@ def floor(
     return floors(names, gates)
 
 
+def matrix(
+    assets: Path | Iterable[Path],
+    on: Path | Iterable[Path] = (),
+    *,
+    platform: str = "",
+    cpu: str = "",
+    page_size: str | int = "",
+    kernel: str = "",
+    with_: Path | Iterable[Path] = (),
+    assume_present: str | Iterable[str] = (),
+    watch: Watch | None = None,
+) -> Matrix:
+    """Hold the assets of a release against targets, as ``runworthy matrix`` does.
+
+    >>> import runworthy
+    >>> matrix = runworthy.matrix("release", on=["debian:12/amd64", "alpine:3.20/amd64"])
+    >>> [(served.target, served.verdict) for served in matrix.served]
+    [('debian:12/x86_64', 'runs'), ('alpine:3.20/x86_64', 'runs')]
+
+    ``assets`` are files, or directories of them. Where ``on`` is empty, the targets are those of the set ``@release``:
+    the platforms that matter as of the catalogue. A target that says no architecture stands for each that the assets
+    are for. Raises SubjectError where nothing lies at a name, TargetError and UsageError as :func:`check` does.
+    """
+    from runworthy.engine import Wishes, missing_subjects
+    from runworthy.engine.matrix import matrix_of
+    from runworthy.remedies.missing_builds import with_jobs
+    from runworthy.targets.names import MachineWish
+
+    names = list(dict.fromkeys(_texts(assets)))
+    if missing := missing_subjects(names):
+        raise SubjectError(missing)
+    wish = MachineWish(platform=platform, cpu=cpu, page_size=str(page_size), kernel=kernel)
+    try:
+        held = matrix_of(
+            names,
+            list(dict.fromkeys(part for text in _texts(on) for part in _split(text))),
+            wish=wish,
+            present=_texts(assume_present),
+            wishes=Wishes(additions=additions(_texts(with_))),
+            watch=watch,
+        )
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror or error}") from error
+    return with_jobs(held)
+
+
 def measure(
     command: Path | Sequence[Path],
     *,
@@ -715,8 +774,17 @@ def target_names(
         hint = "as in --assume-present libssl.so.3"
         raise UsageError("--assume-present names no library", hint=hint, option="--assume-present")
     wish = MachineWish(platform=platform, cpu=cpu, page_size=page_size, kernel=kernel)
-    names = dict.fromkeys(part for text in on for part in _split(text))
+    names = dict.fromkeys(name for text in on for part in _split(text) for name in _of_set(part))
     return [TargetName(name, wish, tuple(assume_present)) for name in names]
+
+
+def _of_set(name: str) -> Iterable[str]:
+    """Return the targets that a named set (``@release``) holds, any other name as it is. Raises TargetError."""
+    if not name.startswith("@"):
+        return (name,)
+    from runworthy.targets.catalogue.sets import names_in
+
+    return names_in(name)
 
 
 def additions(with_: Iterable[str]) -> Sequence[Addition]:

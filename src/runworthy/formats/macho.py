@@ -7,6 +7,7 @@ Source: ``mach-o/loader.h`` and ``mach-o/fat.h`` of Apple's xnu (EXTERNAL_HEADER
 from __future__ import annotations
 
 from struct import Struct
+from typing import NamedTuple
 
 from runworthy.formats.content import Content, read_exactly
 from runworthy.model.errors import FormatError
@@ -34,6 +35,16 @@ _PARTS_LIMIT = 44  # with more it is a Java class, of which 45 is the least vers
 _COMMANDS_LIMIT = 1 << 20
 _LC_VERSION_MIN = {0x24: 8, 0x25: 8, 0x2F: 8, 0x30: 8, 0x32: 12}
 """By load command: where in it the least release lies (LC_VERSION_MIN_*, and LC_BUILD_VERSION)."""
+
+_PLATFORMS = {1: "macos", 2: "ios", 3: "tvos", 4: "watchos", 5: "bridgeos", 6: "maccatalyst", 7: "ios-simulator",
+    8: "tvos-simulator", 9: "watchos-simulator", 10: "driverkit", 11: "visionos", 12: "visionos-simulator"}  # fmt: skip
+"""PLATFORM_* of LC_BUILD_VERSION."""
+_LC_BUILD_VERSION = 0x32
+_OF_MINIMUM = {0x24: "macos", 0x25: "ios", 0x2F: "tvos", 0x30: "watchos"}
+"""By LC_VERSION_MIN_*: the platform."""
+
+_LC_DYLIB = frozenset((0xC, 0x20, 0x80000018, 0x8000001F, 0x80000023))
+"""LC_LOAD_DYLIB, and the lazy, weak, re-exported and upward ones: each names a library, where its bytes at 8 say."""
 
 
 def is_java_class(head: bytes) -> bool:
@@ -80,13 +91,16 @@ def read_thin(content: Content, offset: int, size: int) -> MachoFacts:
     if commands > min(_COMMANDS_LIMIT, max(size - length, 0)):
         raise FormatError(f"the load commands of the Mach-O file claim {commands} bytes", offset=offset + 20)
     held = read_exactly(content, offset + length, commands, "load commands of the Mach-O file")
+    said = _commands(held, count, little=order == "little", start=offset + length)
     return MachoFacts(
         cpu=cpu,
         arch=_arch(cpu, subtype),
         offset=offset,
         size=size,
         filetype=filetype,
-        minimum=_minimum(held, count, little=order == "little", start=offset + length),
+        minimum=said.minimum,
+        platform=said.platform,
+        libraries=said.libraries,
     )
 
 
@@ -94,20 +108,39 @@ def _arch(cpu: int, subtype: int) -> str:
     return _SUBTYPES.get((cpu, subtype & 0xFFFFFF)) or _CPUS.get(cpu, f"processor {cpu:#x}")
 
 
-def _minimum(commands: bytes, count: int, *, little: bool, start: int) -> str:
-    """Return the least release that the load commands state (xxxx.yy.zz in nibbles). Raises FormatError."""
+class _Commands(NamedTuple):
+    """What the load commands state: the least release of the platform, and the libraries that are loaded."""
+
+    minimum: str
+    platform: str
+    libraries: tuple[str, ...]
+
+
+def _commands(commands: bytes, count: int, *, little: bool, start: int) -> _Commands:
+    """Return what the load commands say that matters here. Raises FormatError."""
     row, word = (Struct("<II"), Struct("<I")) if little else (Struct(">II"), Struct(">I"))
+    minimum = platform = ""
+    libraries: dict[str, None] = {}
     at = 0
     for _ in range(min(count, len(commands) // 8)):
         kind, length = row.unpack_from(commands, at)
         if length < 8 or at + length > len(commands):
             raise FormatError(f"a load command of the Mach-O file is {length} bytes long", offset=start + at)
         place = _LC_VERSION_MIN.get(kind)
-        if place is not None and place + 4 <= length:
-            (version,) = word.unpack_from(commands, at + place)
-            patch = f".{version & 0xFF}" if version & 0xFF else ""
-            return f"{version >> 16}.{version >> 8 & 0xFF}{patch}"
+        if place is not None and place + 4 <= length and not minimum:
+            minimum = _release(word.unpack_from(commands, at + place)[0])
+            stated = word.unpack_from(commands, at + 8)[0]
+            platform = _PLATFORMS.get(stated, f"platform {stated}") if kind == _LC_BUILD_VERSION else _OF_MINIMUM[kind]
+        elif kind in _LC_DYLIB and length >= 12:
+            name = commands[at + word.unpack_from(commands, at + 8)[0] : at + length] if length > 12 else b""
+            libraries[name.partition(b"\0")[0].decode("utf-8", "surrogateescape")] = None
         at += length
         if at + 8 > len(commands):
             break
-    return ""
+    return _Commands(minimum, platform, tuple(name for name in libraries if name))
+
+
+def _release(version: int) -> str:
+    """Return a release (xxxx.yy.zz in nibbles) as it is written, without an update of zero."""
+    patch = f".{version & 0xFF}" if version & 0xFF else ""
+    return f"{version >> 16}.{version >> 8 & 0xFF}{patch}"

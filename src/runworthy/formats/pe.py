@@ -1,4 +1,4 @@
-"""Programs for Windows: what the headers say, and which DLLs are imported. Nothing else of the file is read.
+"""Programs for Windows: what the headers say, and which DLLs are imported, at once or when they are first called.
 
 Source: "PE Format" of Microsoft's documentation (https://learn.microsoft.com/windows/win32/debug/pe-format). A PE has
 its header at the offset that lies in the DOS header at 0x3c (e_lfanew).
@@ -37,7 +37,13 @@ _SUBSYSTEM_AT = 68
 _DIRECTORIES_AT = {0x10B: (96, 32), 0x20B: (112, 64)}
 """By the magic of the optional header: where its directories begin, and the bits of an address."""
 
-_IMPORTS, _CLR = 1, 14
+_DELAYED = Struct("<8I")  # attributes, name, module, address table, name table, bound table, unload table, time
+_DELAYED_BY_ADDRESS = 1  # its fields are relative to the image; without it, as in old files, they are not
+_IMAGE_BASE = {0x10B: (28, 4), 0x20B: (24, 8)}
+"""By the magic: where in the optional header the image's address lies, and how long it is."""
+_SYSTEM_AT, _SUBSYSTEM_RELEASE_AT = 40, 48  # the least system, the least subsystem: major and minor, 2 bytes each
+
+_IMPORTS, _DELAY_IMPORTS, _CLR = 1, 13, 14
 _SECTIONS_LIMIT = 96
 _IMPORTS_LIMIT = 4096
 _NAME_LIMIT = 256
@@ -66,12 +72,17 @@ def read_pe(content: Content) -> PeFacts:
     start, bits = _DIRECTORIES_AT[magic]
     directories = _directories(optional, start)
     sections, problem = _sections(content, at + length, count)
+    base_at, width = _IMAGE_BASE[magic]
+    base = int.from_bytes(optional[base_at : base_at + width], "little")
     imports: tuple[str, ...] = ()
-    if directories.get(_IMPORTS):
-        try:
+    delayed: tuple[str, ...] = ()
+    try:
+        if directories.get(_IMPORTS):
             imports = _imports(content, sections, directories[_IMPORTS])
-        except FormatError as error:
-            problem = problem or error.message
+        if directories.get(_DELAY_IMPORTS):
+            delayed = _delay_imports(content, sections, directories[_DELAY_IMPORTS], base)
+    except FormatError as error:
+        problem = problem or error.message
     return PeFacts(
         offset=offset,
         machine=machine,
@@ -81,8 +92,14 @@ def read_pe(content: Content) -> PeFacts:
         dll=bool(flags & _DLL),
         clr=bool(directories.get(_CLR)),
         imports=imports,
+        delayed=delayed,
+        minimum=max(_release(optional, _SYSTEM_AT), _release(optional, _SUBSYSTEM_RELEASE_AT)),
         problem=problem,
     )
+
+
+def _release(optional: bytes, at: int) -> tuple[int, int]:
+    return int.from_bytes(optional[at : at + 2], "little"), int.from_bytes(optional[at + 2 : at + 4], "little")
 
 
 def _directories(optional: bytes, start: int) -> dict[int, int]:
@@ -123,9 +140,26 @@ def _imports(content: Content, sections: list[_Section], address: int) -> tuple[
         _, _, _, name, table = _IMPORT.unpack(row)
         if not name or not table:
             return tuple(names)
-        start = _offset(sections, name)
-        text, end, _ = content.pread(start, _NAME_LIMIT).partition(b"\0")
-        if not end:
-            raise FormatError("the name of an imported DLL has no end", offset=start)
-        names[text.decode("utf-8", "surrogateescape")] = None
+        names[_name(content, _offset(sections, name))] = None
     raise FormatError(f"the PE imports over {_IMPORTS_LIMIT} DLLs", offset=offset)
+
+
+def _delay_imports(content: Content, sections: list[_Section], address: int, base: int) -> tuple[str, ...]:
+    """Return the DLLs that are loaded at the first call ("Delay-Load Import Tables"). Raises FormatError, OSError."""
+    offset = _offset(sections, address)
+    names: dict[str, None] = {}
+    for index in range(_IMPORTS_LIMIT):
+        what = "delay import directory of the PE"
+        row = read_exactly(content, offset + index * _DELAYED.size, _DELAYED.size, what)
+        attributes, name, *_ = _DELAYED.unpack(row)
+        if not name:
+            return tuple(names)
+        names[_name(content, _offset(sections, name if attributes & _DELAYED_BY_ADDRESS else name - base))] = None
+    raise FormatError(f"the PE imports over {_IMPORTS_LIMIT} DLLs at their first call", offset=offset)
+
+
+def _name(content: Content, start: int) -> str:
+    text, end, _ = content.pread(start, _NAME_LIMIT).partition(b"\0")
+    if not end:
+        raise FormatError("the name of an imported DLL has no end", offset=start)
+    return text.decode("utf-8", "surrogateescape")

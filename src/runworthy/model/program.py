@@ -49,8 +49,9 @@ class PeFacts:
     """A program for Windows (PE/COFF specification). ``arch`` is ours by name, None where Linux has none such.
 
     ``machine`` and ``subsystem`` are the numbers of the file. ``clr``: it is a .NET assembly. ``imports`` are the DLLs
-    it names. ``offset`` is where its header lies (e_lfanew, bytes). ``problem`` says what of it is damaged beyond that
-    header.
+    it names, ``delayed`` those that it loads when it first calls them. ``minimum`` is the least release of Windows that
+    it states, for the system or its subsystem: (6, 1) is Windows 7. ``offset`` is where its header lies (e_lfanew,
+    bytes). ``problem`` says what of it is damaged beyond that header.
     """
 
     offset: int
@@ -61,6 +62,8 @@ class PeFacts:
     dll: bool = False
     clr: bool = False
     imports: tuple[str, ...] = ()
+    delayed: tuple[str, ...] = ()
+    minimum: tuple[int, int] = (0, 0)
     problem: str = ""
 
 
@@ -69,7 +72,8 @@ class MachoFacts:
     """One part for one processor of a Mach-O file (``mach-o/loader.h``). ``offset`` and ``size`` are in bytes.
 
     ``cpu`` is the number of the file, ``arch`` what Apple calls it (arm64, x86_64).
-    ``filetype`` is the number (2: program, 6: library, 8: bundle); ``minimum`` the least system release it states.
+    ``filetype`` is the number (2: program, 6: library, 8: bundle); ``minimum`` the least release that it states of the
+    ``platform`` (``macos``, ``ios``). ``libraries`` are the paths of those that it loads.
     """
 
     cpu: int
@@ -78,6 +82,8 @@ class MachoFacts:
     size: int
     filetype: int
     minimum: str = ""
+    platform: str = ""
+    libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runworthy.engine.floor.reasons import carriers
+from runworthy.engine.toolchain import Toolchain, toolchain_of
 from runworthy.model.arch import Architecture
-from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile
+from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Cost
 from runworthy.model.machine import isa_name
@@ -26,7 +27,7 @@ from runworthy.rules.known import libc_of_library
 from runworthy.targets.catalogue import open_catalogue
 from runworthy.targets.view import UnseenError
 
-__all__ = ["SOURCES", "Toolchain", "toolchain_of", "whole"]
+__all__ = ["SOURCES", "Toolchain", "goarch", "is_runtime", "rust_triple", "toolchain_of", "whole", "zig_target"]
 
 SOURCES = "SOURCES"
 """Stands in a recipe for what only the person who has the sources can name."""
@@ -35,17 +36,6 @@ _ELSEWHERE = "a build is made elsewhere; judge what comes of it with `--build FI
 _WIDTH, _VERSIONS = 60, 4
 _KNOWN_TO_ALL = frozenset(("almalinux", "alpine", "debian", "fedora", "ubuntu"))
 _NODE = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Toolchain:
-    """What made a file. ``kind`` is ``go``, ``rust``, ``c++`` or ``c`` (what is linked like C), ``version`` its own."""
-
-    kind: str
-    version: str = ""
-    cgo: bool = False
-    mode: str = ""
-    package: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,23 +124,6 @@ def _job(situation: Situation) -> _Job | None:
     )
 
 
-def toolchain_of(facts: ElfFacts, build: BuildInfo) -> Toolchain:
-    """Return what made a file; what tells nothing of itself is taken to be linked as C is."""
-    if build.go is not None:
-        settings = build.go.settings
-        # Settings are there since Go 1.18; before, whatever needs a loader was made with cgo.
-        cgo = settings.get("CGO_ENABLED", "1" if facts.needed else "0") == "1" and bool(facts.needed)
-        mode = settings.get("-buildmode", "")
-        return Toolchain(
-            kind="go", version=build.go.version.removeprefix("go"), cgo=cgo, mode=mode, package=build.go.path
-        )
-    if build.rust is not None:
-        return Toolchain(kind="rust", version=build.rust)
-    cpp = any(name.startswith(("libstdc++.so", "libc++.so")) for name in facts.needed)
-    gcc = next((found[1] for one in build.comments if (found := re.match(r"GCC: .*?(\d+(?:\.\d+)+)", one))), "")
-    return Toolchain(kind="c++" if cpp else "c", version=gcc)
-
-
 # -- another C library ---------------------------------------------------------------------------
 
 
@@ -198,7 +171,7 @@ def _rust_for_musl(job: _Job) -> _Recipes:
 
 
 def _c_for_musl(job: _Job) -> _Recipes:
-    outside = [name for name in job.facts.needed if not libc_of_library(name) and not _is_runtime(name)]
+    outside = [name for name in job.facts.needed if not libc_of_library(name) and not is_runtime(name)]
     compiler = {"c": "gcc", "c++": "g++"}[job.tools.kind]
     zig = {"c": "zig cc", "c++": "zig c++"}[job.tools.kind]
     shared = "-shared -fPIC " if _is_library(job) else ""
@@ -489,8 +462,26 @@ def _goarch(arch: Architecture) -> str:
     return f"GOARCH={_GOARCH.get(arch.name, arch.name)}"
 
 
+_EABI = {"armv7": "eabihf", "armv6": "eabihf", "armel": "eabi", "x32": "x32"}
+
+
 def _eabi(arch: Architecture) -> str:
-    return {"armv7": "eabihf", "armv6": "eabihf", "armel": "eabi", "x32": "x32"}.get(arch.name, "")
+    return _EABI.get(arch.name, "")
+
+
+def goarch(arch: str) -> str:
+    """Return GOARCH for an architecture by our name, with what more says its kind: ``arm GOARM=7``."""
+    return _GOARCH.get(arch, arch)
+
+
+def rust_triple(arch: str, libc: str) -> str:
+    """Return the triple for Linux, ``libc`` being ``gnu`` or ``musl``."""
+    return _RUST.get(arch, f"{arch}-unknown-linux-{{libc}}").format(libc=libc)
+
+
+def zig_target(arch: str, libc: str) -> str:
+    """Return what ``zig cc -target`` takes for Linux, ``libc`` being ``gnu`` or ``musl``."""
+    return f"{_ZIG.get(arch, f'{arch}-linux')}-{libc}{_EABI.get(arch, '')}"
 
 
 def _package(job: _Job) -> str:
@@ -504,7 +495,7 @@ def _go_image(job: _Job) -> str:
     return f"golang:{release[0]}" if release else ""
 
 
-def _is_runtime(name: str) -> bool:
+def is_runtime(name: str) -> bool:
     return name.startswith(("libstdc++.so", "libgcc_s.so", "libatomic.so", "libc++.so", "libc++abi.so"))
 
 

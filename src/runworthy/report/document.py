@@ -18,7 +18,7 @@ from runworthy.report.words import encodable
 if TYPE_CHECKING:  # most reports propose no edits
     from runworthy.model.edit import Edit
 
-__all__ = ["SCHEMA", "Data", "document", "remedy_data"]
+__all__ = ["SCHEMA", "Data", "document", "remedy_data", "result_data"]
 
 SCHEMA = "runworthy.report/1"
 
@@ -32,7 +32,7 @@ def document(report: Report, *, trace: bool = False) -> Data:
     return {
         "schema": SCHEMA,
         "runworthy": __version__,
-        "results": [_result(result, names.get(result.subject, ()), trace=trace) for result in report.results],
+        "results": [result_data(result, names.get(result.subject, ()), trace=trace) for result in report.results],
         "summary": {
             "cells": len(report.results),
             "subjects": len({result.subject for result in report.results}),
@@ -78,7 +78,7 @@ def _numbers(words: list[str], order: tuple[str, ...]) -> Data:
     return {word: found[word] for word in order}
 
 
-def _result(result: Result, names: Sequence[str], *, trace: bool) -> Data:
+def result_data(result: Result, names: Sequence[str], *, trace: bool) -> Data:
     needs = [
         _need(step, at)
         for at, stretch in enumerate(result.trace.stretches)

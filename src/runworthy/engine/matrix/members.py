@@ -1,0 +1,121 @@
+"""What one file of a release is by its bytes: for which systems and processors, and what it asks for there."""
+
+from __future__ import annotations
+
+from runworthy.engine.toolchain import toolchain_of
+from runworthy.formats.content import Content
+from runworthy.formats.elf import read_elf
+from runworthy.formats.elf_kind import elf_kind
+from runworthy.formats.identify import identify
+from runworthy.model.elf import BuildInfo, ElfFacts
+from runworthy.model.errors import FormatError
+from runworthy.model.matrix import Linkage, Member, Role
+from runworthy.model.program import FileFacts, MachoFacts, PeFacts
+from runworthy.rules.known import known_loader, libc_of_library
+
+__all__ = ["MAGICS", "read_member"]
+
+MAGICS = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
+          b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"jartsr='", b"APEDBG='")  # fmt: skip
+"""What programs and libraries of some system begin with."""
+
+_BIONIC = frozenset(("liblog.so", "libdl.so", "libm.so", "libandroid.so"))
+"""Libraries of Android beside its libc.so; musl has all of them in one."""
+
+_APPLE = {"arm64": "aarch64", "arm64e": "aarch64", "x86_64h": "x86_64"}
+_PROGRAM, _LIBRARY, _BUNDLE = 2, 6, 8
+_MACHO_ROLES: dict[int, Role] = {_PROGRAM: "program", _LIBRARY: "library", _BUNDLE: "library"}
+
+
+def read_member(name: str, content: Content) -> Member | None:
+    """Return what a program or library is, None for any other file. Raises FormatError, OSError."""
+    if not content.pread(0, 8).startswith(MAGICS):
+        return None
+    if content.pread(0, 4) == MAGICS[0]:
+        return _elf(name, content) if elf_kind(content) == "subject" else None
+    return _other(name, identify(content))
+
+
+def _elf(name: str, content: Content) -> Member:
+    reader = read_elf(content)
+    facts = reader.facts
+    try:
+        tools = toolchain_of(facts, reader.build())
+    except FormatError:
+        tools = toolchain_of(facts, BuildInfo())
+    return Member(
+        name=name,
+        role="program" if facts.is_program else "library",
+        format="elf",
+        archs=(facts.architecture.name,) if facts.architecture else (),
+        system="android" if linkage_of(facts) == "bionic" else "linux",
+        linkage=linkage_of(facts),
+        interpreter=facts.interpreter or "",
+        imports=facts.needed,
+        built_by=tools.kind,
+        compiler=tools.version,
+        package=tools.package,
+        cgo=tools.cgo,
+    )
+
+
+def linkage_of(facts: ElfFacts) -> Linkage:
+    """Return the C library that a file asks for, by its loader, else by the libraries that it needs."""
+    if facts.interpreter:
+        family = known_loader(facts.interpreter).family
+        return family if family in ("glibc", "musl", "bionic", "uclibc") else "other"  # type: ignore[return-value]
+    if facts.is_static:
+        return "static"
+    if "libc.so" in facts.needed and not _BIONIC.isdisjoint(facts.needed):
+        return "bionic"
+    families = (libc_of_library(name) for name in facts.needed)
+    found = next(filter(None, families), "")
+    return found if found in ("glibc", "musl") else ""  # type: ignore[return-value]
+
+
+def _other(name: str, file: FileFacts) -> Member | None:
+    if file.ape is not None:
+        machines = [part.arch for part in file.ape.elves if part.arch and not part.problem]
+        archs = tuple(dict.fromkeys(arch for arch in ("x86_64", "aarch64") if arch in machines))
+        return Member(name=name, role="program", format="ape", archs=archs or ("x86_64",), linkage="static")
+    if file.pe is not None:
+        return _pe(name, file.pe)
+    return _macho(name, file.machos) if file.machos else None
+
+
+def _pe(name: str, pe: PeFacts) -> Member:
+    major, minor = pe.minimum
+    # A .NET assembly without native code runs on every processor; its header says i386.
+    archs = (pe.arch or f"machine {pe.machine:#x}",) if not (pe.clr and pe.arch == "i386") else ("any",)
+    return Member(
+        name=name,
+        role="library" if pe.dll else "program",
+        format="pe",
+        archs=archs,
+        system="windows",
+        minimum=f"{major}.{minor}" if major else "",
+        imports=pe.imports,
+        delayed=pe.delayed,
+        built_by=".net" if pe.clr else "",
+    )
+
+
+def _macho(name: str, parts: tuple[MachoFacts, ...]) -> Member | None:
+    held = [part for part in parts if part.filetype in _MACHO_ROLES]
+    if not held:
+        return None
+    first = held[0]
+    minimum = max((part.minimum for part in held), key=_order)
+    return Member(
+        name=name,
+        role=_MACHO_ROLES[first.filetype],
+        format="mach-o",
+        archs=tuple(dict.fromkeys(_APPLE.get(part.arch, part.arch) for part in held)),
+        system=first.platform or "macos",
+        minimum=minimum,
+        imports=tuple(dict.fromkeys(name for part in held for name in part.libraries)),
+    )
+
+
+def _order(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.split(".") if part.isdigit())
