@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from runworthy.model.arch import Architecture, architecture
 from runworthy.model.binfmt import Handlers
@@ -13,7 +13,7 @@ from runworthy.model.machine import Machine, baseline, level_of_cpu, parse_kerne
 from runworthy.model.records import dataclass, field, replace
 from runworthy.targets.target import Target
 
-__all__ = ["MachineWish", "TargetName", "parse_page_size"]
+__all__ = ["MachineWish", "TargetName", "expand", "parse_page_size"]
 
 _IMAGES = ("docker://", "docker-daemon:", "oci:", "oci-archive:", "docker-archive:", "containers-storage:")
 _DIRECTORIES = ("rootfs:", ".", "/", "~")
@@ -75,6 +75,25 @@ def parse_page_size(text: str) -> int:
     if size not in (4096, 8192, 16384, 65536, 262144):
         raise UsageError(f"--page-size {text} is no page size", hint="4k, 16k and 64k are usual", option="--page-size")
     return size
+
+
+def expand(names: Iterable[str], sets: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return names of targets, each once, with what sets stand for in the place of ``@NAME``. Raises UsageError."""
+    return list(dict.fromkeys(name for text in names for name in _expanded(text, sets, ())))
+
+
+def _expanded(text: str, sets: Mapping[str, Sequence[str]], within: tuple[str, ...]) -> Iterable[str]:
+    if not text.startswith("@"):
+        return (text,)
+    name = text[1:]
+    if name in within:
+        circle = " in ".join(f"@{one}" for one in (name, *reversed(within[within.index(name) :])))
+        raise UsageError(f"the set {text} contains itself: {circle}", option="--on")
+    if name not in sets:
+        hint = f"there are {', '.join(f'@{one}' for one in sorted(sets))}" if sets else ""
+        hint = hint or "`[targets]` in runworthy.toml names sets"
+        raise UsageError(f"there is no set {text}", hint=hint, option="--on")
+    return [one for held in sets[name] for one in _expanded(held, sets, (*within, name))]
 
 
 @dataclass(slots=True)
