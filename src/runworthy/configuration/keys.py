@@ -64,7 +64,10 @@ _SUBJECTS = _key(
     examples=("dist/*.whl", "build/"),
 )  # fmt: skip
 
-CHECK: tuple[Key, ...] = (_key("subjects", "texts", _SUBJECTS.about, examples=_SUBJECTS.examples, needed=True), *OPTIONS)
+CHECK: tuple[Key, ...] = (
+    _key("subjects", "texts", _SUBJECTS.about, examples=_SUBJECTS.examples, needed=True),
+    *OPTIONS,
+)
 
 FLOOR: tuple[Key, ...] = (
     _key("max-glibc", "text", "the highest glibc that may be needed", examples=("2.28",)),
@@ -92,7 +95,7 @@ TOP: tuple[Key, ...] = (
     _key("strict", "flag", "end with 1, not 4, where something cannot be told"),
     _key("max-fails", "number", "so many subjects on targets may fail"),
     _key("max-unknown", "number", "so many may be unknown"),
-    _key("max-risky", "number", "so many may be risky; without it any number, or none with `fail-on = \"risky\"`"),
+    _key("max-risky", "number", 'so many may be risky; without it any number, or none with `fail-on = "risky"`'),
     _key("targets", "sets", "sets of targets, which `@NAME` stands for wherever targets are named"),
     _key("check", "tables", "subjects with options of their own", keys=CHECK),
     _key("floor", "table", "the gates of `runworthy floor`", keys=FLOOR),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -156,10 +156,10 @@ def _is_day(value: object) -> bool:
         if value == NEVER:
             return True
         try:
-            return datetime.date.fromisoformat(value).isoformat() == value
+            return dt.date.fromisoformat(value).isoformat() == value
         except ValueError:
             return False
-    return isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
+    return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
 
 
 _SCALARS: Mapping[Holds, tuple[Callable[[object], bool], str]] = {
@@ -227,9 +227,7 @@ def _understood(empty: Configuration, document: Mapping[str, object], beside: st
     checks = [Check(subjects=_texts(document["subjects"]), options=options)] if "subjects" in document else []
     for number, table in enumerate(_tables(document, "check")):
         own = {name: _value(value) for name, value in table.items() if name != "subjects"}
-        checks.append(
-            Check(subjects=_texts(table["subjects"]), options={**options, **own}, place=("check", number))
-        )
+        checks.append(Check(subjects=_texts(table["subjects"]), options={**options, **own}, place=("check", number)))
     targets = document.get("targets", {})
     floor = document.get("floor", {})
     return replace(

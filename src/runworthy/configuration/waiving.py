@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -20,7 +20,7 @@ __all__ = ["today", "waived"]
 
 def today() -> str:
     """Return the day that it is in UTC, so that it is the same day for everybody who judges now."""
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
+    return dt.datetime.now(dt.UTC).date().isoformat()
 
 
 def waived(

@@ -61,7 +61,10 @@ def result_of(cell: Cell) -> Result:
 
 
 def _explain(cell: Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...], Verdict]:
-    """Return what the rules find, what they leave unexplained, and what that comes to. Where all is met no rule is even imported."""
+    """Return what the rules find, what they leave unexplained, and the verdict of what no finding explains.
+
+    Where all is met no rule is even imported.
+    """
     if all_met(cell.trace):
         return (), (), "runs"
     from runworthy.rules import Case, kinds_to_explain, matches

@@ -98,9 +98,7 @@ def _is_simply_met(step: Step) -> bool:
 def all_met(trace: Trace) -> bool:
     """Whether every step is a need that is simply met, so that there is nothing to explain."""
     steps = (step for stretch in trace.stretches for step in stretch.steps)
-    return all(
-        isinstance(step, Step) and _is_simply_met(step) for step in steps
-    )
+    return all(isinstance(step, Step) and _is_simply_met(step) for step in steps)
 
 
 def _is_brought(step: Step, *, known_host: bool) -> bool:

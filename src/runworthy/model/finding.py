@@ -157,7 +157,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many cells may fail, be unknown, or be risky, before the exit code says so. ``risky``: None for any number."""
+    """How many cells may fail, be unknown or risky before the exit code says so. ``risky``: None for any number."""
 
     fails: int = 0
     unknown: int = 0

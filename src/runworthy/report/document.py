@@ -36,9 +36,12 @@ def document(report: Report, *, trace: bool = False) -> Data:
         "summary": {
             "cells": len(report.results),
             "subjects": len({result.subject for result in report.results}),
-            "targets": len({result.target for result in report.results}),
+            "targets": len({result.target for result in report.results if result.target}),
             "verdicts": _numbers([result.verdict for result in report.results], ("runs", "risky", "unknown", "fails")),
-            "findings": _numbers([finding.severity for finding in findings], ("error", "warning", "note")),
+            "findings": _numbers(
+                [finding.severity for finding in findings if not finding.waived], ("error", "warning", "note")
+            ),
+            "waived": report.waived,
             "causes": list(_causes(report)),
             "trees": [_tree(tree) for tree in report.trees],
         },
@@ -58,7 +61,7 @@ def _causes(report: Report) -> Iterator[Data]:
                 "severity": cause.severity,
                 "message": encodable(cause.text),
                 "items": [{"name": encodable(item), "subjects": number} for item, number in cause.items],
-                "target": encodable(target),
+                "target": encodable(target) or None,
                 "subjects": [encodable(subject) for subject in cause.subjects],
             }
 
@@ -84,10 +87,10 @@ def _result(result: Result, names: Sequence[str], *, trace: bool) -> Data:
         for step in stretch.needs
         if trace or step.answer is not Answer.MET or step.assumption
     ]
-    return {
+    data: Data = {
         "subject": encodable(result.subject),
         "also": [encodable(name) for name in names],
-        "target": encodable(result.target),
+        "target": encodable(result.target) or None,
         "path": encodable(result.path),
         "verdict": result.verdict,
         "stage": result.stage,
@@ -104,6 +107,9 @@ def _result(result: Result, names: Sequence[str], *, trace: bool) -> Data:
         "stretches": [_stretch(stretch, trace=trace) for stretch in result.trace.stretches],
         "needs": needs,
     }
+    if result.counted != result.verdict:
+        data["counted"] = result.counted
+    return data
 
 
 def _machine(result: Result) -> Data | None:
@@ -129,7 +135,7 @@ def _machine(result: Result) -> Data | None:
 
 
 def _finding(finding: Finding) -> Data:
-    return {
+    data: Data = {
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity,
@@ -143,6 +149,9 @@ def _finding(finding: Finding) -> Data:
         "remedies": [remedy_data(remedy) for remedy in finding.remedies],
         "fingerprint": finding.fingerprint,
     }
+    if finding.waived:
+        data |= {"waived": encodable(finding.waived.reason), "waived_until": finding.waived.expires}
+    return data
 
 
 def remedy_data(remedy: Remedy) -> Data:

@@ -78,22 +78,22 @@ def parse_page_size(text: str) -> int:
 
 
 def expand(names: Iterable[str], sets: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return names of targets, each once, with what sets stand for in the place of ``@NAME``. Raises UsageError."""
+    """Return names of targets, each once, with what is in a set in the place of ``@NAME``.
+
+    A set that is none of ``sets`` stays as it is. Raises UsageError for one that contains itself.
+    """
     return list(dict.fromkeys(name for text in names for name in _expanded(text, sets, ())))
 
 
-def _expanded(text: str, sets: Mapping[str, Sequence[str]], within: tuple[str, ...]) -> Iterable[str]:
-    if not text.startswith("@"):
+def _expanded(text: str, sets: Mapping[str, Sequence[str]], within: tuple[str, ...]) -> Sequence[str]:
+    if not text.startswith("@") or text[1:] not in sets:
         return (text,)
     name = text[1:]
     if name in within:
-        circle = " in ".join(f"@{one}" for one in (name, *reversed(within[within.index(name) :])))
-        raise UsageError(f"the set {text} contains itself: {circle}", option="--on")
-    if name not in sets:
-        hint = f"there are {', '.join(f'@{one}' for one in sorted(sets))}" if sets else ""
-        hint = hint or "`[targets]` in runworthy.toml names sets"
-        raise UsageError(f"there is no set {text}", hint=hint, option="--on")
-    return [one for held in sets[name] for one in _expanded(held, sets, (*within, name))]
+        circle = ", which contains ".join(f"@{one}" for one in (*within[within.index(name) :], name))
+        raise UsageError(f"a set of targets contains itself: {circle}", option="--on")
+    # Each name once: sets of sets of sets would else grow without bound.
+    return list(dict.fromkeys(one for held in sets[name] for one in _expanded(held, sets, (*within, name))))
 
 
 @dataclass(slots=True)
