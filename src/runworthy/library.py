@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, cast
 
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError, RemedyError, RunworthyError, SubjectError, TargetError, UsageError
-from runworthy.model.finding import Finding, Remedy, Report, Result, Severity, Tree, Verdict
+from runworthy.model.finding import Finding, Limits, Remedy, Report, Result, Severity, Tree, Verdict
 from runworthy.model.machine import Machine
 from runworthy.model.trace import (
     STAGES,
@@ -30,8 +30,13 @@ from runworthy.model.trace import (
     Stretch,
     Trace,
 )
+from runworthy.model.waiver import Waiver
 
 if TYPE_CHECKING:
+    from datetime import date
+    from typing import TypedDict, Unpack
+
+    from runworthy.configuration.model import Configuration
     from runworthy.engine import Wishes
     from runworthy.formats.content import Content
     from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
@@ -50,6 +55,28 @@ if TYPE_CHECKING:
     from runworthy.targets.placement import Source
     from runworthy.targets.snapshot.capture import Captured
 
+    class _Options(TypedDict, total=False):
+        platform: str
+        cpu: str
+        page_size: str | int
+        kernel: str
+        with_: Path | Iterable[Path]
+        assume_present: str | Iterable[str]
+        at: str | None
+        env: Mapping[str, str] | None
+        cwd: str | None
+        secure: bool
+        loaded_by: str | None
+        caller: str | Iterable[str]
+        at_boot: bool
+        until: Stage
+
+    class CheckOptions(_Options, total=False):
+        """What a project's file can state of a check, as the arguments of :func:`check`."""
+
+        on: Path | Iterable[Path]
+
+
 __all__ = [
     "STAGES",
     "Answer",
@@ -65,6 +92,7 @@ __all__ = [
     "Claims",
     "Column",
     "Comparison",
+    "Configuration",
     "Difference",
     "ElfFacts",
     "ElfFile",
@@ -79,6 +107,7 @@ __all__ = [
     "FloorReport",
     "FormatError",
     "Job",
+    "Limits",
     "Machine",
     "MachoFacts",
     "Matrix",
@@ -121,8 +150,10 @@ __all__ = [
     "Undone",
     "UsageError",
     "Verdict",
+    "Waiver",
     "Way",
     "check",
+    "check_project",
     "diff",
     "diff_targets",
     "explain",
@@ -134,6 +165,7 @@ __all__ = [
     "inspect",
     "list_rules",
     "list_targets",
+    "load_configuration",
     "matrix",
     "measure",
     "recover",
@@ -158,6 +190,7 @@ _LATE = {
     "Summary": "targets.catalogue",
     "Captured": "targets.snapshot.capture",
     "TargetDifference": "model.target_difference",
+    "Configuration": "configuration.model",
     **dict.fromkeys(("Cell", "Change", "Difference", "Outcome", "Pair", "SymbolChange"), "model.difference"),
     **dict.fromkeys(
         ("ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "MachoFacts", "PeFacts", "ScriptLine"), "model.program"
@@ -195,6 +228,8 @@ def check(
     steps: bool = True,
     jobs: int = 1,
     cache: Path | bool = False,
+    waivers: Iterable[Waiver] = (),
+    today: str | date = "",
     watch: Watch | None = None,
 ) -> Report:
     """Judge files, or all programs and libraries of directories, on targets, as ``runworthy check`` does.
@@ -210,15 +245,15 @@ def check(
     register, in place of the one that a file carries. ``trace`` keeps the needs that are met;
     without ``steps``, results keep none of the steps that their findings were made from, which takes less time and
     memory. ``jobs`` is the number of processes to use, 0 for as many as are worth it; ``watch`` is told how far it is.
-    ``cache`` keeps what is read between calls, in the user's own place or in the directory that it names. Results are
-    in the order of the subjects, and for each in the order of the targets. Nothing is executed.
+    ``cache`` keeps what is read between calls, in the user's own place or in the directory that it names. ``waivers``
+    are findings that do not count for the report's ``exit_code``; ``today`` is the day on which they are looked at,
+    as ``2027-01-31`` (default: this one, in UTC). Results are in the order of the subjects, and for each in the order
+    of the targets; one on the waivers comes last, where something is amiss with them. Nothing is executed.
 
     Raises SubjectError where nothing lies at any of the subjects' names, TargetError for a target that cannot be
     found, and UsageError for everything else that cannot be understood. A subject that cannot be read is no exception:
     its result is ``unknown``.
     """
-    from runworthy.engine import Engine
-
     request = _request(
         subjects,
         on,
@@ -242,12 +277,104 @@ def check(
         jobs=jobs,
         cache=cache,
     )
+    report = _judged(request, watch, loader)
+    if held := tuple(waivers):
+        from runworthy.configuration import waiving
+
+        return waiving.waived(report, held, day=str(today) or waiving.today())
+    return report
+
+
+def _judged(request: _Request, watch: Watch | None, loader: str) -> Report:
+    """Return the report on what is asked, with remedies for what does not start."""
+    from runworthy.engine import Engine
+
     report = Engine(request.wishes).check(request.names, request.targets, watch)
     if any(finding.stage == "exec" for result in report.results for finding in result.findings):
         from runworthy.remedies.attaching import with_remedies
 
         return with_remedies(report, request.targets, request.wishes, loader=loader)
     return report
+
+
+def load_configuration(path: Path = "", *, directory: Path = "") -> Configuration | None:
+    """Read what a project states in ``runworthy.toml``, or in ``pyproject.toml`` under ``tool.runworthy``.
+
+    >>> import runworthy
+    >>> runworthy.load_configuration("project/runworthy.toml").sets["production"]
+    ('ubuntu:20.04', 'debian:12')
+
+    Without a ``path``, it is the file that is found in ``directory`` (the working directory) or above it, None where
+    there is none. Raises UsageError for a file that cannot be read or understood.
+    """
+    from runworthy.configuration.reading import load
+
+    return load(os.fspath(path), os.fspath(directory))
+
+
+def check_project(
+    configuration: Configuration,
+    subjects: Path | Iterable[Path] = (),
+    *,
+    loader: str = "",
+    trace: bool = False,
+    steps: bool = True,
+    jobs: int = 1,
+    cache: Path | bool = False,
+    today: str | date = "",
+    watch: Watch | None = None,
+    **stated: Unpack[CheckOptions],
+) -> Report:
+    """Judge what a project's file says, with its waivers, as ``runworthy check`` without arguments does.
+
+    >>> import runworthy
+    >>> configuration = runworthy.load_configuration("project/runworthy.toml")
+    >>> report = runworthy.check_project(configuration, today="2026-12-01")
+    >>> [(result.target, result.verdict, result.counted) for result in report.results]
+    [('ubuntu:20.04', 'fails', 'runs'), ('debian:12', 'runs', 'runs')]
+
+    ``subjects`` take the place of the file's, and what is ``stated`` that of its options; the other arguments are those
+    of :func:`check`. Raises SubjectError, TargetError and UsageError as that does; ``configuration.place`` is in the
+    notes of what is wrong with an option of the file.
+    """
+    from runworthy.configuration import waiving
+    from runworthy.configuration.checking import blame, parts
+    from runworthy.engine import missing_subjects
+
+    given = _texts(subjects)
+    asked = list(parts(configuration, given, stated))
+    names = [name for part in asked for name in part.subjects]
+    if not names:
+        hint = '`subjects` names what to check, as in `subjects = ["build/app"]`'
+        raise UsageError(f"{configuration.name} names no subjects", hint=hint)
+    if (missing := missing_subjects(names)) == names:
+        raise SubjectError(missing)
+    results: list[Result] = []
+    trees: list[Tree] = []
+    for part in asked:
+        with blame(configuration, part):
+            request = _request(
+                part.subjects,
+                part.targets,
+                loader=loader,
+                trace=trace,
+                steps=steps,
+                jobs=jobs,
+                cache=cache,
+                may_lack=True,
+                **cast("_Options", part.options),
+            )
+            report = _judged(request, watch, loader)
+        results += report.results
+        trees += report.trees
+    return waiving.waived(
+        Report(results=tuple(results), trees=tuple(trees)),
+        configuration.waivers,
+        day=str(today) or waiving.today(),
+        directory=configuration.directory,
+        sets=configuration.sets,
+        complete=not given and not {"on", "until"} & set(stated),
+    )
 
 
 class _Request(NamedTuple):
@@ -281,13 +408,14 @@ def _request(
     steps: bool = True,
     jobs: int = 1,
     cache: Path | bool = False,
+    may_lack: bool = False,
 ) -> _Request:
-    """Return what the arguments of :func:`check` say. Raises SubjectError, UsageError."""
+    """Return what the arguments of :func:`check` say. Raises SubjectError unless all ``may_lack``, and UsageError."""
     from runworthy.engine import Wishes, missing_subjects
     from runworthy.simulate.launch import Launch
 
     names = list(dict.fromkeys(_texts(subjects)))
-    if (missing := missing_subjects(names)) == names:
+    if not may_lack and (missing := missing_subjects(names)) == names:
         raise SubjectError(missing)
     if not (given := _texts(on)):
         _refuse_root(names)

@@ -15,6 +15,9 @@ text behind an ELF file: by ``MZqFpD='`` a static program is told for the APE lo
 ``unknown_handlers`` says why they cannot be told, ``assumed_handlers`` what they are taken from without being known.
 ``handlers_now``: those that it has now, where ``handlers`` are the ones after its next boot. ``mounts`` is a table of
 mount points and their options. ``callers`` are who starts the subject.
+
+``waiver`` is an array of waivers, as in ``runworthy.toml``, and ``today`` the day on which they are looked at; where
+something is amiss with them, that is what is told.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +33,9 @@ from struct import pack, unpack_from
 from typing import Any
 from zipfile import ZipFile, ZipInfo
 
+from runworthy.configuration.finding import Found
+from runworthy.configuration.reading import configuration
+from runworthy.configuration.waiving import waived
 from runworthy.engine import Engine, Wishes
 from runworthy.formats.binfmt.registration import parse_registration
 from runworthy.model.arch import Architecture, architecture
@@ -37,6 +43,7 @@ from runworthy.model.binfmt import Handlers
 from runworthy.model.finding import Result
 from runworthy.model.host import MachineFacts, Mount
 from runworthy.model.records import replace
+from runworthy.model.waiver import Waiver
 from runworthy.report.text import finding_lines
 from runworthy.simulate.launch import CALLERS, Launch
 from runworthy.targets.names import MachineWish, TargetName
@@ -59,6 +66,7 @@ _DF_STATIC_TLS = 0x10
 _P_FILESZ = 64 + 32  # of the first Elf64_Phdr
 _PE_AT, _SECTION_AT = 64, 512
 _TABLES = ("env", "mounts")  # that are no files
+_CONFIGURATION = "runworthy.toml"
 _KINDS = {"object": 1, "executable": 2, "program": 3, "library": 3}
 
 
@@ -169,7 +177,17 @@ def judge(text: str, directory: Path) -> Result:
     subject = facts.get("subject") or next(path for path in files if path not in in_root)
     given = "." if facts.get("tree") else subject
     report = Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([given], [target])
-    return next(result for result in report.results if result.subject in (subject, f"./{subject}"))
+    report = waived(report, _waivers(text), day=str(facts.get("today", "")))
+    wanted = (subject, f"./{subject}", _CONFIGURATION)
+    return [result for result in report.results if result.subject in wanted][-1]
+
+
+def _waivers(text: str) -> Sequence[Waiver]:
+    """Return the waivers of a block, as they are read out of a project's file."""
+    start = text.find("[[waiver]]")
+    if start < 0:
+        return ()
+    return configuration(Found(path=_CONFIGURATION, data=text[start:].encode())).waivers
 
 
 def _wish(facts: Mapping[str, Any]) -> MachineWish:

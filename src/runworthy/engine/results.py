@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runworthy.engine.context import Index, Objects
-from runworthy.engine.verdict import all_met, verdict_of
+from runworthy.engine.verdict import all_met, verdict_of, weights_of
 from runworthy.model.binfmt import Handlers
 from runworthy.model.elf import ElfFacts
-from runworthy.model.finding import Finding, Result
+from runworthy.model.finding import Finding, Result, Verdict
 from runworthy.model.libc import Libc
 from runworthy.model.program import FileFacts
-from runworthy.model.records import dataclass
+from runworthy.model.records import dataclass, replace
 from runworthy.model.trace import Step, Trace
 from runworthy.targets.target import Target
 
@@ -41,7 +41,7 @@ class Cell:
 def result_of(cell: Cell) -> Result:
     """Return the cell's result: verdict by the trace, findings by the rules."""
     verdict, stage = verdict_of(cell.trace)
-    findings, unexplained = _explain(cell)
+    findings, unexplained, rest = _explain(cell)
     root, facts = cell.root, cell.facts
     return Result(
         subject=cell.subject,
@@ -62,14 +62,18 @@ def result_of(cell: Cell) -> Result:
         notes=root.notes if root else (),
         unexplained=unexplained,
         wanted=cell.wanted,
+        rest=rest,
     )
 
 
-def _explain(cell: Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
-    """Return what the rules find, and what they leave unexplained. Where all is met no rule is even imported."""
+def _explain(cell: Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...], Verdict]:
+    """Return what the rules find, what they leave unexplained, and the verdict of what no finding explains.
+
+    Where all is met no rule is even imported.
+    """
     if all_met(cell.trace):
-        return (), ()
-    from runworthy.rules import Case, apply_rules, kinds_to_explain
+        return (), (), "runs"
+    from runworthy.rules import Case, kinds_to_explain, matches
     from runworthy.rules._index import load_rules
 
     root = cell.root
@@ -90,7 +94,10 @@ def _explain(cell: Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
         shown=cell.shown,
     )
     kinds = kinds_to_explain(cell.trace)
-    return apply_rules(case, load_rules(kinds), kinds)
+    found, left = matches(case, load_rules(kinds), kinds)
+    weights, rest = weights_of(cell.trace, [match.covers for match in found])
+    findings = (replace(match.finding, weight=weight) for match, weight in zip(found, weights, strict=True))
+    return tuple(findings), left, rest
 
 
 def _assumptions(target: Target) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from runworthy.model.finding import Verdict
+from collections.abc import Collection, Sequence
+
+from runworthy.model.finding import VERDICTS, Verdict
 from runworthy.model.trace import STAGES, Answer, Stage, Step, Trace
 
-__all__ = ["all_met", "known_host_in", "verdict_of", "weight_of"]
+__all__ = ["all_met", "known_host_in", "verdict_of", "weight_of", "weights_of"]
 
 # Needs that a program meets or misses after its start: they are told, and change no verdict.
 _AFTER_START = frozenset(("run-time-file", "dlopen"))
@@ -49,13 +51,54 @@ def weight_of(step: Step, *, known_host: bool) -> Verdict:
     return "risky" if step.assumption or step.taken else "runs"
 
 
+def weights_of(trace: Trace, explained: Sequence[Collection[Step]]) -> tuple[list[Verdict], Verdict]:
+    """Return the verdict that each group of steps would give alone, and that of what is in none of them.
+
+    What is so only for another's sake goes with that one.
+    """
+    owners: dict[int, list[int]] = {}
+    for number, steps in enumerate(explained):
+        for step in steps:
+            owners.setdefault(id(step), []).append(number)
+    weights: list[Verdict] = ["runs"] * len(explained)
+    rest: Verdict = "runs"
+    known_host = known_host_in(trace)
+    for stretch in trace.stretches:
+        causes: dict[str, list[Step]] = {}
+        for step in stretch.needs:
+            if step.answer is not Answer.MET:
+                causes.setdefault(step.key, []).append(step)
+        for step in stretch.needs:
+            weight = "runs" if _is_simply_met(step) else weight_of(step, known_host=known_host)
+            if weight == "runs":
+                continue
+            whose = {number for one in _with_causes(step, causes) for number in owners.get(id(one), ())}
+            for number in whose:
+                weights[number] = max(weights[number], weight, key=VERDICTS.index)
+            if not whose:
+                rest = max(rest, weight, key=VERDICTS.index)
+    return weights, rest
+
+
+def _with_causes(step: Step, causes: dict[str, list[Step]]) -> list[Step]:
+    """Return a step and all that it is so because of."""
+    found, keys = [step], [step.because]
+    for key in keys:
+        for cause in causes.get(key, ()) if key is not None else ():
+            found.append(cause)
+            if cause.because not in keys:
+                keys.append(cause.because)
+    return found
+
+
+def _is_simply_met(step: Step) -> bool:
+    return step.answer is Answer.MET and step.assumption is None and not step.taken
+
+
 def all_met(trace: Trace) -> bool:
     """Whether every step is a need that is simply met, so that there is nothing to explain."""
     steps = (step for stretch in trace.stretches for step in stretch.steps)
-    return all(
-        isinstance(step, Step) and step.answer is Answer.MET and step.assumption is None and not step.taken
-        for step in steps
-    )
+    return all(isinstance(step, Step) and _is_simply_met(step) for step in steps)
 
 
 def _is_brought(step: Step, *, known_host: bool) -> bool:

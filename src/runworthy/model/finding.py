@@ -8,17 +8,32 @@ from typing import TYPE_CHECKING, Literal
 from runworthy.model.machine import Machine
 from runworthy.model.records import dataclass, field
 from runworthy.model.trace import Evidence, Stage, Step, Trace
+from runworthy.model.waiver import Waiver
 
 if TYPE_CHECKING:  # most reports propose no edits
     from runworthy.model.edit import Edit
 
-__all__ = ["Approach", "Cost", "Finding", "Remedy", "Report", "Result", "Severity", "Tree", "Verdict"]
+__all__ = [
+    "VERDICTS",
+    "Approach",
+    "Cost",
+    "Finding",
+    "Limits",
+    "Remedy",
+    "Report",
+    "Result",
+    "Severity",
+    "Tree",
+    "Verdict",
+]
 
 Severity = Literal["error", "warning", "note"]
 Approach = Literal["configure", "patch", "install", "supply", "handler", "build", "target", "rebuild", ""]
 """What a remedy does: it changes a root's configuration; a copy of the subject; it has packages installed; it brings
 files along; it changes who takes the file; takes another build, or another target; or has the subject built anew."""
 Verdict = Literal["runs", "risky", "unknown", "fails"]
+VERDICTS: tuple[Verdict, ...] = ("runs", "risky", "unknown", "fails")
+"""The worst comes last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +80,7 @@ class Finding:
     ``lines`` are a small table shown under the message (the paths searched, the symbols that need a version).
     ``cause`` is the same in words that name neither the subject nor the target: findings with one code and one cause
     are one thing to mend. ``items`` are what is missing, where that may differ between findings of one cause.
+    ``weight`` is the verdict that what it explains would give alone. ``waived`` is what says that it does not count.
     """
 
     code: str
@@ -79,6 +95,8 @@ class Finding:
     notes: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     fingerprint: str = ""
+    weight: Verdict = "runs"
+    waived: Waiver | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +108,8 @@ class Result:
     ``machine``, ``libc`` and ``completeness`` say what was judged against; ``assumptions`` are printed
     wherever the verdict rests on them. ``path`` is where the subject lies in the root; ``hardware`` is the
     machine with what is assumed about it, ``arch_stated`` whether its architecture was the target's own
-    rather than the subject's. ``unexplained`` are the steps that no rule has put into words.
+    rather than the subject's. ``unexplained`` are the steps that no rule has put into words; ``rest`` is the verdict
+    that what no finding explains would give. ``target`` is empty of what is judged without one: a file of settings.
     """
 
     subject: str
@@ -111,6 +130,15 @@ class Result:
     notes: tuple[str, ...] = ()
     unexplained: tuple[Step, ...] = ()
     wanted: str = ""
+    rest: Verdict = "runs"
+
+    @property
+    def counted(self) -> Verdict:
+        """The verdict without what is waived. That of the trace stays as it is: a waiver mends nothing."""
+        if not any(finding.waived for finding in self.findings):
+            return self.verdict
+        held = (self.rest, *(finding.weight for finding in self.findings if finding.waived is None))
+        return max(held, key=VERDICTS.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +163,15 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many cells may fail, be unknown or risky before the exit code says so. ``risky``: None for any number."""
+
+    fails: int = 0
+    unknown: int = 0
+    risky: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The report document: every cell in the order asked for. Reports in any format read nothing else.
 
@@ -144,9 +181,19 @@ class Report:
     results: tuple[Result, ...]
     trees: tuple[Tree, ...] = ()
 
-    def exit_code(self, *, fail_on_risky: bool = False, strict: bool = False) -> int:
-        """Return 0, 1 or 4 by DESIGN section 5; ``strict`` turns 4 into 1."""
-        verdicts = {result.verdict for result in self.results}
-        if "fails" in verdicts or (fail_on_risky and "risky" in verdicts) or (strict and "unknown" in verdicts):
+    @property
+    def waived(self) -> int:
+        """The number of findings that are waived."""
+        return sum(finding.waived is not None for result in self.results for finding in result.findings)
+
+    def exit_code(self, *, fail_on_risky: bool = False, strict: bool = False, limits: Limits | None = None) -> int:
+        """Return 0, 1 or 4 by DESIGN section 5; ``strict`` turns 4 into 1. What is waived does not count.
+
+        ``limits`` are numbers of cells that may have a verdict all the same.
+        """
+        limits = limits or Limits()
+        verdicts = [result.counted for result in self.results]
+        most_risky = 0 if fail_on_risky and limits.risky is None else limits.risky
+        if verdicts.count("fails") > limits.fails or (most_risky is not None and verdicts.count("risky") > most_risky):
             return 1
-        return 4 if "unknown" in verdicts else 0
+        return (1 if strict else 4) if verdicts.count("unknown") > limits.unknown else 0

@@ -60,6 +60,7 @@ Kind = Literal[
     "record",
     "metadata",
     "layout",
+    "waiver",
 ]
 
 Taken = Literal["", "foreign", "emulated"]

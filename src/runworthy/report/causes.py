@@ -38,16 +38,20 @@ class Cause:
         return sorted(Counter(item for item, _ in wanted).items(), key=lambda row: (-row[1], row[0]))
 
 
-def causes(results: Iterable[Result], *, one_by_one: bool = False) -> list[Cause]:
+def causes(results: Iterable[Result], *, one_by_one: bool = False, waived: bool = False) -> list[Cause]:
     """Return the causes in the order in which they are met.
 
-    ``one_by_one`` keeps apart what differs in its items, and what one cell has several times.
+    ``one_by_one`` keeps apart what differs in its items, and what one cell has several times. ``waived``: those that
+    are waived as well, apart from the others.
     """
     found: dict[tuple[object, ...], list[tuple[Finding, Result]]] = {}
     for result in results:
         own: Counter[tuple[object, ...]] = Counter()
         for finding in result.findings:
-            key: tuple[object, ...] = (finding.code, finding.severity, finding.cause or finding.message)
+            if finding.waived and not waived:
+                continue
+            cause = finding.cause or finding.message
+            key: tuple[object, ...] = (finding.code, finding.severity, cause, finding.waived)
             if one_by_one:
                 key = (*key, finding.items)
                 own[key] += 1

@@ -38,7 +38,10 @@ def document(report: Report, *, trace: bool = False) -> Data:
             "subjects": len({result.subject for result in report.results}),
             "targets": len({result.target for result in report.results if result.target}),
             "verdicts": _numbers([result.verdict for result in report.results], ("runs", "risky", "unknown", "fails")),
-            "findings": _numbers([finding.severity for finding in findings], ("error", "warning", "note")),
+            "findings": _numbers(
+                [finding.severity for finding in findings if not finding.waived], ("error", "warning", "note")
+            ),
+            "waived": report.waived,
             "causes": list(_causes(report)),
             "trees": [_tree(tree) for tree in report.trees],
         },
@@ -85,7 +88,7 @@ def result_data(result: Result, names: Sequence[str], *, trace: bool) -> Data:
         for step in stretch.needs
         if trace or step.answer is not Answer.MET or step.assumption
     ]
-    return {
+    data: Data = {
         "subject": encodable(result.subject),
         "also": [encodable(name) for name in names],
         "target": encodable(result.target) or None,
@@ -105,6 +108,9 @@ def result_data(result: Result, names: Sequence[str], *, trace: bool) -> Data:
         "stretches": [_stretch(stretch, trace=trace) for stretch in result.trace.stretches],
         "needs": needs,
     }
+    if result.counted != result.verdict:
+        data["counted"] = result.counted
+    return data
 
 
 def _machine(result: Result) -> Data | None:
@@ -130,7 +136,7 @@ def _machine(result: Result) -> Data | None:
 
 
 def _finding(finding: Finding) -> Data:
-    return {
+    data: Data = {
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity,
@@ -144,6 +150,9 @@ def _finding(finding: Finding) -> Data:
         "remedies": [remedy_data(remedy) for remedy in finding.remedies],
         "fingerprint": finding.fingerprint,
     }
+    if finding.waived:
+        data |= {"waived": encodable(finding.waived.reason), "waived_until": finding.waived.expires}
+    return data
 
 
 def remedy_data(remedy: Remedy) -> Data:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from runworthy.model.finding import Finding, Remedy, Report, Result, Tree
 from runworthy.model.records import dataclass
 from runworthy.report.causes import Cause, causes, ranked
-from runworthy.report.finding import finding_lines, remedy_line
+from runworthy.report.finding import finding_lines, remedy_line, waiver_words
 from runworthy.report.words import MANY, Style, clean, count, listed, table
 
 __all__ = ["summary"]
@@ -34,7 +34,7 @@ class _Page:
     everything: bool
 
 
-def summary(report: Report, style: Style, *, everything: bool) -> Iterator[list[str]]:
+def summary(report: Report, style: Style, *, everything: bool, waived: bool = False) -> Iterator[list[str]]:
     """Yield blocks of lines: the directories and their numbers, then each cause, the worst and the largest first."""
     yield [*_trees(report, style, everything=everything), *_verdicts(report.results, style)]
     page = _Page(
@@ -44,7 +44,7 @@ def summary(report: Report, style: Style, *, everything: bool) -> Iterator[list[
         members=_members(report),
         everything=everything,
     )
-    found = ranked(causes(report.results))
+    found = ranked(causes(report.results, waived=waived))
     if everything:
         yield from (_block(cause, page) for cause in found)
         return
@@ -133,6 +133,7 @@ def _head(cause: Cause, style: Style) -> str:
     subjects = cause.subjects
     where = clean(subjects[0]) if len(subjects) == 1 else count(len(subjects), "file")
     head = style.severity(cause.severity, f"{cause.severity}[{cause.code}]")
+    head += ", waived" if cause.held[0][0].waived else ""
     return f"{head}: {style.paint(f'{clean(cause.text)}: {where}', 'bold')}"
 
 
@@ -151,6 +152,7 @@ def _block(cause: Cause, page: _Page) -> list[str]:
     bar, equals = style.paint("   |", "blue"), style.paint("   =", "blue")
     lines = [_head(cause, style), *_needers(held, subjects, page), *(f"{bar} {line}" for line in files)]
     lines += [f"{equals} {note}" for note in (*_items(cause, limit=0 if everything else _ITEMS_SHOWN), *where)]
+    lines += [f"{equals} waived: {clean(waiver_words(waiver))}" for waiver in (held[0].waived,) if waiver]
     lines += [remedy_line(remedy, style) for remedy in _remedies(held)]
     return lines
 

@@ -22,35 +22,43 @@ _OTHERS_SHOWN = 8
 _TRACES_OF_TREES = 3
 
 
-def report_text(report: Report, style: Style = PLAIN, *, level: int = 0, trace: bool = False) -> str:
+def report_text(
+    report: Report, style: Style = PLAIN, *, level: int = 0, trace: bool = False, waived: bool = False
+) -> str:
     """Return the whole report.
 
-    ``level`` is -1 for the verdicts alone, 0 usual, 1 everything that is known; ``trace`` adds the steps.
+    ``level`` is -1 for the verdicts alone, 0 usual, 1 everything that is known; ``trace`` adds the steps. ``waived``
+    tells the findings that are waived too, as everything does.
     """
-    results = report.results
     everything = level > 0
+    waived = waived or everything
+    results = [result for result in report.results if result.target]
+    others = [result for result in report.results if not result.target]
     if level < 0:
-        lines = [_cell_line(result, style) for result in results]
+        lines = [_cell_line(result, style) for result in report.results]
         return "".join(f"{line}\n" for line in lines)
     told = _in_focus(report, everything=everything)
     traces = [list(trace_lines(result, style, everything=everything)) for result in told] if trace else []
     if report.trees:
         from runworthy.report.summary import summary
 
-        blocks = [*traces, *summary(report, style, everything=everything)]
+        on_targets = replace(report, results=tuple(results))
+        blocks = [*traces, *summary(on_targets, style, everything=everything, waived=waived)]
     else:
         blocks = [_table(results, style)] if len(results) > 1 else []
-        blocks += [*traces, *_findings(results, style, everything=everything)]
+        blocks += [*traces, *_findings(results, style, everything=everything, waived=waived)]
+    blocks += _findings(others, style, everything=everything, waived=waived)
     blocks += [_unexplained(result, style) for result in told]
-    blocks.append(_conclusion(report, style, everything=everything))
+    blocks.append(_conclusion(report, style, everything=everything, waived=waived))
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
 
 
 def _in_focus(report: Report, *, everything: bool) -> Sequence[Result]:
     """Return the cells that are told step by step: of directories the first that do not run, the others on demand."""
+    on_targets = [result for result in report.results if result.target]
     if not report.trees:
-        return report.results
-    found = [result for result in report.results if result.verdict != "runs"]
+        return on_targets
+    found = [result for result in on_targets if result.verdict != "runs"]
     return found if everything else found[:_TRACES_OF_TREES]
 
 
@@ -86,7 +94,8 @@ def _one_subject(row: Sequence[Result], style: Style) -> list[str]:
 
 def _cell(result: Result, style: Style) -> str:
     at = f" at {result.stage}" if result.verdict == "fails" and result.stage else ""
-    return style.verdict(result.verdict, f"{style.mark(result.verdict)} {result.verdict}{at}")
+    waived = ", waived" if result.counted != result.verdict else ""
+    return style.verdict(result.verdict, f"{style.mark(result.verdict)} {result.verdict}{at}{waived}")
 
 
 def _target(column: Sequence[Result]) -> str:
@@ -101,9 +110,9 @@ def _fits(lines: Sequence[str], style: Style) -> bool:
 # -- the findings ----------------------------------------------------------------------------
 
 
-def _findings(results: Sequence[Result], style: Style, *, everything: bool) -> Iterator[list[str]]:
+def _findings(results: Sequence[Result], style: Style, *, everything: bool, waived: bool) -> Iterator[list[str]]:
     """Yield each cause once, told for the first cell that has it."""
-    for cause in causes(results, one_by_one=True):
+    for cause in causes(results, one_by_one=True, waived=waived):
         every = [remedy for finding, _ in cause.held for remedy in finding.remedies]
         remedies = {remedy.title: remedy for remedy in reversed(every)}  # of one title, that of the first cell
         kept = tuple(remedy for remedy in every if remedies[remedy.title] is remedy)
@@ -139,16 +148,18 @@ def _unexplained(result: Result, style: Style) -> list[str]:
 # -- the end ---------------------------------------------------------------------------------
 
 
-def _conclusion(report: Report, style: Style, *, everything: bool) -> list[str]:
+def _conclusion(report: Report, style: Style, *, everything: bool, waived: bool) -> list[str]:
     """Return the verdict of a single cell, or the numbers of many, and what to run next."""
-    results = report.results
+    results = [result for result in report.results if result.target]
     lines = (
         [_sentence(results[0], style), *_against(results[0], everything=everything)]
         if len(results) == 1
         else [_numbers(results)]
     )
     lines += _architectures(results)
-    found = causes(results)
+    if report.waived:
+        lines.append(f"{count(report.waived, 'finding')} waived" + ("" if waived else "; --show-waived tells them"))
+    found = causes(report.results)
     codes = list(dict.fromkeys(cause.code for cause in (ranked(found) if report.trees else found)))
     if codes:
         lines.append(f"explain with `runworthy explain {' '.join(codes[:_CODES_SHOWN])}`")
@@ -172,6 +183,7 @@ def _sentence(result: Result, style: Style) -> str:
         "unknown": f"cannot be judged to the end on {target}",
         "fails": f"does not {verb[:-1]} on {target}: it fails at {result.stage}",
     }[result.verdict]
+    told += ", and that is waived" if result.counted != result.verdict else ""
     found = _counts(result.findings)
     mark = style.verdict(result.verdict, style.mark(result.verdict))
     return f"{mark} {style.paint(subject, 'bold')} {told}" + (f" ({found})" if found else "")
@@ -190,7 +202,7 @@ def _sentence_by_itself(result: Result, style: Style) -> str:
 
 
 def _counts(findings: Sequence[Finding]) -> str:
-    severities = [finding.severity for finding in findings]
+    severities = [finding.severity for finding in findings if not finding.waived]
     return ", ".join(
         count(severities.count(severity), severity)
         for severity in ("error", "warning", "note")

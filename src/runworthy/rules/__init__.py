@@ -24,7 +24,7 @@ from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Event, Need, Step, Trace
 
-__all__ = ["Case", "Catalogue", "Match", "Objects", "Rule", "apply_rules", "kinds_to_explain"]
+__all__ = ["Case", "Catalogue", "Match", "Objects", "Rule", "apply_rules", "kinds_to_explain", "matches"]
 
 _PLACED_UNDER = "/subject"
 
@@ -159,21 +159,27 @@ def apply_rules(
     case: Case, rules: Iterable[Rule], kinds: frozenset[str]
 ) -> tuple[tuple[Finding, ...], tuple[Step, ...]]:
     """Return the findings of all rules that read one of ``kinds``, worst first, and the steps that no rule explains."""
+    found, left = matches(case, rules, kinds)
+    return tuple(match.finding for match in found), left
+
+
+def matches(case: Case, rules: Iterable[Rule], kinds: frozenset[str]) -> tuple[tuple[Match, ...], tuple[Step, ...]]:
+    """Return the same as :func:`apply_rules`, each finding with the steps that it explains."""
     causes, consequences = _sorted_out(case.trace)
-    findings: list[Finding] = []
+    found: list[Match] = []
     covered: frozenset[int] = frozenset()
     case = replace(case, causes=causes, consequences=consequences)
     for rule in rules:
         if kinds.isdisjoint(rule.READS):
             continue
         for match in rule.check(case):
-            findings.append(match.finding)
+            found.append(match)
             covered |= {id(step) for step in match.covers}
         if covered != case.covered:
             case = replace(case, covered=covered)
     told = (Answer.UNMET, Answer.UNKNOWN)
     left = [step for steps in causes.values() for step in steps if step.answer in told and id(step) not in covered]
-    ranked = sorted(findings, key=lambda finding: (_RANK[finding.severity], finding.code))
+    ranked = sorted(found, key=lambda match: (_RANK[match.finding.severity], match.finding.code))
     return tuple(ranked), tuple(left)
 
 

@@ -12,6 +12,7 @@ __all__ = ["MODULES", "load_rules"]
 
 MODULES: tuple[tuple[str, str], ...] = (
     ("load.libc_mismatch", "interpreter:unmet library:unmet symbol:unmet libc-stands-in"),
+    ("configuration.expired_waiver", "waiver:unmet"),
     ("exec.unknown_handlers", "exec-format:unknown"),
     ("symbols.hidden_from_musl", "symbol:unmet"),
     ("exec.unreadable_file", "exec-format:unknown interpreter:unknown library:unknown loader:unknown symbol:unknown"),
@@ -19,6 +20,8 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("load.dropped_search_path", "path-dropped"),
     ("symbols.musl_too_old", "symbol:unmet"),
     ("packaging.platform_refused", "layout:unmet"),
+    ("configuration.unmatched_waiver", "waiver:unmet"),
+    ("configuration.unknown_waiver_code", "waiver:unmet"),
     ("exec.foreign_handler", "exec-format:met"),
     ("exec.carriage_return", "script-interpreter:unmet tool:unmet rewritten"),
     ("exec.noexec_mount", "permission:unmet handler:unmet script-interpreter:unmet interpreter:unmet"),

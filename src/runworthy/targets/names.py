@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from runworthy.model.arch import Architecture, architecture
 from runworthy.model.binfmt import Handlers
@@ -13,7 +13,7 @@ from runworthy.model.machine import Machine, baseline, level_of_cpu, parse_kerne
 from runworthy.model.records import dataclass, field, replace
 from runworthy.targets.target import Target
 
-__all__ = ["MachineWish", "TargetName", "parse_page_size"]
+__all__ = ["MachineWish", "TargetName", "expand", "parse_page_size"]
 
 _IMAGES = ("docker://", "docker-daemon:", "oci:", "oci-archive:", "docker-archive:", "containers-storage:")
 _DIRECTORIES = ("rootfs:", ".", "/", "~")
@@ -75,6 +75,25 @@ def parse_page_size(text: str) -> int:
     if size not in (4096, 8192, 16384, 65536, 262144):
         raise UsageError(f"--page-size {text} is no page size", hint="4k, 16k and 64k are usual", option="--page-size")
     return size
+
+
+def expand(names: Iterable[str], sets: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return names of targets, each once, with what is in a set in the place of ``@NAME``.
+
+    A set that is none of ``sets`` stays as it is. Raises UsageError for one that contains itself.
+    """
+    return list(dict.fromkeys(name for text in names for name in _expanded(text, sets, ())))
+
+
+def _expanded(text: str, sets: Mapping[str, Sequence[str]], within: tuple[str, ...]) -> Sequence[str]:
+    if not text.startswith("@") or text[1:] not in sets:
+        return (text,)
+    name = text[1:]
+    if name in within:
+        circle = ", which contains ".join(f"@{one}" for one in (*within[within.index(name) :], name))
+        raise UsageError(f"a set of targets contains itself: {circle}", option="--on")
+    # Each name once: sets of sets of sets would else grow without bound.
+    return list(dict.fromkeys(one for held in sets[name] for one in _expanded(held, sets, (*within, name))))
 
 
 @dataclass(slots=True)
