@@ -10,6 +10,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from runworthy.engine.subjects import INSTALLED, MARK
@@ -20,6 +21,7 @@ from runworthy.formats.elf_kind import MAGIC, elf_kind
 from runworthy.formats.package import NeedsZstdError
 from runworthy.formats.package.member import Member
 from runworthy.formats.ties import Ties, ties_of
+from runworthy.formats.wheel import digest_of
 from runworthy.model.archive import Container, ContainerKind, Oddity
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Tree
@@ -49,8 +51,9 @@ class Holder:
     """An archive that was opened. ``shown`` is the directory of a target in which its files are shown.
 
     ``ties`` are its name as a package and what it requires. ``programs`` are its ELF programs and libraries, copies and
-    links too; ``others`` those of other systems; ``joined`` are packages that are installed with it. What it says of
-    itself is read when it is first ``asked``, and kept as its ``promise``.
+    links too; ``others`` those of other systems; ``joined`` are packages that are installed with it. ``digests`` are
+    hashes of what is judged, as the RECORD of a wheel writes them. What it says of itself is read when it is first
+    ``asked``, and kept as its ``promise``.
     """
 
     container: Container
@@ -61,6 +64,7 @@ class Holder:
     programs: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     joined: list[Holder] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
     promise: object = None
     asked: bool = False
 
@@ -228,6 +232,7 @@ class _Looked:
             if kind == "subject":
                 self._holder.programs.append(member.path)
                 self._found.append(self._named(member, real, content))
+                self._read_now(member.path, real, content)
             else:
                 self._passed_over[kind] += 1
         elif head.startswith(_FOREIGN):
@@ -235,6 +240,14 @@ class _Looked:
         nested = archive_kind(head, member.path)
         if nested is not None and member.kind == "file":
             self._enter(member, content, nested)
+
+    def _read_now(self, path: str, real: str, content: Content) -> None:
+        """Read what will be asked for while the bytes are at hand: unpacking them again is most of the work."""
+        with suppress(FormatError, OSError):
+            self._holder.view.elf(real).imports()
+        if self._holder.container.kind == "wheel":
+            with suppress(OSError):
+                self._holder.digests[path] = digest_of(content)
 
     def _named(self, member: Member, real: str, content: Content) -> Named:
         view = self._holder.view

@@ -113,7 +113,7 @@ class _Wheel:
             files,
             promises,
             others=dict(_other_files(self._holder)),
-            digests=dict(_digests(self._holder, files)),
+            digests=self._holder.digests,
         )
         return trace.stretches
 
@@ -121,19 +121,6 @@ class _Wheel:
         from runworthy.simulate.wheel import accepts
 
         return Choice(steps=(accepts(self._facts, platform),))
-
-
-def _digests(holder: Holder, paths: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield the hashes of members, as RECORD writes them."""
-    from runworthy.formats.wheel import digest_of
-
-    for path in paths:
-        content = holder.members[path].content
-        try:
-            if content is not None:
-                yield path, digest_of(content)
-        except (OSError, FormatError):
-            continue
 
 
 # -- packages of several builds -------------------------------------------------------------
