@@ -84,6 +84,9 @@ class Holder:
 
     def named(self, path: str) -> str | None:
         """Return the name of what lies, or would lie, at a path of a target in which this archive is shown."""
+        if self.shown == "/":  # in a root whose /lib may be a link to /usr/lib
+            places = (path, path.removeprefix("/usr"))
+            return next((f"{self.name}{MARK}{self.view.name_at(one)}" for one in places if self.view.exists(one)), None)
         if not path.startswith(f"{self.shown}/"):
             return None
         below = path[len(self.shown) :]

@@ -1,0 +1,337 @@
+"""Archives as subjects: what is judged of them, how it is named, and that it does not matter how a tree is packed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runworthy
+from runworthy.model.finding import Report
+from tests.elfwriter import Symbol, elf
+from tests.world import make
+
+TARGETS = ("debian:12", "debian:11", "alpine:3.20/amd64")
+TOP = "opt/viewer"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a directory with an application in ``opt/viewer``: a program, its library under two names, plug-ins."""
+    made = make(tmp_path / "world")
+    shutil.copytree(made / "viewer", tmp_path / "tree" / TOP)
+    (tmp_path / "tree" / TOP / "lib/libview.so.3").symlink_to("libview.so.2")
+    return tmp_path / "tree"
+
+
+# -- the same tree, packed in every way -------------------------------------------------------
+
+
+def files_of(tree: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(tree.rglob("*")):
+        yield str(path.relative_to(tree)), path
+
+
+def as_zip(tree: Path, made: Path) -> None:
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in files_of(tree):
+            if path.is_symlink():
+                row = zipfile.ZipInfo(name)
+                row.create_system, row.external_attr = 3, 0o120777 << 16
+                archive.writestr(row, os.readlink(path))
+            else:
+                archive.write(path, name)
+
+
+def as_tar(form: str) -> Callable[[Path, Path], None]:
+    def pack(tree: Path, made: Path) -> None:
+        with tarfile.open(made, form) as archive:  # type: ignore[call-overload]  # the forms come out of a table
+            for name, path in files_of(tree):
+                archive.add(path, name, recursive=False)
+
+    return pack
+
+
+def as_deb(tree: Path, made: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:xz") as archive:
+        for name, path in files_of(tree):
+            archive.add(path, f"./{name}", recursive=False)
+    control = io.BytesIO()
+    with tarfile.open(fileobj=control, mode="w:gz") as archive:
+        text = b"Package: viewer\nVersion: 1.0\nArchitecture: amd64\nMaintainer: nobody\nDescription: shows\n"
+        row = tarfile.TarInfo("./control")
+        row.size = len(text)
+        archive.addfile(row, io.BytesIO(text))
+    members = (("debian-binary", b"2.0\n"), ("control.tar.gz", control.getvalue()), ("data.tar.xz", packed.getvalue()))
+    parts = [b"!<arch>\n"]
+    for name, data in members:
+        parts += [f"{name:16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode(), data, b"\n" * (len(data) % 2)]
+    made.write_bytes(b"".join(parts))
+
+
+PACKED: dict[str, Callable[[Path, Path], None]] = {
+    "viewer.zip": as_zip,
+    "viewer.tar": as_tar("w"),
+    "viewer.tar.gz": as_tar("w:gz"),
+    "viewer.tar.xz": as_tar("w:xz"),
+    "viewer.tar.bz2": as_tar("w:bz2"),
+    "viewer_1.0_amd64.deb": as_deb,
+}
+
+
+def told(report: Report, name: str) -> list[dict[str, Any]]:
+    """Return the results as JSON has them, with names from the top of the tree and without the places of the root."""
+    text = runworthy.render(report, "json")
+    document = json.loads(text)
+    results = [result for result in document["results"] if result["target"]]
+    for result in results:
+        result.pop("path")
+        for finding in result["findings"]:
+            finding.pop("fingerprint")
+    words = json.dumps(results)
+    for mark in ("!/", "/"):
+        words = words.replace(f"/subject{Path(name).absolute()}{mark}", "/")
+    for mark in ("!", "/"):
+        words = words.replace(f"{name}{mark}", "")
+    words = re.sub(" {2,}", "  ", words)  # columns are as wide as the names in them
+    found: list[dict[str, Any]] = json.loads(words)
+    return found
+
+
+@pytest.mark.parametrize("packed", PACKED)
+def test_the_same_tree_gives_the_same_findings(tree: Path, packed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    PACKED[packed](tree, tree.parent / packed)
+    loose = told(runworthy.check("tree", on=TARGETS, trace=True), "tree")
+    assert {result["verdict"] for result in loose} >= {"fails"}
+    assert len(loose) == 5 * len(TARGETS)
+    assert told(runworthy.check(packed, on=TARGETS, trace=True), packed) == loose
+
+
+def test_the_same_tree_as_a_wheel(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel has rules of its own, and each file of it is told as it is in a directory."""
+    monkeypatch.chdir(tree.parent)
+    (tree / TOP / "lib/libview.so.3").unlink()  # wheels have no links
+    name = "viewer-1.0-py3-none-linux_x86_64.whl"
+    as_zip(tree, tree.parent / name)
+    loose = told(runworthy.check("tree", on="debian:12"), "tree")
+    found = [one for one in told(runworthy.check(name, on="debian:12"), name) if one["subject"] != name]
+    for one in found:
+        text = json.dumps(one).replace("lib/python3/site-packages/", "")
+        assert json.loads(text) in loose
+    assert len(found) == len(loose)
+
+
+# -- names ------------------------------------------------------------------------------------
+
+
+def test_members_are_named_by_their_archive(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_zip(tree, tree.parent / "viewer.zip")
+    report = runworthy.check("viewer.zip", on="debian:12")
+    assert [result.subject for result in report.results] == [
+        f"viewer.zip!{TOP}/{name}"
+        for name in ("bin/viewer", "lib/libview.so", "plugins/gif.so", "plugins/jpeg.so", "plugins/png.so")
+    ]
+    tree_of = report.trees[0]
+    assert (tree_of.name, tree_of.kind, tree_of.subjects, tree_of.within) == ("viewer.zip", "zip", 5, "")
+    assert tree_of.aliases == {
+        f"viewer.zip!{TOP}/lib/libview.so": (
+            f"viewer.zip!{TOP}/lib/libview.so.2",
+            f"viewer.zip!{TOP}/lib/libview.so.3",
+        )
+    }
+    finding = report.results[0].findings[0]
+    assert finding.evidence[0].file == f"viewer.zip!{TOP}/lib/libview.so.2"
+    assert not any("/subject" in line for line in finding.lines)
+
+
+def test_a_member_can_be_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_zip(tree, tree.parent / "viewer.zip")
+    name = f"viewer.zip!{TOP}/plugins/gif.so"
+    whole = runworthy.check("viewer.zip", on="debian:12")
+    alone = runworthy.check(name, on="debian:12")
+    assert alone.results == tuple(result for result in whole.results if result.subject == name)
+    missing = runworthy.check("viewer.zip!nowhere", on="debian:12")
+    assert [(result.verdict, result.stage) for result in missing.results] == [("unknown", "exec")]
+    with pytest.raises(runworthy.SubjectError):
+        runworthy.check("nowhere.zip!nowhere", on="debian:12")
+
+
+def test_a_directory_shows_what_its_archives_hold(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    (tree.parent / "dist").mkdir()
+    as_zip(tree, tree.parent / "dist/viewer.zip")
+    as_tar("w:gz")(tree, tree.parent / "dist/viewer.tar.gz")
+    shutil.copy(tree / TOP / "bin/viewer", tree.parent / "dist/viewer")
+    report = runworthy.check("dist", on="debian:12")
+    assert [(one.name, one.within, one.subjects) for one in report.trees] == [
+        ("dist", "", 1),
+        ("dist/viewer.tar.gz", "dist", 5),
+        ("dist/viewer.zip", "dist", 5),
+    ]
+    assert {result.subject.partition("!")[0] for result in report.results} == {
+        "dist/viewer", "dist/viewer.tar.gz", "dist/viewer.zip",
+    }  # fmt: skip
+    assert all(one.verdict == "fails" for one in report.results)
+
+
+def test_archives_in_archives(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_zip(tree, tree.parent / "0.zip")
+    for depth in range(1, 6):
+        with zipfile.ZipFile(tree.parent / f"{depth}.zip", "w") as archive:
+            archive.write(tree.parent / f"{depth - 1}.zip", f"in/{depth - 1}.zip")
+    third = runworthy.check("3.zip", on="debian:12")
+    assert third.results[0].subject == f"3.zip!in/2.zip!in/1.zip!in/0.zip!{TOP}/bin/viewer"
+    assert [one.within for one in third.trees] == [
+        "3.zip!in/2.zip!in/1.zip", "3.zip!in/2.zip", "3.zip", "",
+    ]  # fmt: skip
+    inner = runworthy.check("0.zip", on="debian:12")
+    assert [result.verdict for result in third.results] == [result.verdict for result in inner.results]
+    deep = runworthy.check("5.zip", on="debian:12")
+    assert not any(result.subject.endswith("viewer") for result in deep.results)
+    assert [(result.verdict, [one.code for one in result.findings]) for result in deep.results] == [
+        ("unknown", ["RW503"])
+    ]
+
+
+# -- how packages are laid out ------------------------------------------------------------------
+
+
+def test_a_wheel_is_laid_out_as_pip_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``data`` goes to the prefix: an extension finds there what lies beside it in the wheel."""
+    monkeypatch.chdir(tmp_path)
+    name = "deep-1.0-py3-none-manylinux_2_28_x86_64.whl"
+    module = elf(needed=["libdeep.so.1"], runpath="$ORIGIN/../../..", imports=["deep"])
+    with zipfile.ZipFile(name, "w") as archive:
+        archive.writestr("deep/_deep.so", module)
+        archive.writestr("deep-1.0.data/data/lib/libdeep.so.1", elf(soname="libdeep.so.1", exports=["deep"]))
+    report = runworthy.check(name, on="debian:12", trace=True)
+    found = next(result for result in report.results if result.subject == f"{name}!deep/_deep.so")
+    assert found.verdict == "runs"
+    assert f"{name}!deep-1.0.data/data/lib/libdeep.so.1" in {result.subject for result in report.results}
+
+
+def test_a_package_of_a_system_lays_its_files_into_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the links of the root, and each package in a root of its own."""
+    monkeypatch.chdir(tmp_path)
+    for version, gives in (("1", "one"), ("2", "two")):
+        top = tmp_path / f"tree{version}"
+        (top / "lib").mkdir(parents=True)
+        (top / "usr/bin").mkdir(parents=True)
+        (top / "lib/libsame.so.1").write_bytes(elf(soname="libsame.so.1", exports=[gives]))
+        program = elf(
+            interpreter="/lib64/ld-linux-x86-64.so.2",
+            needed=["libsame.so.1", "libc.so.6"],
+            imports=[Symbol("one", use="data"), Symbol("__libc_start_main", "GLIBC_2.34", "libc.so.6")],
+        )
+        (top / "usr/bin/same").write_bytes(program)
+        (top / "usr/bin/same").chmod(0o755)
+        as_deb(top, tmp_path / f"same_{version}.deb")
+    report = runworthy.check(["same_1.deb", "same_2.deb"], on="debian:12/amd64")
+    verdicts = {result.subject: result.verdict for result in report.results}
+    assert verdicts["same_1.deb!usr/bin/same"] == "runs"
+    assert verdicts["same_2.deb!usr/bin/same"] == "fails"
+    broken = next(result for result in report.results if result.subject == "same_2.deb!usr/bin/same")
+    assert broken.path == "/usr/bin/same"
+    missing = broken.findings[0]
+    assert "`same_2.deb!usr/bin/same`" in missing.message
+
+
+def npm(path: Path, name: str, files: dict[str, bytes], **fields: object) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        manifest = json.dumps({"name": name, "version": "1.0.0", **fields}).encode()
+        for member, data in {"package/package.json": manifest, **files}.items():
+            row = tarfile.TarInfo(member)
+            row.size, row.mode = len(data), 0o755
+            archive.addfile(row, io.BytesIO(data))
+
+
+def test_what_requires_each_other_is_installed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As sharp does it: an addon looks for its library in the package beside its own."""
+    monkeypatch.chdir(tmp_path)
+    addon = elf(needed=["libdraw.so.8"], runpath="$ORIGIN/../../draw-lib/lib", imports=["draw"])
+    wants = {"optionalDependencies": {"@img/draw-lib": "1.0.0"}}
+    npm(tmp_path / "draw.tgz", "@img/draw", {"package/lib/draw.node": addon}, os=["linux"], **wants)
+    library = elf(soname="libdraw.so.8", exports=["draw"])
+    npm(tmp_path / "lib.tgz", "@img/draw-lib", {"package/lib/libdraw.so.8": library}, cpu=["x64"])
+    npm(tmp_path / "other.tgz", "@img/other", {"package/lib/libdraw.so.8": library})
+
+    def verdict(*names: str, on: str = "debian:12") -> str:
+        report = runworthy.check(names, on=on)
+        return next(one.verdict for one in report.results if one.subject == "draw.tgz!package/lib/draw.node")
+
+    assert verdict("draw.tgz") == "fails"
+    assert verdict("draw.tgz", "other.tgz") == "fails"
+    assert verdict("draw.tgz", "lib.tgz") == "runs"
+    # a package that npm leaves out is not there
+    npm(tmp_path / "lib.tgz", "@img/draw-lib", {"package/lib/libdraw.so.8": library}, cpu=["arm64"])
+    assert verdict("draw.tgz", "lib.tgz") == "fails"
+
+
+# -- beside everything else -------------------------------------------------------------------
+
+
+def test_nothing_is_written(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    scratch = tree.parent / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    as_tar("w:xz")(tree, tree.parent / "viewer.tar.xz")
+    before = {path: path.stat().st_mtime_ns for path in tree.parent.rglob("*")}
+    assert runworthy.check("viewer.tar.xz", on="debian:12").results
+    assert {path: path.stat().st_mtime_ns for path in tree.parent.rglob("*")} == before
+
+
+def test_a_change_in_an_archive_is_seen_though_reports_are_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    (tree.parent / "dist").mkdir()
+    cache = tree.parent / "cache"
+    as_zip(tree, tree.parent / "dist/viewer.zip")
+    for path in (tree.parent / "dist", tree.parent / "dist/viewer.zip"):
+        os.utime(path, (1, 1))
+    first = runworthy.check("dist", on="debian:12", cache=cache)
+    assert runworthy.check("dist", on="debian:12", cache=cache) == first
+    (tree / TOP / "plugins/gif.so").unlink()
+    as_zip(tree, tree.parent / "dist/viewer.zip")
+    again = runworthy.check("dist", on="debian:12", cache=cache)
+    assert len(again.results) == len(first.results) - 1
+
+
+def test_processes_do_not_change_the_report(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_tar("w:xz")(tree, tree.parent / "viewer.tar.xz")
+    assert runworthy.check("viewer.tar.xz", on=TARGETS, jobs=2) == runworthy.check("viewer.tar.xz", on=TARGETS, jobs=1)
+
+
+def test_at_says_where_an_archive_is_unpacked(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_zip(tree, tree.parent / "viewer.zip")
+    report = runworthy.check("viewer.zip", on="debian:12", at="/srv/app")
+    assert report.results[0].path == f"/srv/app/{TOP}/bin/viewer"
+    loose = runworthy.check("tree", on="debian:12", at="/srv/app")
+    assert [one.path for one in report.results] == [one.path for one in loose.results]
+
+
+@pytest.mark.judge
+def test_a_package_is_judged_where_dpkg_puts_it(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive that this module writes by hand is one for dpkg as well."""
+    monkeypatch.chdir(tree.parent)
+    as_deb(tree, tree.parent / "viewer.deb")
+    listed = subprocess.run(["dpkg-deb", "-c", "viewer.deb"], capture_output=True, text=True, check=True).stdout
+    report = runworthy.check("viewer.deb", on="debian:12/amd64")
+    for result in report.results:
+        assert f" .{result.path}\n" in listed
