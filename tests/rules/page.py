@@ -7,8 +7,8 @@ way the subject is started. ``python -m tests.rules.update`` writes the text blo
 
 A file is an ELF file unless it says otherwise: ``text``, ``bytes`` (in hexadecimal), ``ape`` (what
 ``tests.apewriter.ape`` is given; ``loaders`` are the machines for which there is one), ``pe`` (what
-``windows_program`` is given), ``zip`` (its members); ``size`` makes it so long, with a hole at its end. ``appended`` is
-text behind an ELF file: by ``MZqFpD='`` a static program is told for the APE loader.
+``windows_program`` is given), ``zip`` (its members, texts or files); ``size`` makes it so long, with a hole at its end.
+``appended`` is text behind an ELF file: by ``MZqFpD='`` a static program is told for the APE loader.
 
 ``handlers`` are the lines by which the target's handlers were registered, the newest first as they are tried; a table
 ``{line = ..., origin = FILE, enabled = false}`` says more of one. ``binfmt_misc = "disabled"`` switches all off,
@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from stat import S_IFREG
 from struct import pack, unpack_from
 from typing import Any
 from zipfile import ZipFile, ZipInfo
@@ -287,12 +288,15 @@ def _pe(value: Mapping[str, Any]) -> bytes:
     return b"".join((b"MZ", bytes(58), pack("<I", _PE_AT), header)).ljust(_SECTION_AT, b"\0") + section
 
 
-def _zip(members: Mapping[str, str]) -> bytes:
-    """Return a zip archive of texts."""
+def _zip(members: Mapping[str, Any]) -> bytes:
+    """Return a zip archive of texts, and of files that are described as any others are."""
     packed = BytesIO()
     with ZipFile(packed, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(ZipInfo(name), text)
+        for name, what in members.items():
+            info = ZipInfo(name)
+            if not isinstance(what, str):
+                info.external_attr = (S_IFREG | what.get("mode", 0o755)) << 16
+            archive.writestr(info, what if isinstance(what, str) else _bytes(what))
     return packed.getvalue()
 
 

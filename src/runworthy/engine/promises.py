@@ -17,6 +17,7 @@ from runworthy.model.layout import Choice, Contents, Platform
 from runworthy.model.program import FileFacts
 from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Need, Stage, Step, Stretch, Trace
+from runworthy.simulate.container import container_trace
 from runworthy.simulate.made_for import made_for
 from runworthy.targets.libc import libc_of_root
 from runworthy.targets.names import TargetName
@@ -39,7 +40,7 @@ class _Promise(Protocol):
 def promise_of(holder: Holder, until: Stage) -> Trace | None:
     """Return what is true of an archive wherever it is taken, None where there is nothing to say."""
     promise = _promise(holder)
-    stretches = promise.stretches() if promise else ()
+    stretches = (*container_trace(holder.container).stretches, *(promise.stretches() if promise else ()))
     return Trace(stretches=stretches, until=until) if stretches else None
 
 

@@ -30,7 +30,7 @@ _EFFORT: Final = 20_000_000
 _LINKS: Final = 40  # MAXSYMLINKS of Linux
 _PATH_MAX: Final = 4096
 _NAME_MAX: Final = 255
-_TOLD: Final = 100
+_TOLD: Final = 1000
 _DRIVE: Final = re.compile(r"[A-Za-z]:(?:[\\/]|$)")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _RELEASE: Final = ("etc/os-release", "usr/lib/os-release")
@@ -129,18 +129,18 @@ class Gathering:
         path = "/".join(parts)
         self._room -= len(path)
         if ".." in parts:
-            self.odd("outside", name, "its name leads out of the directory by `..`", offset)
+            self.odd("outside", name, "has a name that leads out of the directory by `..`", offset)
             return ""
         if not name or "\0" in path or len(path) >= _PATH_MAX or (len(path) > _NAME_MAX and _too_long(parts)):
-            self.odd("name", name, "no file can have its name" if name else "has no name", offset)
+            self.odd("name", name, "has a name that no file can have" if name else "has no name", offset)
             return ""
         if name.startswith("/") and path and not self._rooted:
-            words = "its name is absolute; unpackers take the `/` away, or refuse it"
+            words = "has an absolute name, of which unpackers take the `/` away, or refuse it"
             self.odd("outside", name, words, offset, read=True)
         elif _DRIVE.match(path):
-            self.odd("outside", name, "its name begins with a drive of Windows", offset, read=True)
+            self.odd("outside", name, "has a name that begins with a drive of Windows", offset, read=True)
         elif not path.isascii() and not _is_text(path):
-            self.odd("name", name, "its name is no text in UTF-8", offset, read=True)
+            self.odd("name", name, "has a name that is no text in UTF-8", offset, read=True)
         return path
 
     def _placed(self, name: str, path: str, offset: int | None) -> str | None:

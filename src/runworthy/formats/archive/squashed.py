@@ -60,7 +60,9 @@ def read_squashfs(content: Content, kind: ContainerKind, gathering: Gathering) -
     try:
         from runworthy.formats.archive.image import entries
     except ImportError:
-        raise NeedsSquashfsError("is a squashfs image, which needs PySquashfsImage to be read") from None
+        raise NeedsSquashfsError(
+            "is a squashfs image, which takes PySquashfsImage: pip install 'runworthy[appimage]'"
+        ) from None
     try:
         keeper = Keeper()
         for one in entries(image, packing):

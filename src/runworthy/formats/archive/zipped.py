@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from runworthy.formats.archive.gathering import MEMBERS, Gathering
+from runworthy.formats.archive.gathering import MEMBERS, Gathering, shown
 from runworthy.formats.archive.inflated import RAW, Inflated
 from runworthy.formats.archive.kept import Keeper, Late
 from runworthy.formats.archive.unreadable import Unreadable
@@ -64,7 +64,7 @@ def read_zip(content: Content, kind: ContainerKind, gathering: Gathering) -> str
         raise FormatError("the zip archive has no end: it is cut off")
     other = other_end(content)
     if other is not None:
-        gathering.odd("disagrees", "", "it has two ends, and unpackers do not agree which one counts", other, read=True)
+        gathering.odd("disagrees", "", "has two ends, and unpackers do not agree which one counts", other, read=True)
     entries: list[ZipEntry] = []
     problem = ""
     try:
@@ -114,7 +114,7 @@ class _Taken:
         trouble = _trouble(entry, local, limit) if kind != "dir" else None
         if local is not None:
             for words in _disagreements(entry, local):
-                self._gathering.odd("disagrees", name, words, entry.offset, read=trouble is None)
+                self._gathering.odd("disagrees", name, words, entry.offset, read=True)
         content = self._bytes(entry, local.start) if local is not None and trouble is None else None
         if kind == "link" and content is not None:
             self._link(name, content, entry)
@@ -158,7 +158,7 @@ class _Taken:
                 words = "has `\\` in its name, which CPython on Unix leaves there and others take for `/`"
             elif ".." in name.split("\\") or name.startswith("\\"):
                 self._gathering.odd(
-                    "outside", name, "its name leads out of the directory on Windows", entry.at, read=True
+                    "outside", name, "has a name that leads out of the directory on Windows", entry.at, read=True
                 )
             else:
                 words = "has `\\` in its name, which is a directory's end on Windows alone"
@@ -215,7 +215,7 @@ def _decoded(entry: ZipEntry) -> tuple[str, str]:
     field = extra_field(entry.extra, _UNICODE_PATH)
     if field and field[:1] == b"\1" and int.from_bytes(field[1:5], "little") == zlib.crc32(raw):
         return field[5:].decode("utf-8", "surrogateescape"), ""
-    words = "its name is in an encoding that the archive does not tell: unpackers spell it in different ways"
+    words = "has a name in an encoding that the archive does not tell: unpackers spell it in different ways"
     if entry.system in _UNIX:
         try:
             return raw.decode(), words
@@ -239,9 +239,9 @@ def _trouble(entry: ZipEntry, local: LocalHeader | None, limit: int) -> Trouble 
     if entry.method not in (_STORED, _DEFLATED, *_STREAMS):
         return "method", f"is packed by {_METHODS.get(entry.method, f'method {entry.method}')}, which is not read here"
     if local is None:
-        return "damaged", "there is no member where the central directory says"
+        return "damaged", "is not where the central directory says"
     if local.start + entry.packed > limit:
-        return "overlap", "its bytes reach into those of another member"
+        return "overlap", "has bytes that belong to another member too"
     if entry.method == _STORED and entry.packed != entry.size:
         return "damaged", f"is stored as it is, but claims {entry.packed} bytes to hold {entry.size}"
     if entry.size > max(_HARMLESS, _RATIO * entry.packed):
@@ -252,10 +252,10 @@ def _trouble(entry: ZipEntry, local: LocalHeader | None, limit: int) -> Trouble 
 def _disagreements(entry: ZipEntry, local: LocalHeader) -> Iterator[str]:
     """Yield what the local header says otherwise than the central directory: who reads a stream believes it."""
     if local.name != entry.name and not entry.flags & _MASKED:
-        yield f"its local header calls it {local.name[:100].decode('utf-8', 'backslashreplace')}"
+        yield f"is called {shown(local.name.decode('utf-8', 'surrogateescape'))} by its local header"
     if local.method != entry.method or (local.flags ^ entry.flags) & _ENCRYPTED:
-        yield "its local header says that it is packed in another way"
+        yield "is packed in another way by its local header"
     if local.flags & _DESCRIPTOR or _WIDE in (local.packed, local.size):
         return
     if (local.packed, local.size, local.checksum) != (entry.packed, entry.size, entry.checksum):
-        yield f"its local header tells of {local.size} other bytes"
+        yield f"has {local.size} other bytes by its local header"
