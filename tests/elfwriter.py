@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from struct import pack
 from typing import Literal, NamedTuple
 
-__all__ = ["MACHINES", "Machine", "Note", "Symbol", "dlopen_note", "elf", "gnu_property", "symbol_hash"]
+__all__ = ["MACHINES", "PAGE", "Machine", "Note", "Symbol", "dlopen_note", "elf", "gnu_property", "symbol_hash"]
 
 Hashes = Literal["gnu", "sysv", "both", "none"]
 GNU_ABI_TAG, GNU_BUILD_ID, GNU_PROPERTY = 1, 3, 5

@@ -52,8 +52,9 @@ from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
 from tests.apewriter import ape, like_ape_loader, windows_program
 from tests.clrwriter import assembly
-from tests.elfwriter import MACHINES, Symbol, dlopen_note, elf, gnu_property
+from tests.elfwriter import MACHINES, PAGE, Symbol, dlopen_note, elf, gnu_property
 from tests.rules.layouts import judge_package
+from tests.wheels import judge_wheel, pack_wheel
 
 __all__ = ["BLOCKS", "RULES", "Block", "blocks", "judge", "outcome", "pages"]
 
@@ -64,6 +65,7 @@ _LEVELS = {"x86-64-v1": 1, "x86-64-v2": 3, "x86-64-v3": 7, "x86-64-v4": 15}
 _ISA_1_NEEDED = 0xC0008002
 _DF_1_PIE = 0x8000000
 _DF_STATIC_TLS = 0x10
+_DF_TEXTREL = 4
 _P_FILESZ = 64 + 32  # of the first Elf64_Phdr
 _PE_AT, _SECTION_AT = 64, 512
 _TABLES = ("env", "mounts")  # that are no files
@@ -138,6 +140,8 @@ def _handlers(facts: Mapping[str, Any]) -> Handlers | None:
 def judge(text: str, directory: Path) -> Result:
     """Return what the engine says of the facts; their files are written to ``directory``, the working directory."""
     facts: dict[str, Any] = tomllib.loads(text)
+    if "wheel" in facts:
+        return _wheel(facts)
     files = {path: value for path, value in facts.items() if isinstance(value, dict) and path not in _TABLES}
     in_root = {path: value for path, value in files.items() if path.startswith("/")}
     for path, value in files.items():
@@ -203,6 +207,27 @@ def _wish(facts: Mapping[str, Any]) -> MachineWish:
 
 def _named(facts: Mapping[str, Any]) -> TargetName:
     return TargetName(text=facts["target"], wish=_wish(facts))
+
+
+def _wheel(facts: Mapping[str, Any]) -> Result:
+    """Return what is said of a wheel by itself: tables are its members, ``record`` are rows in the place of its own."""
+    members = {path: _bytes(value) for path, value in facts.items() if isinstance(value, dict) and path != "record"}
+    changed = facts.get("record", {})
+
+    def record(rows: list[list[str]]) -> list[list[str]]:
+        kept = [row for row in rows if row[0] not in changed]
+        return kept + [[path, *row] for path, row in changed.items() if row]
+
+    data = pack_wheel(
+        facts["wheel"],
+        members,
+        tags=facts.get("tags"),
+        metadata=facts.get("metadata"),
+        purelib=facts.get("purelib", False),
+        info=facts.get("info"),
+        record=record,
+    )
+    return judge_wheel(facts["wheel"], data, facts.get("target", ""))
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
@@ -271,7 +296,8 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
         sections=dict(_sections(value)) or None,
         base=value.get("base", 0),
         tls=value.get("tls", 0),
-        flags=_DF_STATIC_TLS if "tls" in value else 0,
+        flags=(_DF_STATIC_TLS if "tls" in value else 0) | (_DF_TEXTREL if value.get("textrel") else 0),
+        align=value.get("align", PAGE),
     )
     if "missing_bytes" in value:  # a first segment that claims more than the file has: p_filesz and p_memsz grow
         sizes = [size + value["missing_bytes"] for size in unpack_from("<QQ", data, _P_FILESZ)]

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.program import FileFacts
-from runworthy.model.trace import Answer, Event, Evidence, Need, Step, Stretch, Trace
+from runworthy.model.records import replace
+from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step, Stretch, Trace
 from runworthy.model.wheel import WheelFacts
 from runworthy.simulate.made_for import made_for
 from runworthy.simulate.wheel.demands import Bundle, Demand, carried_by, dotted, glibc_demands, musl_demands
@@ -71,7 +72,7 @@ def promise(
     others = others or {}
     own = (*metadata_steps(facts), *record_steps(facts, digests or {}))
     stretches = [Stretch(object=facts.file, machine="", loader="", root="", steps=own)]
-    native = {path: elf for path, elf in files.items() if elf.facts.header.type in (_ET_EXEC, _ET_DYN)}
+    native = _native(files)
     for tag in platform_tags(facts.name):
         steps: tuple[Step | Event, ...]
         if tag.family in ("macosx", "win"):
@@ -91,24 +92,26 @@ def deserved(
 ) -> tuple[Deserved, ...]:
     """Return the lowest platform tag for which everything holds, one for each architecture and C library of the files.
 
-    ``linux_ARCH`` where no tag promises all that is asked; none where no file is native.
+    Files that ask for no C library work with both, and get a tag for each. ``linux_ARCH`` where no tag promises all
+    that is asked; none where no file is native.
     """
-    native = {path: elf for path, elf in files.items() if elf.facts.header.type in (_ET_EXEC, _ET_DYN)}
     groups: dict[tuple[str, str], dict[str, ElfFile]] = {}
-    for path, elf in native.items():
+    for path, elf in _native(files).items():
         arch = elf.facts.architecture
         if arch is not None:
             groups.setdefault((arch.name, made_for(elf.facts)), {})[path] = elf
-    for arch_name in {arch for arch, _ in groups}:  # what asks for no C library goes with what does
-        neutral = groups.get((arch_name, ""))
-        with_libc = [key for key in groups if key[0] == arch_name and key[1]]
-        if neutral and with_libc:
-            for key in with_libc:
-                groups[key] |= neutral
-            del groups[arch_name, ""]
-    return tuple(
-        _deserved(facts, libc or "glibc", group, promises(arch)) for (arch, libc), group in sorted(groups.items())
-    )
+    found = []
+    for arch_name in sorted({name for name, _ in groups}):
+        neutral = groups.get((arch_name, ""), {})
+        libcs = [libc for libc in ("glibc", "musl") if (arch_name, libc) in groups] or ["glibc", "musl"]
+        held = ({**groups.get((arch_name, libc), {}), **neutral} for libc in libcs)
+        found += [_deserved(facts, libc, files, promises(arch_name)) for libc, files in zip(libcs, held, strict=True)]
+    return tuple(found)
+
+
+def _native(files: Mapping[str, ElfFile]) -> dict[str, ElfFile]:
+    """Return the files that are loaded: programs and shared objects."""
+    return {path: elf for path, elf in files.items() if elf.facts.header.type in (_ET_EXEC, _ET_DYN)}
 
 
 def _deserved(facts: WheelFacts, libc: str, files: Mapping[str, ElfFile], promises: Promises) -> Deserved:
@@ -229,7 +232,7 @@ def _linux(
         met = demand.since is not None and demand.since <= tag.release
         if not met:
             broken = True
-            yield from _unmet(tag, demand)
+            yield from _unmet(tag, demand, knowledge)
         elif (demand.name, demand.library) not in seen:
             seen.add((demand.name, demand.library))
             yield _step_of(tag, demand, Answer.MET)
@@ -241,8 +244,9 @@ def _needless(
     facts: WheelFacts, tag: PlatformTag, files: Mapping[str, ElfFile], promises: Callable[[str], Promises]
 ) -> Iterator[Event]:
     """Tell of a tag that is higher than its files need, where the name has no lower one beside it."""
-    better = deserved(facts, files, promises)
-    if len(better) != 1 or better[0].tag.startswith("linux_"):
+    wanted = f"{tag.family}_" if tag.libc else ("manylinux_", "musllinux_")
+    better = [one for one in deserved(facts, files, promises) if one.tag.startswith(wanted)]
+    if not better:
         return
     best = platform_tag(better[0].tag)
     beside = [one.release for one in platform_tags(facts.name) if one.family == best.family]
@@ -257,13 +261,21 @@ def _needless(
         )
 
 
-def _unmet(tag: PlatformTag, demand: Demand) -> Iterator[Step]:
-    answer = Answer.UNKNOWN if demand.elsewhere else Answer.UNMET
-    step = _step_of(tag, demand, answer)
-    yield step
+def _unmet(tag: PlatformTag, demand: Demand, promises: Promises) -> Iterator[Step]:
+    """Yield the demand with the tags that were looked at, and the symbols that are not there for it."""
+    step = _step_of(tag, demand, Answer.UNKNOWN if demand.elsewhere else Answer.UNMET)
+    yield replace(step, searched=tuple(_probes(tag, demand, promises)))
     for name in demand.symbols() if demand.symbols else ():
         need = Need(kind="symbol", name=name, by=demand.member, version=demand.name, file=demand.library)
         yield Step(stage="environment", need=need, answer=Answer.UNMET, because=step.key)
+
+
+def _probes(tag: PlatformTag, demand: Demand, promises: Promises) -> Iterator[Probe]:
+    yield Probe(path=tag.text, origin="the wheel's name", outcome="does not promise it")
+    if demand.since is not None and tag.family == "manylinux":
+        major, minor = promises.customary(demand.since)
+        name = f"manylinux_{major}_{minor}_{tag.machine}"
+        yield Probe(path=name, origin="lowest in use that does", outcome="promises it")
 
 
 def _step_of(tag: PlatformTag, demand: Demand, answer: Answer) -> Step:
@@ -276,13 +288,14 @@ def _step_of(tag: PlatformTag, demand: Demand, answer: Answer) -> Step:
         file=demand.library or (None if versioned else demand.name),
         evidence=Evidence(file=demand.member, section=demand.section),
     )
+    words = demand.words or (f"glibc {dotted(demand.since)}" if versioned and demand.since else "")
     return Step(
         stage="environment",
         need=need,
         answer=answer,
         why="outside-core" if answer is Answer.UNKNOWN else None,
         fatal=demand.fatal,
-        detail=f"{demand.aspect}: {demand.words}" if demand.words else f"{demand.aspect}:",
+        detail=f"{demand.aspect}: {words}".rstrip(),
     )
 
 
