@@ -36,11 +36,11 @@ def world(tmp_path: Path) -> Path:
 def runworthy(world: Path) -> Run:
     """Run the command in a directory that holds the files of ``tests/world.py``."""
 
-    def run(*arguments: str | bytes, stdin: bytes | None = None, **environment: str) -> Ended:
+    def run(*arguments: str | bytes, stdin: bytes | None = None, cwd: Path = world, **environment: str) -> Ended:
         held = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONUTF8": "1", **environment}
         done = subprocess.run(
             [sys.executable, "-m", "runworthy", *arguments],
-            cwd=world,
+            cwd=cwd,
             env=held,
             input=stdin,
             capture_output=True,

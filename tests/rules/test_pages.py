@@ -9,8 +9,11 @@ from types import ModuleType
 
 import pytest
 
+from runworthy.model.finding import VERDICTS
+from runworthy.model.records import replace
+from runworthy.model.waiver import Waiver
 from runworthy.rules._index import load_rules
-from tests.rules.page import RULES, Block, blocks, in_directory, pages
+from tests.rules.page import RULES, Block, blocks, in_directory, judge, pages
 
 _SCRIPT = run_path(str(Path(__file__).parents[2] / "scripts" / "index_rules.py"))
 _RULES: list[ModuleType] = _SCRIPT["discover"]()
@@ -30,6 +33,19 @@ def _page(rule: ModuleType) -> Path:
 def test_example_is_true(page: Path, block: Block, tmp_path: Path) -> None:
     """What the page shows is what is said; ``python -m tests.rules.update`` writes it anew."""
     assert in_directory(block.facts, tmp_path) == block.text
+
+
+@pytest.mark.parametrize(("page", "block"), _EXAMPLES)
+def test_findings_weigh_what_the_verdict_does(
+    page: Path, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each finding explains, and what none does, come to the verdict; with all waived nothing of it counts."""
+    monkeypatch.chdir(tmp_path)
+    result = judge(block.facts, tmp_path)
+    assert max((result.rest, *(finding.weight for finding in result.findings)), key=VERDICTS.index) == result.verdict
+    waiver = Waiver(codes=(), reason="known", expires="never")
+    held = replace(result, findings=tuple(replace(finding, waived=waiver) for finding in result.findings))
+    assert held.counted == "runs"
 
 
 @pytest.mark.parametrize("rule", _RULES, ids=lambda rule: rule.CODE)

@@ -84,7 +84,7 @@ class Command:
             return self.load().run(options)
         except UsageError as error:
             if decided:
-                from runworthy.cli.environment import blame
+                from runworthy.cli.sources import blame
 
                 blame(error, decided)
             raise
@@ -105,6 +105,7 @@ COMMANDS = (
     Command("explain", "explain", "what a finding means, why it happens, what helps"),
     Command("snapshot", "snapshot", "capture a machine or a root into one file, to check against it elsewhere"),
     Command("targets", "targets", "the targets that have a name; `targets show NAME` tells one"),
+    Command("config", "config", "what the project's file says; `--schema` for editors"),
     Command("cache", "cache", "what is kept between runs; `cache clear` removes it"),
     Command("completion", "completion", "a script that completes all this in bash, zsh or fish"),
     Command("man", "manual", "the manual page"),

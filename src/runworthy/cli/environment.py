@@ -1,23 +1,22 @@
 """Variables of the environment that stand for options, and the others that are looked at: one table.
 
-The command line decides over the environment, and the environment over the defaults. An empty variable says nothing.
-``-v`` says what came from the environment.
+The command line decides over the environment, the environment over the project's file, and that over the defaults.
+An empty variable says nothing. ``-v`` says what came from where.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from argparse import SUPPRESS, Action, ArgumentError, Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from argparse import Action, ArgumentError, Namespace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from runworthy.model.errors import TargetError, UsageError
+from runworthy.model.errors import UsageError
 
 if TYPE_CHECKING:
     from runworthy.cli.parser import Parser
 
-__all__ = ["VARIABLES", "Variable", "blame", "named_in_help", "parse_with", "variable_of"]
+__all__ = ["VARIABLES", "Variable", "decide", "named_in_help", "stated", "variable_of"]
 
 
 class Variable(NamedTuple):
@@ -34,9 +33,14 @@ VARIABLES = (
     Variable("RUNWORTHY_CPU", "--cpu", "their CPU level, as x86-64-v3"),
     Variable("RUNWORTHY_PAGE_SIZE", "--page-size", "their page size, as 64k"),
     Variable("RUNWORTHY_KERNEL", "--kernel", "their kernel, as 5.10"),
+    Variable("RUNWORTHY_CONFIG", "--config", "the project's file, in place of the nearest one"),
+    Variable("RUNWORTHY_NO_CONFIG", "--no-config", "1 reads no project's file"),
     Variable("RUNWORTHY_FORMAT", "--format", "the format of the report"),
     Variable("RUNWORTHY_FAIL_ON", "--fail-on", "what ends with 1"),
     Variable("RUNWORTHY_STRICT", "--strict", "1 ends with 1, not 4, where something cannot be told"),
+    Variable("RUNWORTHY_MAX_FAILS", "--max-fails", "so many subjects on targets may fail"),
+    Variable("RUNWORTHY_MAX_UNKNOWN", "--max-unknown", "so many may be unknown"),
+    Variable("RUNWORTHY_MAX_RISKY", "--max-risky", "so many may be risky"),
     Variable("RUNWORTHY_COLOR", "--color", "auto, always or never; decides over NO_COLOR and FORCE_COLOR"),
     Variable("RUNWORTHY_JOBS", "--jobs", "processes to use; 0 for as many as are worth it"),
     Variable("RUNWORTHY_NO_CACHE", "--no-cache", "1 reads everything anew, and keeps nothing"),
@@ -55,39 +59,24 @@ def variable_of(action: Action) -> Variable | None:
     return next((row for row in VARIABLES if row.option and row.option in action.option_strings), None)
 
 
-def parse_with(parser: Parser, arguments: Sequence[str]) -> tuple[Namespace, dict[str, str]]:
-    """Parse the arguments; where an option is not among them, its variable decides. An empty one says nothing.
-
-    Returns the options, and the names of the variables that decided by the options that they stand for. Raises
-    UsageError, naming the variable, for a value that the option would not take.
-    """
-    stated = list(_stated(parser.declared()))
-    usual = [action.default for action, _, _ in stated]
-    for action, _, _ in stated:
-        action.default = SUPPRESS  # so that what is absent after the parsing was not on the command line
-    options = parser.parse_args(arguments)
-    decided = {}
-    for (action, variable, text), default in zip(stated, usual, strict=True):
-        if hasattr(options, action.dest):
-            continue
-        decided[variable.option] = variable.name
-        if action.nargs != 0:
-            action(parser, options, _value(parser, action, variable, text), variable.option)
-        elif _switched_on(variable, text):
-            action(parser, options, [], variable.option)
-        else:
-            setattr(options, action.dest, default)
-    if decided and vars(options).get("verbose"):
-        _tell(decided)
-    return options, decided
-
-
-def _stated(actions: Sequence[Action]) -> Iterator[tuple[Action, Variable, str]]:
+def stated(actions: Sequence[Action]) -> Iterator[tuple[Action, Variable, str]]:
+    """Yield the options for which a variable stands that says something, with that and its text."""
     for action in actions:
         variable = variable_of(action)
         text = os.environ.get(variable.name, "") if variable else ""
         if variable and text:
             yield action, variable, text
+
+
+def decide(parser: Parser, options: Namespace, row: tuple[Action, Variable, str]) -> None:
+    """Have a variable give its option. Raises UsageError, naming it, for a value that the option would not take."""
+    action, variable, text = row
+    if action.nargs != 0:
+        action(parser, options, _value(parser, action, variable, text), variable.option)
+    elif _switched_on(variable, text):
+        action(parser, options, [], variable.option)
+    else:
+        setattr(options, action.dest, False)
 
 
 def _value(parser: Parser, action: Action, variable: Variable, text: str) -> str:
@@ -99,7 +88,7 @@ def _value(parser: Parser, action: Action, variable: Variable, text: str) -> str
             f"{variable.name}={text}: {error.message}", hint=f"it stands for {variable.option}; empty, it says nothing"
         ) from error
     except UsageError as error:
-        blame(error, {error.option: variable.name})
+        error.add_note(f"{error.option} is taken from {variable.name}")
         raise
 
 
@@ -107,20 +96,6 @@ def _switched_on(variable: Variable, text: str) -> bool:
     if text.lower() not in _SWITCH:
         raise UsageError(f"{variable.name}={text} is neither yes nor no", hint="1 is yes, 0 is no")
     return _SWITCH[text.lower()]
-
-
-def _tell(decided: Mapping[str, str]) -> None:
-    from runworthy.report.words import clean
-
-    for option, name in decided.items():
-        print(f"{option} {clean(os.environ[name])} is taken from {name}", file=sys.stderr)
-
-
-def blame(error: UsageError, decided: Mapping[str, str]) -> None:
-    """Add to an error which variable the option that it speaks of came from."""
-    option = error.option or ("--on" if isinstance(error, TargetError) else "")
-    if option in decided:
-        error.add_note(f"{option} is taken from {decided[option]}")
 
 
 def named_in_help(actions: Sequence[Action]) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from runworthy.model.errors import SubjectError
+from runworthy.cli.options import add_project
+from runworthy.model.errors import SubjectError, UsageError
 
 if TYPE_CHECKING:
     from runworthy.model.floor import FloorReport
 
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
-USAGE = "FILE|DIR... [--max-glibc RELEASE]... [options]"
+USAGE = "[FILE|DIR]... [--max-glibc RELEASE]... [options]"
 DESCRIPTION = """\
 Say on which oldest glibc, musl, libstdc++, kernel, CPU and page sizes all of these files run together, which symbols
 of which file ask for it, and on which oldest target of each distribution. Nothing is executed."""
@@ -28,7 +29,8 @@ exit codes: 0 every gate is kept, 1 one is not, or nothing known runs it, 2 usag
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="ELF files; of a directory, all in it")
+    add("files", nargs="*", metavar="FILE", help="ELF files; of a directory, all in it (default: the project's)")
+    add_project(parser, ("floor",))
     group = parser.add_argument_group("gates: end with 1 where the floor is higher")
     add = group.add_argument
     add("--max-glibc", default="", metavar="RELEASE", help="the highest glibc that may be needed, as 2.28")
@@ -53,7 +55,7 @@ def run(options: Namespace) -> int:
 
     try:
         report = floor(
-            options.files,
+            options.files or _subjects(options),
             max_glibc=options.max_glibc,
             max_musl=options.max_musl,
             max_libstdcxx=options.max_libstdcxx,
@@ -65,6 +67,18 @@ def run(options: Namespace) -> int:
         return complain_of_missing(error.names)
     _deliver(report, options)
     return report.exit_code()
+
+
+def _subjects(options: Namespace) -> list[str]:
+    """Return what the project's file names. Raises UsageError where it names nothing."""
+    from runworthy.configuration.checking import parts
+
+    project = options.project
+    named = [name for part in parts(project, (), {}) for name in part.subjects] if project else []
+    if not named:
+        told = "no FILE is named, and " + (f"{project.name} names none" if project else "no project's file is here")
+        raise UsageError(told, hint="name a FILE, or `subjects` in a runworthy.toml")
+    return named
 
 
 def _deliver(report: FloorReport, options: Namespace) -> None:

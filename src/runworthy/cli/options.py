@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from runworthy.model.errors import UsageError
 
-__all__ = ["Where", "add_where", "environment", "where"]
+__all__ = ["Where", "add_project", "add_where", "environment", "where"]
 
 
 def add_where(parser: ArgumentParser, default: str) -> None:
@@ -23,6 +23,18 @@ def add_where(parser: ArgumentParser, default: str) -> None:
         help="add a package file, a directory or a library to the target; may be repeated")  # fmt: skip
     add("--assume-present", action="append", default=[], metavar="LIB",
         help="take a library as present where the target's facts end; `all` takes all of them")  # fmt: skip
+    add_project(parser)
+
+
+def add_project(parser: ArgumentParser, table: tuple[str, ...] | None = None) -> None:
+    """Declare the options about the project's file; ``table`` is the one that stands for options of the command.
+
+    Without one the command uses the file's sets of targets alone.
+    """
+    add = parser.add_argument_group("the project's file").add_argument
+    add("--config", metavar="FILE", help="read this one (default: the nearest runworthy.toml or pyproject.toml)")
+    add("--no-config", action="store_true", help="read none")
+    parser.set_defaults(project_table=table)
 
 
 class Where(TypedDict):
@@ -40,7 +52,7 @@ class Where(TypedDict):
 def where(options: Namespace) -> Where:
     """Return what the options say about where a subject must run."""
     return {
-        "on": options.on,
+        "on": _with_sets(options),
         "platform": options.platform,
         "cpu": options.cpu,
         "page_size": options.page_size,
@@ -48,6 +60,19 @@ def where(options: Namespace) -> Where:
         "with_": options.additions,
         "assume_present": options.assume_present,
     }
+
+
+def _with_sets(options: Namespace) -> Sequence[str]:
+    """Return the targets, with those in the place of a set that the project's file has. Raises UsageError."""
+    if not any("@" in text for text in options.on):
+        on: Sequence[str] = options.on
+        return on
+    from runworthy.cli.sources import project_of
+    from runworthy.configuration.checking import named_sets
+    from runworthy.targets.names import expand
+
+    project = project_of(options)
+    return expand([part for text in options.on for part in text.split(",")], named_sets(project) if project else {})
 
 
 def environment(given: Sequence[str]) -> dict[str, str]:

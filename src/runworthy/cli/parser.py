@@ -55,10 +55,12 @@ class Parser(argparse.ArgumentParser):
         return value
 
     def parse(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
-        """Return the options, and which of them a variable of the environment gave. Raises UsageError."""
-        if not any(name.startswith(VARIABLE_PREFIX) for name in os.environ):
+        """Return the options, and where those come from that are not on the command line. Raises UsageError."""
+        if self.get_default("project_table") is None and not any(
+            name.startswith(VARIABLE_PREFIX) for name in os.environ
+        ):
             return self.parse_args(arguments), {}
-        from runworthy.cli.environment import parse_with
+        from runworthy.cli.sources import parse_with
 
         return parse_with(self, arguments)
 

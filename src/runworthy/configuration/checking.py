@@ -93,7 +93,7 @@ def shown(configuration: Configuration, path: str) -> str:
         base = os.path.relpath(configuration.directory).replace(os.sep, "/")
     except (OSError, ValueError):
         base = configuration.directory
-    return path if base == "." else posixpath.join(base, path)
+    return path if base == "." else posixpath.join(base, path.removeprefix("./"))
 
 
 def _from_here(configuration: Configuration, name: str, value: Value) -> Value:

@@ -12,7 +12,7 @@ import stat
 from runworthy.model.errors import UsageError
 from runworthy.model.records import dataclass
 
-__all__ = ["LIMIT", "NAMES", "Found", "find", "read"]
+__all__ = ["LIMIT", "NAMES", "OWN", "SHARED", "Found", "find", "read", "shown"]
 
 OWN, SHARED = NAMES = ("runworthy.toml", "pyproject.toml")
 LIMIT = 1 << 20
@@ -70,7 +70,7 @@ def _read_if_ours(path: str) -> bytes | None:
     from runworthy.configuration.toml import parse
 
     try:
-        tool = parse(data, path).get("tool")
+        tool = parse(data, shown(path)).get("tool")
     except UsageError:
         if b"[tool.runworthy" in data:
             raise
@@ -78,19 +78,30 @@ def _read_if_ours(path: str) -> bytes | None:
     return data if isinstance(tool, dict) and "runworthy" in tool else None
 
 
+def shown(path: str) -> str:
+    """Return a file as people near it would write it."""
+    try:
+        near = os.path.relpath(path)
+    except (OSError, ValueError):
+        return path
+    return near if len(near) < len(path) else path
+
+
 def read(path: str) -> bytes:
     """Return the bytes of a file. Raises UsageError for what is none, cannot be read, or is too long."""
+    name = shown(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}", option="--config") from error
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{path} is no regular file", option="--config")
         try:
-            data = file.read(LIMIT + 1)
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror or error}", option="--config") from error
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UsageError(f"{name} is no regular file", option="--config")
+            data = b""
+            while len(data) <= LIMIT and (more := os.read(descriptor, LIMIT + 1)):
+                data += more
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: {getattr(error, 'strerror', None) or error}", option="--config") from error
     if len(data) > LIMIT:
-        raise UsageError(f"{path} has more than {LIMIT >> 20} MiB", hint="no project states as much", option="--config")
+        raise UsageError(f"{name} has more than {LIMIT >> 20} MiB", hint="no project states as much", option="--config")
     return data

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from runworthy.configuration.finding import OWN, SHARED, Found, find, read
-from runworthy.configuration.keys import SET_NAME, TOP, VARIABLE, Holds, Key
+from runworthy.configuration.finding import OWN, SHARED, Found, find, read, shown
+from runworthy.configuration.keys import OPTIONS, SET_NAME, TOP, VARIABLE, Holds, Key
 from runworthy.configuration.model import Check, Configuration, Place, Value
 from runworthy.configuration.toml import lines, parse
 from runworthy.model.errors import UsageError
@@ -20,6 +20,7 @@ __all__ = ["configuration", "load", "problems"]
 _MOST_TOLD = 8
 _EXIT = ("fail-on", "strict", "max-fails", "max-unknown", "max-risky")
 _TABLES = ("subjects", "targets", "check", "floor", "waiver")
+_LISTS = frozenset(key.name for key in OPTIONS if key.holds == "texts")
 _TOOL: Place = ("tool", "runworthy")
 
 
@@ -48,7 +49,7 @@ def load(path: str = "", directory: str = "") -> Configuration | None:
 
 def configuration(found: Found) -> Configuration:
     """Return what the bytes of a file say. Raises UsageError, with every mistake that was found."""
-    name = _shown(found.path)
+    name = shown(found.path)
     document: object = parse(found.data, name)
     prefix = _TOOL if os.path.basename(found.path) == SHARED else ()
     for part in prefix:
@@ -60,15 +61,6 @@ def configuration(found: Found) -> Configuration:
     if mistakes:
         _refuse(empty, mistakes)
     return _understood(empty, document if isinstance(document, dict) else {}, found.beside)
-
-
-def _shown(path: str) -> str:
-    """Return a file as people near it would write it."""
-    try:
-        near = os.path.relpath(path)
-    except (OSError, ValueError):
-        return path
-    return near if len(near) < len(path) else path
 
 
 def _refuse(empty: Configuration, mistakes: Sequence[_Problem]) -> None:
@@ -148,6 +140,8 @@ def _is_texts(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
+    if isinstance(value, float):  # as JSON Schema has it: 3.0 is whole
+        return value.is_integer() and value >= 0
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -172,7 +166,8 @@ _SCALARS: Mapping[Holds, tuple[Callable[[object], bool], str]] = {
 
 
 def _wrong(place: Place, value: object, wanted: str, hint: str = "") -> _Problem:
-    not_so = f"no {wanted.removeprefix('a ')}" if wanted.startswith("a ") else f"not {wanted}"
+    article, _, what = wanted.partition(" ")
+    not_so = f"no {what}" if article in ("a", "an") else f"not {wanted}"
     return _Problem(place, f"{_called(place)} is {_words(value)}, and {not_so}", hint)
 
 
@@ -222,11 +217,11 @@ def _listed(words: Sequence[str]) -> str:
 def _understood(empty: Configuration, document: Mapping[str, object], beside: str) -> Configuration:
     from runworthy.model.records import replace
 
-    top = {name: _value(value) for name, value in document.items() if name not in _TABLES}
+    top = {name: _value(name, value) for name, value in document.items() if name not in _TABLES}
     options = {name: value for name, value in top.items() if name not in _EXIT}
     checks = [Check(subjects=_texts(document["subjects"]), options=options)] if "subjects" in document else []
     for number, table in enumerate(_tables(document, "check")):
-        own = {name: _value(value) for name, value in table.items() if name != "subjects"}
+        own = {name: _value(name, value) for name, value in table.items() if name != "subjects"}
         checks.append(Check(subjects=_texts(table["subjects"]), options={**options, **own}, place=("check", number)))
     targets = document.get("targets", {})
     floor = document.get("floor", {})
@@ -235,9 +230,9 @@ def _understood(empty: Configuration, document: Mapping[str, object], beside: st
         options=top,
         checks=tuple(checks),
         sets={name: _texts(held) for name, held in targets.items()} if isinstance(targets, dict) else {},
-        floor={name: _value(value) for name, value in floor.items()} if isinstance(floor, dict) else {},
+        floor={name: _value(name, value) for name, value in floor.items()} if isinstance(floor, dict) else {},
         waivers=tuple(_waiver(empty, number, held) for number, held in enumerate(_tables(document, "waiver"))),
-        notes=(f"{_shown(beside)} is not read: {OWN} beside it is",) if beside else (),
+        notes=(f"{shown(beside)} is not read: {OWN} beside it is",) if beside else (),
     )
 
 
@@ -250,11 +245,13 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
 
-def _value(value: object) -> Value:
+def _value(name: str, value: object) -> Value:
+    if name in _LISTS:
+        return _texts(value)
     if isinstance(value, dict):
         return {str(name): str(held) for name, held in value.items()}
-    if isinstance(value, list):
-        return _texts(value)
+    if isinstance(value, float):
+        return int(value)
     return value if isinstance(value, (bool, int)) else str(value)
 
 

@@ -159,7 +159,7 @@ def _unknown(codes: set[str]) -> Iterator[tuple[str, str]]:
     for code in sorted(codes.difference(known)):
         from difflib import get_close_matches
 
-        yield code, next(iter(get_close_matches(code, known, n=1)), "")
+        yield code, next(iter(get_close_matches(code, known, n=1, cutoff=0.75)), "")
 
 
 def _spelled(code: str) -> str:

@@ -73,6 +73,8 @@ def _table(results: Sequence[Result], style: Style) -> list[str]:
     columns = list(zip(*rows.values(), strict=False))
     if len(rows) == 1:
         return _one_subject(results, style)
+    if not _is_full(list(rows.values())):
+        return [line for row in rows.values() for line in _one_subject(row, style)]
     if len(columns) <= _MATRIX_TARGETS:
         head = ["", *(_target(column) for column in columns)]
         matrix = table([head, *([clean(name), *(_cell(cell, style) for cell in row)] for name, row in rows.items())])
@@ -84,6 +86,14 @@ def _table(results: Sequence[Result], style: Style) -> list[str]:
         if _fits(turned, style):
             return turned
     return [line for row in rows.values() for line in _one_subject(row, style)]
+
+
+def _is_full(rows: Sequence[Sequence[Result]]) -> bool:
+    """Whether every subject was judged on the same targets: a project's file can name others for each."""
+    if len({len(row) for row in rows}) > 1:
+        return False
+    columns = zip(*rows, strict=True)
+    return all(len({result.target for result in column if result.hardware}) <= 1 for column in columns)
 
 
 def _one_subject(row: Sequence[Result], style: Style) -> list[str]:

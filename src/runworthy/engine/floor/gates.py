@@ -50,20 +50,24 @@ def parse_gates(
     if kernel:
         release = parse_kernel(kernel)
         if release is None:
-            raise UsageError(f"--max-kernel {kernel} is no kernel release", hint="write it as in 4.18")
+            raise UsageError(
+                f"--max-kernel {kernel} is no kernel release", hint="write it as in 4.18", option="--max-kernel"
+            )
         found.append(Gate(option="--max-kernel", kind="kernel", order=release, text=kernel))
     if cpu:
         level = level_of_cpu(cpu)
         if level is None:
             hint = "x86-64-v1, x86-64-v2, x86-64-v3 and x86-64-v4 are known"
-            raise UsageError(f"--max-cpu {cpu} is no CPU level", hint=hint)
+            raise UsageError(f"--max-cpu {cpu} is no CPU level", hint=hint, option="--max-cpu")
         found.append(Gate(option="--max-cpu", kind="cpu", order=(level,), text=isa_name(level)))
     return Gates(highest=tuple(found), page_size=parse_page_size(page_size) if page_size else 0)
 
 
 def _gate(option: str, kind: Kind, text: str, example: str) -> Gate:
     if not _NUMBERS.fullmatch(text) or "." not in text:
-        raise UsageError(f"{option} {text} is no release of {kind}", hint=f"write it as in {option} {example}")
+        raise UsageError(
+            f"{option} {text} is no release of {kind}", hint=f"write it as in {option} {example}", option=option
+        )
     return Gate(option=option, kind=kind, order=tuple(map(int, text.split("."))), text=f"{kind} {text}")
 
 
@@ -75,7 +79,7 @@ def _runtime(text: str) -> Gate:
         release = re.sub(r"(?i)^gcc[- ]?", "", text)
         if not _NUMBERS.fullmatch(release):
             hint = "write it as in GLIBCXX_3.4.28, or as a release of GCC, as in gcc-9"
-            raise UsageError(f"--max-libstdcxx {text} is not known", hint=hint)
+            raise UsageError(f"--max-libstdcxx {text} is not known", hint=hint, option="--max-libstdcxx")
         # The runtime of a series is that of its last release.
         order = (*map(int, release.split(".")), *(1 << 16,) * (2 - release.count(".")))
         return Gate(option="--max-libstdcxx", kind="libstdc++", order=order, text=f"the libstdc++ of GCC {release}")
