@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from runworthy.engine.matrix.judging import systems_of
 from runworthy.engine.matrix.members import MAGICS, read_member
 from runworthy.engine.matrix.names import Named, read_name
 from runworthy.engine.subjects import MARK
@@ -90,17 +91,13 @@ def _described(asset: Asset, members: list[Member], named: Named, *, source: boo
     return replace(
         asset,
         kind=kind,
-        systems=tuple(dict.fromkeys(system for one in decide for system in _systems(one))),
+        systems=tuple(dict.fromkeys(system for one in decide for system in systems_of(one))),
         archs=tuple(dict.fromkeys(arch for one in decide for arch in one.archs)),
         linkages=tuple(dict.fromkeys(linkages)),
         minimum=max(minima, key=lambda text: [int(part) for part in text.split(".")], default=""),
         members=tuple(members),
         problem=problem,
     )
-
-
-def _systems(member: Member) -> tuple[str, ...]:
-    return ("linux", "windows", "macos") if member.format == "ape" else (member.system,)
 
 
 def _kind(named: Named, members: Sequence[Member], *, source: bool) -> AssetKind:

@@ -57,7 +57,7 @@ def _places(text: str, wish: MachineWish, archs: Sequence[str], present: Sequenc
     name = TargetName(text, wish, tuple(present))
     if name.in_catalogue and not carries_architecture(text) and not wish.platform:
         offered = open_catalogue().architectures(text)
-        wanted = [row for row in offered if row.name in archs] or list(offered[:1])
+        wanted = [row for arch in archs for row in offered if row.name == arch] or list(offered[:1])
         return [_opened(TargetName(f"{text}/{row.name}", wish, tuple(present)), row) for row in wanted]
     return [_opened(name, None)]
 

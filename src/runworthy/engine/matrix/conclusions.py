@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
-from runworthy.engine.matrix.judging import is_manager_of
+from runworthy.engine.matrix.judging import archs_on, is_manager_of
 from runworthy.engine.matrix.names import read_name
 from runworthy.model.finding import Verdict
 from runworthy.model.matrix import Asset, Cell, Column, Linkage, Member, Misnaming, Redundancy, Served
@@ -45,14 +45,14 @@ def _serves(asset: Asset, cell: Cell, column: Column) -> bool:
     """Whether the asset is one for the target. What another architecture's machine may run is sure, or no answer."""
     if cell.fit in ("runs", "risky"):
         return True
-    archs = asset.archs or asset.claims.archs
+    archs = archs_on(asset, column.system)
     return cell.fit == "unknown" and not asset.problem and (
         not column.modelled or column.arch in archs or not archs or "any" in archs
     )  # fmt: skip
 
 
 def _preference(asset: Asset, cell: Cell, column: Column) -> tuple[object, ...]:
-    archs = asset.archs or asset.claims.archs
+    archs = archs_on(asset, column.system)
     libc = column.libc.partition(" ")[0]
     matches = asset.claims.linkage == libc if asset.claims.linkage else None
     return (
@@ -71,7 +71,7 @@ def _distance(asset: Asset, cell: Cell, column: Column) -> tuple[object, ...]:
     """Return how far an asset that fails is from running: what fails last comes nearest."""
     stages = [result.stage for result in cell.results if result.verdict == "fails" and result.stage]
     reached = min((_STAGES.index(stage) for stage in stages), default=-1)
-    archs = asset.archs or asset.claims.archs
+    archs = archs_on(asset, column.system)
     libc = column.libc.partition(" ")[0]
     return (column.arch not in archs, _RANK[cell.fit], -reached, libc not in asset.linkages, asset.name)
 
@@ -180,5 +180,7 @@ def _wrong_libc(claim: Linkage, member: Member) -> str:
     if claim in ("", member.linkage) or member.linkage in ("", "static"):
         return ""
     if claim == "static":
+        if member.role != "program":
+            return ""  # no library is; what it says is how something was linked into it
         return f"it asks for {member.interpreter}" if member.interpreter else f"it needs {member.linkage}"
     return f"it needs {member.linkage}" + (f", by {member.interpreter}" if member.interpreter else "")

@@ -33,7 +33,8 @@ _WINDOWS = {(10, 0): "Windows 10", (6, 3): "Windows 8.1", (6, 2): "Windows 8", (
 def told_elsewhere(asset: Asset, column: Column) -> tuple[str, str]:
     """Return the member that a person starts there, and what its bytes tell, in a sentence."""
     held = [one for one in asset.members if column.system in (one.system, "") or one.format == "ape"]
-    member = (held or list(asset.members))[0]
+    own = [one for one in held if column.arch in one.archs]
+    member = (own or held or list(asset.members))[0]
     beside = {posixpath.basename(one.name.partition("!")[2] or one.name).lower() for one in asset.members}
     told = [_format(member, column), *_emulated(member, column)]
     told += _windows(member, beside) if member.format == "pe" else _macos(member, beside)

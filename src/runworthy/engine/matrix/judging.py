@@ -11,7 +11,7 @@ from runworthy.model.matrix import Asset, Cell, Column, Fit, Member
 from runworthy.model.trace import Answer, Step
 from runworthy.targets.catalogue.naming import python_tag
 
-__all__ = ["cell_of", "excluded", "is_manager_of", "worth_judging"]
+__all__ = ["cell_of", "archs_on", "excluded", "is_manager_of", "systems_of", "worth_judging"]
 
 _ALSO: Mapping[str, frozenset[str]] = {
     "x86_64": frozenset(("i386", "x32")),
@@ -51,24 +51,36 @@ def excluded(asset: Asset, column: Column) -> str:
     tag = _refused_by_tag(asset, column)
     if tag:
         return tag
-    systems, archs = _for(asset)
+    systems = _systems_of(asset)
     if systems and column.system not in systems:
         return f"it is for {_words(systems)}"
+    archs = archs_on(asset, column.system)
     if archs and "any" not in archs and not _may_run(archs, column):
         return f"it is for {_words(archs)}"
     return ""
 
 
-def _for(asset: Asset) -> tuple[Sequence[str], Sequence[str]]:
-    """Return systems and architectures: by the bytes, else by the name where they cannot be read."""
-    if asset.members:
-        here = [one for one in asset.members if one.role == "program"] or asset.members
-        systems = dict.fromkeys(system for one in here for system in _systems(one))
-        return list(systems), asset.archs
-    return [asset.claims.system] if asset.claims.system else [], asset.claims.archs
+def _systems_of(asset: Asset) -> Sequence[str]:
+    """Return the systems that an asset is for: its name says which of those that its bytes are for.
+
+    Where the bytes cannot be read, the name alone does.
+    """
+    held = dict.fromkeys(system for one in asset.members for system in systems_of(one))
+    claimed = asset.claims.system
+    return [claimed] if claimed and (claimed in held or not held) else list(held)
 
 
-def _systems(member: Member) -> tuple[str, ...]:
+def archs_on(asset: Asset, system: str) -> Sequence[str]:
+    """Return the architectures that an asset is for on a system: those of its programs there, if it has any."""
+    held = [one for one in asset.members if system in systems_of(one)]
+    if not held:
+        return () if asset.members else asset.claims.archs
+    decide = [one for one in held if one.role == "program"] or held
+    return list(dict.fromkeys(arch for one in decide for arch in one.archs))
+
+
+def systems_of(member: Member) -> tuple[str, ...]:
+    """Return the systems that a file is for: an APE is for all that are told about here."""
     return ("linux", "windows", "macos") if member.format == "ape" else (member.system,)
 
 
@@ -124,9 +136,10 @@ def _cell(asset: Asset, column: Column, fit: Fit, reason: str, member: str = "")
 def _relevant(asset: Asset, column: Column, results: Sequence[Result]) -> list[Result]:
     """Return the results of what may be started there: of a release for many platforms in one, the target's own."""
     members = {one.name: one for one in asset.members}
-    if len(asset.archs) < 2 and len(asset.systems) < 2:
+    every = {arch for one in asset.members for arch in one.archs}
+    if len(every) < 2 and len({one.system for one in asset.members}) < 2:
         return list(results)
-    own = {column.arch} if column.arch in asset.archs else {column.arch, *_ALSO.get(column.arch, ())}
+    own = {column.arch} if column.arch in every else {column.arch, *_ALSO.get(column.arch, ())}
     return [
         result
         for result in results

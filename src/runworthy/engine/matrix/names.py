@@ -70,15 +70,16 @@ _TEXTS: Mapping[AssetKind, frozenset[str]] = {
 """What is no archive, by the end of its name."""
 
 _WHOLE: Sequence[tuple[AssetKind, str]] = (
-    ("checksum", r"(.*[-_.])?(check|sha\d*|md5|b2|b3|blake\d)[-_]?sums?([-_.]?(sha)?\d+)?([-_.].*)?"),
+    ("checksum", r"(.*[-_.])?(check|sha\d*(-\d+)?|md5|b2|b3|blake\d)[-_]?sums?([-_.]?(sha)?\d+)?([-_.].*)?"),
     ("checksum", r"(sha(1|224|256|384|512)|md5|digests?|hashes)([-_.]?sums?)?(\.(txt|md))?"),
+    ("checksum", r"(.*[-_.])?sha-?(1|256|512)\.txt"),
     ("sbom", r"(.*[-_.])?(sbom|bom|spdx|cyclonedx)\.(json|xml|spdx|txt)"),
     ("signature", r"(.*[-_.])?(provenance|attestations?|multiple\.intoto)\.(json|jsonl|intoto\.jsonl)"),
-    ("signature", r"(.*[-_.])?(cosign|release[-_]?key|gpg[-_]?key|public[-_]?key)[-_.\w]*"),
+    ("signature", r"(.*[-_.])?(release[-_]?key|gpg[-_]?key|public[-_]?key)[-_.\w]*"),
     ("installer", r"(.*[-_.])?(get|setup|install(er)?)(\.(sh|ps1|bat|cmd|py))"),
     ("other", r"(licen[cs]e|readme|changelog|changes|copying|notice|authors|version|latest)([-_.].*)?"),
 )
-"""Whole names, in small letters. They are asked first, before their ends are."""
+"""Whole names, in small letters."""
 
 # -- words within names ------------------------------------------------------------------------------
 
@@ -101,24 +102,25 @@ _SYSTEMS: Mapping[str, str] = {
     "wasm": "wasi wasip1 wasip2 js-wasm emscripten wasm",
 }
 _RANK = tuple(
-    "android ios wasm freebsd netbsd openbsd dragonfly solaris illumos aix plan9 haiku fuchsia linux macos windows".split()
+    "android ios wasm freebsd netbsd openbsd dragonfly solaris illumos aix plan9 haiku fuchsia "
+    "linux macos windows".split()
 )
 """Of several systems in a name the first of these counts: Android's triples say Linux too, and Apple's say Apple."""
 
 _ARCHS: Mapping[str, str] = {
     "x86_64": "x86_64 x86-64 x86.64 amd64 x64 64bit 64-bit x86_64h intel64 x8664 intel em64t",
     "i386": "i386 i486 i586 i686 386 x86 x86_32 x86-32 32bit 32-bit ia32",
-    "aarch64": "aarch64 arm64 arm64v8 armv8 armv8l arm-64 armv8a arm64e arm_64 silicon applesilicon m1",
-    "armv7": "armv7 armv7l armv7hf armv7a armhf arm32v7 arm-v7 arm_v7 arm7 armhfp armv7hl arm32 arm",
-    "armv6": "armv6 armv6l armv6hf armv6hl arm32v6 arm-v6 arm_v6 arm6 armv6m",
-    "armel": "armel armv5 armv5te armv5tel armv5l arm-v5 arm32v5 arm5 armeabi",
-    "ppc64le": "ppc64le ppc64el powerpc64le ppcle64",
+    "aarch64": "aarch64 arm64 arm64v8 armv8 armv8l arm-64 armv8a arm64e arm_64 silicon applesilicon m1 aarch_64 arm64-v8a",
+    "armv7": "armv7 armv7l armv7hf armv7a armhf arm32v7 arm-v7 arm_v7 arm7 armhfp armv7hl arm32 arm-7 arm_7 armeabi-v7a arm32-v7a arm",
+    "armv6": "armv6 armv6l armv6hf armv6hl arm32v6 arm-v6 arm_v6 arm6 armv6m arm-6 arm_6 arm32-v6",
+    "armel": "armel armv5 armv5te armv5tel armv5l arm-v5 arm32v5 arm5 arm-5 arm_5 arm32-v5 armeabi",
+    "ppc64le": "ppc64le ppc64el powerpc64le ppcle64 ppcle_64",
     "ppc64": "ppc64 powerpc64",
-    "s390x": "s390x systemz",
+    "s390x": "s390x systemz s390_64",
     "riscv64": "riscv64 riscv64gc risc-v64 riscv riscv64imac riscv64a23",
     "loongarch64": "loongarch64 loong64 la64",
     "mips64le": "mips64le mips64el mips64r6el",
-    "mipsle": "mipsle mipsel",
+    "mipsle": "mipsle mipsel mips32le",
     "mips64": "mips64",
     "mips": "mips",
     "sparc64": "sparc64 sparcv9",
@@ -133,7 +135,8 @@ _LINKAGES: Mapping[Linkage, str] = {
 }
 _FAMILIES: Mapping[str, str] = {
     **{name: name for name in ("alpine", "ubuntu", "debian", "fedora", "opensuse", "archlinux")},
-    "centos": "centos", "rhel": "rhel", "el": "rhel", "fc": "fedora", "amzn": "amazonlinux",
+    "centos": "centos", "rhel": "rhel", "el": "rhel", "fc": "fedora", "deb": "debian",
+    "amazon": "amazonlinux", "amzn": "amazonlinux",
     "amazonlinux": "amazonlinux",
     "almalinux": "almalinux", "rocky": "rockylinux", "manylinux": "manylinux", "raspbian": "debian",
     "sles": "sles", "suse": "opensuse", "leap": "opensuse/leap",
@@ -149,7 +152,7 @@ _BOTH: Mapping[str, tuple[str, str]] = {
     "windows64": ("windows", "x86_64"), "windows32": ("windows", "i386"), "darwin64": ("macos", "x86_64"),
 }  # fmt: skip
 _NOISE = frozenset(
-    "unknown pc apple release rel portable standalone setup nightly latest stable dist cli ce full prebuilt build pkg "
+    "unknown pc apple release rel portable standalone setup nightly latest stable dist ce full prebuilt build pkg "
     "package packages binary binaries bin archive installer desktop alpha beta rc pre dev snapshot canary none "
     "stripped elf default tag final ga lts x all ".split()
 )
@@ -174,7 +177,10 @@ _VERSION = re.compile(
     r"v?\d+(?:\.\d+)+(?:[-_.~]?(?:alpha|beta|rc|pre|dev|nightly|snapshot|a|b)[-_.]?\d*(?:\.\d+)*)?(?:[-_]r?\d{1,3}(?![\w]))?"
     r"|v\d+(?:[-.]?(?:rc|beta|alpha)\.?\d*)?|r\d+|20\d{6}(?:\d{4,6})?|20\d\d-\d\d-\d\d|b\d{3,}|\d{1,4}"
 )
-_FAMILY = re.compile(r"({})[-_.]?(\d+(?:[.]\d+)?)?".format("|".join(sorted(_FAMILIES, key=len, reverse=True))))
+_FAMILY = re.compile(r"({})[-_.]?(\d+(?:[._]\d+)?)?".format("|".join(sorted(_FAMILIES, key=len, reverse=True))))
+_LIBC = re.compile(r"(glibc|gnu|musl)[-_.]?\d+[._]\d+")
+_SYSTEM_RELEASE = re.compile(r"(macos|macosx|osx|darwin|win)\d{1,2}(?:\.\d+)?")
+_LONGEST = 1024  # letters; no file system has names as long, and what is longer takes its time
 _BIT_WORDS = {"64": "x86_64", "32": "i386"}
 
 
@@ -186,15 +192,16 @@ class _Token(NamedTuple):
 
 def read_name(name: str) -> Named:
     """Return what the name of a file says; one that says nothing is taken for a build, and its bytes decide."""
+    name = name[-_LONGEST:]
     lowered = name.lower()
-    for kind, pattern in _WHOLE:
-        if re.fullmatch(pattern, lowered):
-            return Named(kind, Claims(name=name))
     for kind, ends in _BESIDE:
         end = _end(lowered, frozenset(ends.split()))
         if end:
             of = name[: -len(end) - 1]
-            return Named(kind, read_name(of).claims, of)
+            whole = kind == "checksum" and _whole(of.lower())
+            return Named(kind, Claims(name=name) if whole else read_name(of).claims, "" if whole else of)
+    if whole := _whole(lowered):
+        return Named(whole, Claims(name=name))
     packing = _end(lowered, frozenset(_PACKINGS))
     if packing == "whl":
         return Named("build", _wheel(name[: -len(".whl")]))
@@ -207,6 +214,10 @@ def read_name(name: str) -> Named:
     tokens = _tokens(stem)
     claims = _claims(tokens, packing)
     return Named(_kind(tokens, claims), claims)
+
+
+def _whole(name: str) -> AssetKind | None:
+    return next((kind for kind, pattern in _WHOLE if re.fullmatch(pattern, name)), None)
 
 
 def _end(name: str, ends: frozenset[str]) -> str:
@@ -262,8 +273,9 @@ def _scanner() -> re.Pattern[str]:
     return re.compile(
         rf"(?P<level>{_LEVELS.pattern})(?![a-z0-9])|(?P<glued>{_GLUED.pattern})(?![a-z0-9])"
         rf"|(?P<word>{words})(?![a-z0-9])"
+        rf"|(?P<libc>{_LIBC.pattern})(?![a-z0-9])|(?P<release>{_SYSTEM_RELEASE.pattern})(?![a-z0-9])"
         rf"|(?P<family>{_FAMILY.pattern})(?![a-z0-9])|(?P<version>{_VERSION.pattern})(?![a-z0-9])"
-        r"|(?P<name>[^-_. ~+()\[\]]+)|(?P<gap>.)",
+        r"|(?P<name>[^-_. ~+()\[\]\d]+(?=\d+\.\d)|[^-_. ~+()\[\]]+)|(?P<gap>.)",
         re.DOTALL,
     )
 
@@ -274,7 +286,7 @@ def _tokens(stem: str) -> list[_Token]:
         kind, text = found.lastgroup or "", found[0]
         # Groups of the parts follow those with names: the outermost that matched is asked for.
         kind = next(
-            name for name in ("level", "glued", "word", "family", "version", "name", "gap") if found[name] is not None
+            name for name in ("level", "glued", "word", "family", "version", "libc", "release", "name", "gap") if found[name] is not None
         )
         if kind != "gap":
             tokens += _READ[kind](text)
@@ -309,9 +321,9 @@ def _of_glued(text: str) -> list[_Token]:
 
 def _of_family(text: str) -> list[_Token]:
     found = _FAMILY.fullmatch(text)
-    if found is None or (found[1] in ("el", "fc") and not found[2]):
+    if found is None or (found[1] in ("el", "fc", "deb", "amazon", "leap") and not found[2]):
         return [_Token("name", text, text)]
-    release = found[2] or ""
+    release = (found[2] or "").replace("_", ".")
     if found[1] == "ubuntu" and len(release) == 4:
         release = f"{release[:2]}.{release[2:]}"
     name = _FAMILIES[found[1]]
@@ -323,6 +335,8 @@ _READ: Mapping[str, Callable[[str], list[_Token]]] = {
     "glued": _of_glued,
     "word": _of_word,
     "family": _of_family,
+    "libc": lambda text: [_Token("linkage", "musl" if text.startswith("musl") else "glibc", text)],
+    "release": lambda text: [_Token("system", "windows" if text.startswith("win") else "macos", text)],
     "version": lambda text: [_Token("version", text, text)],
     "name": lambda text: [_Token("name", text, text)],
 }
@@ -333,18 +347,19 @@ def _settled(tokens: list[_Token]) -> list[_Token]:
     """Return the tokens with what belongs to the program's own name as such.
 
     A name comes first: words of platforms with another word of the name after them, and more of platforms after that,
-    are part of it (``static-web-server-x86_64-linux``, ``arm-toolchain-13-x86_64``, ``win-acme.v2.x64``).
+    are part of it (``static-web-server-x86_64-linux``), as is one that begins a longer name (``universal-ctags``), and
+    one before the version where the same is said after it (``arm-toolchain-13-x86_64``).
     """
     last_word = max((at for at, token in enumerate(tokens) if token.axis == "name"), default=-1)
     after = any(token.axis in _PLATFORM for token in tokens[last_word + 1 :])
-    first = next(
-        (at for at, token in enumerate(tokens) if token.axis == "version" and len(token.text) > 2), len(tokens)
-    )
-    behind = any(token.axis in ("system", "arch") for token in tokens[first + 1 :])
+    version = next((at for at, token in enumerate(tokens) if token.axis == "version" and len(token.text) > 2), None)
+    behind = {token.axis for token in tokens[version:]} if version is not None else set()
     settled = []
     for at, token in enumerate(tokens):
         leads = token.axis in _PLATFORM and (
-            (at < last_word and after and _begins(tokens, at)) or (at < first and behind)
+            (at == 0 and tokens[1:2] and tokens[1].axis == "name")
+            or (at < last_word and after and _begins(tokens, at))
+            or (version is not None and at < version and token.axis in behind)
         )
         about = token.axis == "about" and at == 0 and len(tokens) > 1
         settled.append(_Token("name", token.text, token.text) if leads or about else token)
@@ -353,7 +368,7 @@ def _settled(tokens: list[_Token]) -> list[_Token]:
 
 def _begins(tokens: Sequence[_Token], at: int) -> bool:
     """Whether only words of the name, and of platforms, lie before a token: it is in the name's own part."""
-    return at == 0 or all(token.axis in ("name", *_PLATFORM) for token in tokens[:at])
+    return all(token.axis in ("name", *_PLATFORM) for token in tokens[:at])
 
 
 def _claims(tokens: Sequence[_Token], packing: str) -> Claims:
@@ -366,7 +381,8 @@ def _claims(tokens: Sequence[_Token], packing: str) -> Claims:
     if not system and family:
         system = "linux"
     archs = _archs(held.get("arch") or held.get("weak-arch") or [], system, family, tokens)
-    linkages = held.get("linkage", []) if system in ("", "linux") else []
+    linkages = [token.value for token in tokens if token.axis == "linkage" and (system or token.text != "gnu")]
+    linkages = linkages if system in ("", "linux") else []
     linkage = next((one for one in ("musl", "static", "glibc") if one in linkages), "")
     if not linkage and family.startswith("alpine"):
         linkage = "musl"
