@@ -1,0 +1,1 @@
+"""The parts of the page of a matrix. ``runworthy.report.matrix_html`` puts them together."""

@@ -1,0 +1,169 @@
+"""What the panels tell, as plain sections: findings by cause for everybody, and every cell where no script runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from runworthy.model.finding import Finding, Remedy, Result
+from runworthy.model.matrix import Asset, Cell, Column, Matrix, Served
+from runworthy.report.causes import Cause, causes, ranked
+from runworthy.report.finding import place
+from runworthy.report.matrix_page.data import Facts, Told, against, asset_facts, asset_remarks, target_facts
+from runworthy.report.matrix_page.markup import Html, badge, block, element, joined, prose
+from runworthy.report.matrix_page.names import Layout
+from runworthy.report.words import count
+
+__all__ = ["cause_list", "plain_cells"]
+
+_SHOWN = 4
+
+
+# -- findings by cause -------------------------------------------------------------------------------
+
+
+def cause_list(held: Layout) -> Html:
+    """Return each cause once, with the cells in which it is found; nothing where nothing is found."""
+    cells = {id(result): cell for cell in held.cells.values() for result in cell.results}
+    found = ranked(causes(result for cell in held.cells.values() for result in cell.results))
+    return joined(_cause(cause, cells, held) for cause in found)
+
+
+def _cause(cause: Cause, cells: dict[int, Cell], held: Layout) -> Html:
+    first = cause.held[0][0]
+    messages = list(dict.fromkeys(finding.message for finding, _ in cause.held))
+    where = list(dict.fromkeys((cells[id(result)].asset, cells[id(result)].target) for _, result in cause.held))
+    others = element(
+        "details",
+        element("summary", f"In other words: {count(len(messages) - 1, 'message')}"),
+        element("ul", *(element("li", prose(message)) for message in messages[1:])),
+    )
+    return element(
+        "article",
+        element("h3", *_head(first), " ", prose(cause.text) if cause.text != first.message else first.name),
+        *_finding_parts(first),
+        *([others] if len(messages) > 1 else []),
+        element("p", "In ", _places(where, held), class_="where"),
+        class_=f"finding {cause.severity}",
+    )
+
+
+def _head(finding: Finding) -> Iterator[Html]:
+    yield element("span", f"{finding.severity}[{finding.code}]", class_=f"code {finding.severity}")
+
+
+def _places(where: Sequence[tuple[str, str]], held: Layout) -> Html:
+    """Return cells by their assets, as links."""
+    rows: dict[str, list[str]] = {}
+    for asset, target in where:
+        rows.setdefault(asset, []).append(target)
+    return joined(
+        (
+            joined(
+                [
+                    element("a", asset, href=f"#{held.asset(asset)}", class_="name"),
+                    " on ",
+                    joined((element("a", name, href=f"#{held.cell(asset, name)}") for name in targets), ", "),
+                ]
+            )
+            for asset, targets in rows.items()
+        ),
+        "; ",
+    )
+
+
+def _finding_parts(finding: Finding) -> Iterator[Html]:
+    """Yield the message, the places, the small table, the notes and the proposals of a finding."""
+    yield element("p", prose(finding.message), class_="message")
+    places = list(dict.fromkeys(map(place, finding.evidence)))
+    if places:
+        more = [f"and {count(len(places) - _SHOWN, 'more place')}"] if len(places) > _SHOWN else []
+        yield element("ul", *(element("li", text) for text in [*places[:_SHOWN], *more]), class_="places")
+    if finding.lines:
+        yield block(finding.lines)
+    for note in finding.notes:
+        yield element("p", element("b", "note: "), prose(note), class_="note")
+    for remedy in finding.remedies:
+        yield _remedy(remedy)
+
+
+def _remedy(remedy: Remedy) -> Html:
+    how = f" ({remedy.applicability}{', proved' if remedy.proved else ''})"
+    parts = [element("p", element("b", "help: "), prose(remedy.title), element("small", how))]
+    parts += [element("p", element("small", remedy.proof))] if remedy.proof else []
+    lines = [*(edit.words for edit in remedy.edits), *remedy.recipe]
+    parts += [block(lines)] if lines else []
+    return element("div", *parts, class_="remedy")
+
+
+# -- every cell --------------------------------------------------------------------------------------
+
+
+def plain_cells(matrix: Matrix, held: Layout, told: Told) -> Iterator[Html]:
+    """Yield targets, assets, cells and traces, at the anchors that the table's links lead to."""
+    served = {row.target: row for row in matrix.served}
+    yield element("h2", "Target by target")
+    yield from (_target(column, served.get(column.name), held) for column in held.columns)
+    yield element("h2", "Asset by asset")
+    for asset in held.rows:
+        yield _asset(asset, matrix, held)
+        cells = [held.cells[pair] for column in held.columns if (pair := (asset.name, column.name)) in held.cells]
+        head = element("summary", f"{asset.name}: cell by cell")
+        yield element("details", head, *(_plain_cell(cell, held, told) for cell in cells))
+    yield element("h2", "Steps")
+    yield element(
+        "p", "What the kernel and the loader do, in order. What several cells have in common stands here once."
+    )
+    texts = list(told.texts)
+    for number, lines in enumerate(told.traces, start=1):
+        steps = element("div", block(texts[line] for line in lines), id=f"trace-{number}")
+        yield element("details", element("summary", f"trace {number}"), steps)
+
+
+def _facts(rows: Facts) -> Html:
+    return element("dl", *(joined([element("dt", label), element("dd", text)]) for label, text in rows))
+
+
+def _target(column: Column, served: Served | None, held: Layout) -> Html:
+    parts = [element("h3", column.name), _facts(target_facts(column))]
+    if served is not None and served.asset:
+        asset = (
+            element("a", served.asset, href=f"#{held.asset(served.asset)}")
+            if served.asset in held.assets
+            else served.asset
+        )
+        parts.append(element("p", "take ", asset, " ", badge(served.verdict)))
+    elif served is not None:
+        parts.append(element("p", badge("fails", "nothing serves it"), " ", prose(served.why)))
+    return element("section", *parts, id=held.target(column.name))
+
+
+def _asset(asset: Asset, matrix: Matrix, held: Layout) -> Html:
+    remarks = (element("p", prose(text)) for text in asset_remarks(asset, matrix))
+    return element(
+        "section", element("h3", asset.name), _facts(asset_facts(asset)), *remarks, id=held.asset(asset.name)
+    )
+
+
+def _plain_cell(cell: Cell, held: Layout, told: Told) -> Html:
+    member = [element("p", "decided by ", element("span", cell.member, class_="name"))] if cell.member else []
+    results = (part for result in cell.results for part in _plain_result(result, told, alone=len(cell.results) == 1))
+    return element(
+        "section",
+        element("h4", cell.asset, " on ", cell.target, " ", badge(cell.fit)),
+        element("p", prose(cell.reason)),
+        *member,
+        *results,
+        id=held.cell(cell.asset, cell.target),
+    )
+
+
+def _plain_result(result: Result, told: Told, *, alone: bool) -> Iterator[Html]:
+    if not alone:
+        yield element("p", badge(result.verdict), " ", element("span", result.subject, class_="name"))
+    for finding in result.findings:
+        yield element("div", *_head(finding), *_finding_parts(finding), class_="finding")
+    stretches = told.stretches.get(id(result), [])
+    for _, number in stretches:
+        yield element("p", "its steps: ", element("a", f"trace {number + 1}", href=f"#trace-{number + 1}"))
+    if stretches:
+        yield element("ul", *(element("li", line) for line in against(result)))
