@@ -78,6 +78,14 @@ class Holder:
         """Whether there is something to say of the archive itself."""
         return bool(self.container.oddities or self.container.problem) or self.container.kind in _WITH_PROMISES
 
+    @property
+    def apart(self) -> str:
+        """The directory under which its files are named: where it is shown, and what a package installs nowhere else.
+
+        Archives in it are shown there.
+        """
+        return self.shown if self.shown != "/" else f"{SUBJECT_ROOT}/{self.name.strip('./')}{MARK}"
+
     def read(self, member: str) -> bytes | None:
         """Return the bytes of a manifest, None where there is none of this name, or none that can be read whole."""
         return _whole(self.members.get(member))
@@ -261,7 +269,7 @@ class _Looked:
             deep = Oddity(kind="nested", member=member.path, detail=f"is an archive in {_DEPTH} others")
             holder.container = replace(holder.container, oddities=(*holder.container.oddities, deep))
             return
-        name, shown = f"{holder.name}{MARK}{member.path}", f"{_outside(holder)}/{member.path}{MARK}"
+        name, shown = f"{holder.name}{MARK}{member.path}", f"{holder.apart}/{member.path}{MARK}"
         _open(self._opened, _Place(name, shown, holder.name, self._depth - 1), content, kind)
 
     def told(self) -> Tree:
@@ -296,11 +304,6 @@ def _names(holder: Holder, paths: Iterable[str]) -> tuple[str, ...]:
 def _source(holder: Holder, real: str) -> Source:
     shown = holder.shown.rstrip("/") or "/"
     return Source(view=holder.view, real=real, kind="file", top="/", root="/", base="/", shown=shown)
-
-
-def _outside(holder: Holder) -> str:
-    """Return where archives in this one are shown: what a package installs has no place of its own."""
-    return holder.shown if holder.shown != "/" else f"{SUBJECT_ROOT}/{holder.name.strip('./')}{MARK}"
 
 
 def _pieces(content: Content) -> Iterator[bytes]:
