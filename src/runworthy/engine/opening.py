@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runworthy.engine.trees import Found
     from runworthy.targets.trees import Watch
 
-__all__ = ["Given", "content_of_member", "open_given"]
+__all__ = ["Given", "open_given"]
 
 _APPIMAGE = ".appimage"
 
@@ -29,7 +29,8 @@ class Given:
     """A name, and what is judged of it. ``trees`` is what the report tells of directories and archives.
 
     ``subjects`` are files, members of archives, and the archives themselves (``whole``); ``holders`` are all archives
-    among them, those that lie in others too, each after the one that it lies in.
+    among them, those that lie in others too, each after the one that it lies in. ``is_archive``: the name is that of an
+    archive, and not of a member of one.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Given:
     trees: list[Tree] = field(default_factory=list)
     holders: list[Holder] = field(default_factory=list)
     is_directory: bool = False
+    is_archive: bool = False
 
     @property
     def files(self) -> Iterator[Subject]:
@@ -84,6 +86,7 @@ def _file(name: str, view: DirectoryView) -> Given:
     subject = read_subject(name, view)
     is_elf = subject.file is None
     held = _archive(given, name, view) if not is_elf or name.lower().endswith(_APPIMAGE) else []
+    given.is_archive = bool(given.holders)
     told = any(not one.whole or (one.holder and one.holder.has_more_to_tell) for one in held)
     # What holds nothing to judge may still be a program itself: a jar, or what its mode says is one.
     if not held or (not is_elf and not told and _may_be_started(subject)):
