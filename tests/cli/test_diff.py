@@ -176,7 +176,7 @@ def test_directories_without_programs(runworthy: Run, world: Path) -> None:
         (world / name).mkdir()
         (world / name / "notes").write_text("no program\n")
     ended = runworthy("diff", "empty-one", "empty-two")
-    assert ended == (3, "", "error: no ELF program or library in either directory\n")
+    assert ended == (3, "", "error: no ELF program or library in either of them\n")
 
 
 def test_json(runworthy: Run) -> None:

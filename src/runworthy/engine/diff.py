@@ -194,7 +194,9 @@ def _floors_of(given: Given, build: Build) -> dict[tuple[str, str, int], Shipped
     part = replace(given, subjects=[one for one in given.subjects if one.name in inside], holders=[])
     found: dict[tuple[str, str, int], ShippedFloor] = {}
     for one in floors_of([part]).shipped:
-        nested = unversioned(one.asset[len(build.name) :].lstrip("/!")) if one.asset.startswith(build.name) else one.asset
+        nested = (
+            unversioned(one.asset[len(build.name) :].lstrip("/!")) if one.asset.startswith(build.name) else one.asset
+        )
         number = sum((inner, arch) == (nested, one.arch) for inner, arch, _ in found)
         found[nested, one.arch, number] = one
     return found

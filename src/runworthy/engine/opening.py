@@ -81,7 +81,9 @@ def _file(name: str, view: DirectoryView) -> Given:
         place = split_member(name)
         held = _archive(given, place[0], view) if place else []
         given.trees.clear()
-        given.subjects = [one for one in held if one.name == name] or [Subject(name, problem=FormatError("is no member"))]
+        given.subjects = [one for one in held if one.name == name] or [
+            Subject(name, problem=FormatError("is no member"))
+        ]
         return given
     subject = read_subject(name, view)
     is_elf = subject.file is None

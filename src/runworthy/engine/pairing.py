@@ -25,7 +25,8 @@ _T = TypeVar("_T")
 _CHUNK = 1 << 20
 # What changes from build to build: hashes, the tags of CPython's modules (PEP 3149), versions.
 _NUMBERS = re.compile(
-    r"(?<![A-Za-z0-9])v?\d+(?:\.\d+)+(?:[-_.+~]?(?:alpha|beta|rc|pre|dev|post|a|b|r)[-.]?\d*(?![A-Za-z]))*", re.IGNORECASE
+    r"(?<![A-Za-z0-9])v?\d+(?:\.\d+)+(?:[-_.+~]?(?:alpha|beta|rc|pre|dev|post|a|b|r)[-.]?\d*(?![A-Za-z]))*",
+    re.IGNORECASE,
 )
 _TREE_NAMES = frozenset(
     ("bin", "etc", "include", "lib", "lib32", "lib64", "libexec", "libx32", "opt", "sbin", "share", "usr", "var")
