@@ -159,7 +159,7 @@ def test_exit_codes(runworthy: Run, arguments: tuple[str, ...], code: int) -> No
     ("arguments", "code", "error"),
     [
         (("app", "nowhere"), 3, "error: nowhere: no such file"),
-        (("app", "one"), 2, "error: one is a directory and the other a file"),
+        (("app", "one"), 2, "error: app is a file and one a directory"),
         (("app", "app-1.0", "--on", "alpin:3.20"), 2, "error: there is no target 'alpin:3.20' in the catalogue"),
         (("app", "app-1.0", "--on", "alpine:3.20/vax"), 2, "error: 'vax' is no architecture"),
         (("client", "client", "--on", "glibc:2.28/arm64", "--cpu", "i9"), 2, "error: --cpu i9 is no CPU level"),
@@ -176,7 +176,7 @@ def test_directories_without_programs(runworthy: Run, world: Path) -> None:
         (world / name).mkdir()
         (world / name / "notes").write_text("no program\n")
     ended = runworthy("diff", "empty-one", "empty-two")
-    assert ended == (3, "", "error: no ELF program or library in either directory\n")
+    assert ended == (3, "", "error: no ELF program or library in either of them\n")
 
 
 def test_json(runworthy: Run) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from runworthy.engine.compare import changes_between, lost_exports
 from runworthy.engine.diff import compare_builds
-from runworthy.engine.pairing import open_build, paired, touched
+from runworthy.engine.opening import open_given
+from runworthy.engine.pairing import Build, build_of, paired, touched
 from runworthy.formats.content import BytesContent
 from runworthy.formats.elf import read_elf
 from runworthy.model.difference import Change, Difference
@@ -160,6 +161,10 @@ def tree(directory: Path, files: dict[str, bytes]) -> str:
     return str(directory)
 
 
+def build(name: str) -> Build:
+    return build_of(open_given(name, DirectoryView("/")))
+
+
 def test_pairs(tmp_path: Path) -> None:
     old = tree(tmp_path / "old", {
         "bin/app": program(),
@@ -175,8 +180,7 @@ def test_pairs(tmp_path: Path) -> None:
         "m/_core.cpython-312-x86_64-linux-gnu.so": elf(needed=["libc.so.6"]),
         "lib/come.so": elf(soname="come.so"),
     })  # fmt: skip
-    view = DirectoryView("/")
-    found = paired(open_build(old, view), open_build(new, view))
+    found = paired(build(old), build(new))
     assert [(match.old and match.old.path, match.new and match.new.path, match.by) for match in found] == [
         ("bin/app", "bin/app", "path"),
         (None, "lib/come.so", "path"),
@@ -197,8 +201,7 @@ def test_a_change_reaches_what_loads_the_file(tmp_path: Path) -> None:
     }
     old = tree(tmp_path / "old", files)
     new = tree(tmp_path / "new", files | {"libc-x.so.1": elf(soname="libc-x.so", exports=["new"])})
-    view = DirectoryView("/")
-    matches = paired(open_build(old, view), open_build(new, view))
+    matches = paired(build(old), build(new))
     identical = [match.new is not None and match.new.path != "libc-x.so.1" for match in matches]
     reached = [matches[at].new for at in touched(matches, identical)]
     assert [file.path for file in reached if file] == ["a", "libb.so", "libc-x.so.1"]

@@ -17,9 +17,12 @@ __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 USAGE = "OLD NEW [--on TARGET]... [options]"
 DESCRIPTION = """\
 Tell what a new build needs and offers that the old one did not, and on which targets the verdict changes. OLD and NEW
-are two ELF files or two directories. Nothing is executed."""
+are two ELF files, two archives or directories, or two releases: directories of archives and programs, compared asset by
+asset. Nothing is executed."""
 EPILOG = """\
-The files of two directories are paired by relative path, then by soname, then by name without versions and hashes.
+Files are paired by relative path, then by soname, then by name without versions and hashes. An archive and the directory
+that it unpacks to are the same. The assets of two releases are paired by name without version, then by the program and
+the platform that the name says.
 
 exit codes: 0 no target got worse, 1 it no longer runs on some target, 2 usage or internal error, 3 no ELF file found,
 4 it cannot be told whether one got worse
@@ -29,7 +32,7 @@ exit codes: 0 no target got worse, 1 it no longer runs on some target, 2 usage o
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("old", metavar="OLD", help="an ELF file, or a directory of such")
+    add("old", metavar="OLD", help="an ELF file, an archive, or a directory of such")
     add("new", metavar="NEW", help="the same of the new build")
     add_where(parser, "all of the catalogue, or fewer for many files")
     group = parser.add_argument_group("how it is started")
@@ -54,8 +57,8 @@ def run(options: Namespace) -> int:
         difference = diff(options.old, options.new, at=options.at, **where(options))
     except SubjectError as error:
         return complain_of_missing(error.names)
-    if not difference.pairs:
-        print("error: no ELF program or library in either directory", file=sys.stderr)
+    if not (difference.pairs or difference.assets):
+        print("error: no ELF program or library in either of them", file=sys.stderr)
         return NOTHING_FOUND
     _deliver(difference, options)
     return difference.exit_code(fail_on=options.fail_on, strict=options.strict)

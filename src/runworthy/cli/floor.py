@@ -19,7 +19,8 @@ Say on which oldest glibc, musl, libstdc++, kernel, CPU and page sizes all of th
 of which file ask for it, and on which oldest target of each distribution. Nothing is executed."""
 EPILOG = """\
 what is given is judged as one release: libraries of it are found where the loader would look, and those from outside
-that no C library brings are taken as present and named
+that no C library brings are taken as present and named. Archives each have floors of their own, as have, in a directory,
+programs and directories that are called after a system and architecture
 
 exit codes: 0 every gate is kept, 1 one is not, or nothing known runs it, 2 usage or internal error, 3 no subject found,
 4 cannot tell
@@ -29,7 +30,8 @@ exit codes: 0 every gate is kept, 1 one is not, or nothing known runs it, 2 usag
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("files", nargs="*", metavar="FILE", help="ELF files; of a directory, all in it (default: the project's)")
+    add("files", nargs="*", metavar="FILE",
+        help="ELF files; of a directory or an archive, all in it (default: the project's)")  # fmt: skip
     add_project(parser, ("floor",))
     group = parser.add_argument_group("gates: end with 1 where the floor is higher")
     add = group.add_argument

@@ -8,8 +8,9 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runworthy.engine.context import launch_on, runtime_names
+from runworthy.engine.opening import Given, open_given
 from runworthy.engine.results import Cell, result_of
-from runworthy.engine.subjects import INSTALLED, MARK, Subject, read_subject
+from runworthy.engine.subjects import INSTALLED, MARK, Subject
 from runworthy.engine.workers import in_workers, workers_for
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts
@@ -23,7 +24,7 @@ from runworthy.simulate.process import Machinery, simulate
 from runworthy.targets.directory import DirectoryView, Trail
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.placement import locate, place
+from runworthy.targets.placement import place
 from runworthy.targets.target import Target
 from runworthy.targets.view import UnseenError
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from runworthy.engine.containers import Holder
     from runworthy.engine.recall import Recall
     from runworthy.engine.siblings import Siblings
-    from runworthy.engine.trees import Found
     from runworthy.model.layout import Choice, Platform
     from runworthy.targets.cache import Cache
     from runworthy.targets.trees import Watch
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Wishes"]
 
 _HANDFUL = 24
-_APPIMAGE = ".appimage"
 
 Addition = Callable[[Target, Overlay], None]
 
@@ -81,6 +80,7 @@ class Engine:
         self._trail = Trail()
         self._machine = self._followed(DirectoryView("/"))
         self._roots: dict[tuple[int, str, int], _Root] = {}
+        self._opened: dict[str, Given] = {}
         self._subjects: list[Subject] = []
         self._trees: list[Tree] = []
         self._holders: list[Holder] = []
@@ -108,9 +108,11 @@ class Engine:
         held = recall.report() if recall else None
         if held is not None:
             return held
-        trees = self._trees = []
-        self._holders, self._platforms, self._choices = [], {}, {}
-        given = [one for name in subjects for one in self._given(name, trees, watch)]
+        opened = self._given(subjects, watch)
+        trees = self._trees = [tree for one in opened for tree in one.trees]
+        self._holders = [holder for one in opened for holder in one.holders]
+        self._platforms, self._choices = {}, {}
+        given = [subject for one in opened for subject in one.subjects]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
         self._roots = {}
         self._alone = len(self._subjects) == len(targets) == 1
@@ -197,72 +199,13 @@ class Engine:
 
     # -- subjects ---------------------------------------------------------------------------
 
-    def _given(self, name: str, trees: list[Tree], watch: Watch | None) -> list[Subject]:
-        """Return the subjects that a name stands for; the tree of a directory or archive is added to ``trees``."""
-        if not os.path.isdir(name):
-            return self._file(name, trees)
-        from runworthy.engine.trees import open_tree
+    def open(self, name: str, watch: Watch | None = None) -> Given:
+        """Return what a name stands for, and keep it: what is checked by this name from now on is not opened again."""
+        held = self._opened[name] = open_given(name, self._machine, watch, self._trail)
+        return held
 
-        try:
-            tree, found, archives = open_tree(name, self._machine, watch, self._trail)
-        except OSError as error:
-            return [Subject(name, problem=FormatError(error.strerror or "cannot be read"))]
-        trees.append(tree)
-        return [
-            *(self._found(one) for one in found),
-            *(subject for archive in archives for subject in self._archive(archive, trees, name)),
-        ]
-
-    def _file(self, name: str, trees: list[Tree]) -> list[Subject]:
-        """Return a file, or what is judged of an archive; a member of one that is named, alone."""
-        if MARK in name and not os.path.lexists(name):
-            from runworthy.engine.containers import split_member
-
-            place = split_member(name)
-            held = self._archive(place[0], []) if place else []
-            return [one for one in held if one.name == name] or [Subject(name, problem=FormatError("is no member"))]
-        subject = read_subject(name, self._machine)
-        is_elf = subject.file is None
-        inside: list[Tree] = []
-        held = self._archive(name, inside) if not is_elf or name.lower().endswith(_APPIMAGE) else []
-        told = any(not one.whole or (one.holder and one.holder.has_more_to_tell) for one in held)
-        # What holds nothing to judge may still be a program itself: a jar, or what its mode says is one.
-        if not held or (not is_elf and not told and self._may_be_started(subject)):
-            return [subject]
-        trees += inside
-        return [subject, *held] if is_elf else held
-
-    def _may_be_started(self, subject: Subject) -> bool:
-        """Whether an archive is a file that somebody executes."""
-        is_jar = subject.file is not None and subject.file.type == "jar"
-        source = subject.source
-        return is_jar or (source is not None and bool(source.view.mode(source.real) & 0o111))
-
-    def _archive(self, name: str, trees: list[Tree], within: str = "") -> list[Subject]:
-        """Return what is judged of the file ``name`` of this machine if it is an archive: itself, and its members."""
-        from runworthy.engine.containers import open_container
-
-        try:
-            source = locate(name, self._machine)
-            if source.kind != "file":
-                return []
-            content = source.view.content(source.real)
-            opened = open_container(name, source.real, content, within)
-        except OSError as error:
-            return [Subject(name, problem=FormatError(error.strerror or "cannot be read"))]
-        trees += opened.trees
-        self._holders += opened.holders
-        return [
-            *(Subject(one.name, holder=one, whole=True) for one in opened.holders),
-            *(self._found(found, holder) for found, holder in opened.found),
-        ]
-
-    def _found(self, one: Found, holder: Holder | None = None) -> Subject:
-        if one.problem:
-            return Subject(one.name, problem=FormatError(one.problem), holder=holder)
-        subject = read_subject(one.name, self._machine, one.source)
-        subject.holder = holder
-        return subject
+    def _given(self, names: Sequence[str], watch: Watch | None) -> list[Given]:
+        return [self._opened.get(name) or open_given(name, self._machine, watch, self._trail) for name in names]
 
     # -- archives as such -------------------------------------------------------------------
 

@@ -78,6 +78,14 @@ class Holder:
         """Whether there is something to say of the archive itself."""
         return bool(self.container.oddities or self.container.problem) or self.container.kind in _WITH_PROMISES
 
+    @property
+    def apart(self) -> str:
+        """The directory under which its files are named: where it is shown, and what a package installs nowhere else.
+
+        Archives in it are shown there.
+        """
+        return self.shown if self.shown != "/" else f"{SUBJECT_ROOT}/{self.name.strip('./')}{MARK}"
+
     def read(self, member: str) -> bytes | None:
         """Return the bytes of a manifest, None where there is none of this name, or none that can be read whole."""
         return _whole(self.members.get(member))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from runworthy.engine.check import Engine, Wishes
 from runworthy.engine.compare import changes_between
-from runworthy.engine.pairing import Build, Match, open_build, paired, touched
+from runworthy.engine.opening import Given
+from runworthy.engine.pairing import Build, File, Match, build_of, paired, touched, unversioned
+from runworthy.engine.releases import assets_of, paired_assets
 from runworthy.engine.verdict import known_host_in, weight_of
 from runworthy.model.arch import X86_64_LEVELS, Architecture
-from runworthy.model.difference import Cell, Difference, FloorChange, Outcome, Pair, Shift
+from runworthy.model.difference import AssetPair, Cell, Difference, FloorChange, Outcome, Pair, Shift
 from runworthy.model.errors import ArchitectureError, FormatError, UsageError
 from runworthy.model.finding import Result, Verdict
 from runworthy.model.floor import Floor, ShippedFloor
 from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Need
-from runworthy.targets.directory import DirectoryView
 from runworthy.targets.names import TargetName
 
 if TYPE_CHECKING:
@@ -43,23 +44,25 @@ def compare_builds(
     wishes: Wishes | None = None,
     watch: Watch | None = None,
 ) -> Difference:
-    """Return what differs between two files or two directories, and the verdicts on the targets.
+    """Return what differs between two files, archives, directories or releases, and the verdicts on the targets.
 
     Without ``targets`` they are taken from the catalogue, with the machine and the stated libraries of ``like``.
     Raises UsageError, TargetError.
     """
-    view = DirectoryView("/")
-    builds = open_build(old, view, watch), open_build(new, view, watch)
+    engine = Engine(wishes)
+    given = engine.open(old, watch), engine.open(new, watch)
+    builds = build_of(given[0]), build_of(given[1])
     if builds[0].is_tree is not builds[1].is_tree:
-        raise UsageError("one is a directory and the other a file", hint="compare two files or two directories")
-    matches = paired(*builds)
-    renamed = _renamed(matches)
-    pairs = [_compared(match, renamed) for match in matches]
-    judged = [at for at in touched(matches, [pair.identical for pair in pairs]) if not pairs[at].problem]
+        hint = "compare two files, two archives or directories, or an archive with the same as a directory"
+        raise UsageError(f"{old} is {_kind(given[0])} and {new} {_kind(given[1])}", hint=hint)
+    docket = _docket(given, builds)
+    matches = [match for case in docket.cases for match in case.matches]
+    pairs = [pair for case in docket.cases for pair in case.pairs]
+    judged = [at for at in docket.touched() if not pairs[at].problem]
     chosen = ""
     if not targets:
         targets, chosen = _telling(_architectures(matches, judged), len(judged), like or TargetName(""))
-    court = _Court(builds, targets, wishes or Wishes(), watch)
+    court = _Court(engine, builds, targets, wishes or Wishes(), watch, named=not chosen)
     cells = court.judge({at: matches[at] for at in judged})
     pairs = [replace(pair, judged=at in cells, cells=cells.get(at, ())) for at, pair in enumerate(pairs)]
     return Difference(
@@ -68,8 +71,61 @@ def compare_builds(
         pairs=tuple(pairs),
         targets=tuple(name.text for name in targets),
         chosen=chosen,
-        floors=_floors(old, new) if len(judged) <= _FLOOR_FILES else None,
+        floors=tuple(_floors(given, docket, pairs)) if len(judged) <= _FLOOR_FILES else None,
+        assets=tuple(docket.assets),
     )
+
+
+def _kind(given: Given) -> str:
+    return "a directory" if given.is_directory else "an archive" if given.is_archive else "a file"
+
+
+# -- assets ----------------------------------------------------------------------------------
+
+
+class _Case(NamedTuple):
+    """Two builds, or assets of them, with the files that belong together. ``asset``: see Pair; None for what is whole."""
+
+    asset: AssetPair | None
+    builds: tuple[Build | None, Build | None]
+    matches: list[Match]
+    pairs: list[Pair]
+
+
+class _Docket(NamedTuple):
+    """All that is compared. A change reaches nothing beyond its own case."""
+
+    cases: list[_Case]
+    assets: list[AssetPair]
+
+    def touched(self) -> Iterator[int]:
+        """Yield the places, among all pairs, of those whose verdict is to be judged: not those of added assets."""
+        start = 0
+        for case in self.cases:
+            if None not in case.builds:
+                yield from (start + at for at in touched(case.matches, [pair.identical for pair in case.pairs]))
+            start += len(case.matches)
+
+
+def _docket(given: tuple[Given, Given], builds: tuple[Build, Build]) -> _Docket:
+    """Return what is compared with what: the builds, or where both are directories with assets, asset by asset."""
+    if not (given[0].is_directory and given[1].is_directory):
+        return _Docket([_case(None, builds)], [])
+    old, new = assets_of(given[0], builds[0]), assets_of(given[1], builds[1])
+    assets = paired_assets(old, new)
+    if not assets:
+        return _Docket([_case(None, builds)], [])
+    by_place = [{build.name: build for name, build in held.items() if name} for held in (old, new)]
+    cases = [_case(None, (old[""], new[""]))]
+    cases += [_case(one, (by_place[0].get(one.old or ""), by_place[1].get(one.new or ""))) for one in assets]
+    return _Docket(cases, assets)
+
+
+def _case(asset: AssetPair | None, builds: tuple[Build | None, Build | None]) -> _Case:
+    nothing = Build("", is_tree=True, files=())
+    matches = paired(builds[0] or nothing, builds[1] or nothing)
+    renamed = _renamed(matches)
+    return _Case(asset, builds, matches, [_compared(match, renamed, asset) for match in matches])
 
 
 def _renamed(matches: Iterable[Match]) -> dict[str, str]:
@@ -78,13 +134,14 @@ def _renamed(matches: Iterable[Match]) -> dict[str, str]:
     return {before: after for before, after in pairs if before and after and before != after}
 
 
-def _compared(match: Match, renamed: Mapping[str, str]) -> Pair:
+def _compared(match: Match, renamed: Mapping[str, str], asset: AssetPair | None) -> Pair:
     old, new, by = match
     present = [file for file in (old, new) if file is not None]
     facts = [file.elf.facts for file in present if file.elf is not None]
     arch = facts[0].architecture if facts else None
     pair = Pair(
-        name=present[-1].path,
+        name=_name(present[-1], asset),
+        asset=asset.name if asset else "",
         old=old.name if old else None,
         new=new.name if new else None,
         paired_by=by,
@@ -102,25 +159,61 @@ def _compared(match: Match, renamed: Mapping[str, str]) -> Pair:
         return replace(pair, problem=str(error))
 
 
-def _floors(old: str, new: str) -> tuple[FloorChange, ...]:
-    """Return the floors that differ, those that a build has of its own for each architecture and C library."""
-    from runworthy.engine.floor import floors
-
-    sides = [_by_place(floors([name]).shipped) for name in (old, new)]
-    return tuple(
-        _floor_change(place[0], before, after)
-        for place in sides[0]
-        if place in sides[1]
-        for before, after in zip(sides[0][place].floors, sides[1][place].floors, strict=True)
-        if _floor_text(before) != _floor_text(after)
-    )
+def _name(file: File, asset: AssetPair | None) -> str:
+    """Return the name of a file in its build, with that of the asset that it comes in."""
+    if asset is None:
+        return file.path
+    where = asset.old if asset.new is None else asset.new
+    return f"{asset.name}{file.name[len(where or '') :]}"
 
 
-def _by_place(shipped: Iterable[ShippedFloor]) -> dict[tuple[str, int], ShippedFloor]:
-    found: dict[tuple[str, int], ShippedFloor] = {}
-    for one in shipped:
-        found[one.arch, sum(arch == one.arch for arch, _ in found)] = one
+def _floors(given: tuple[Given, Given], docket: _Docket, pairs: Sequence[Pair]) -> Iterator[FloorChange]:
+    """Yield the floors that differ, and those of added assets, for each architecture and C library that has its own."""
+    start = 0
+    for case in docket.cases:
+        own = pairs[start : start + len(case.pairs)]
+        start += len(case.pairs)
+        name = case.asset.name if case.asset else ""
+        if case.builds[1] is None or not (any(pair.judged for pair in own) or case.builds[0] is None):
+            continue
+        new = _floors_of(given[1], case.builds[1])
+        old = _floors_of(given[0], case.builds[0]) if case.builds[0] else {}
+        for place, after in new.items():
+            before = old.get(place)
+            if before is not None:
+                yield from _floor_changes(name, before, after)
+            elif case.builds[0] is None:
+                yield from _first_floors(name, after)
+
+
+def _floors_of(given: Given, build: Build) -> dict[tuple[str, str, int], ShippedFloor]:
+    """Return the floors of a build by the archive in it, the architecture, and where there are several, the number."""
+    from runworthy.engine.floor import floors_of
+
+    inside = {file.name for file in build.files}
+    part = replace(given, subjects=[one for one in given.subjects if one.name in inside], holders=[])
+    found: dict[tuple[str, str, int], ShippedFloor] = {}
+    for one in floors_of([part]).shipped:
+        nested = (
+            unversioned(one.asset[len(build.name) :].lstrip("/!")) if one.asset.startswith(build.name) else one.asset
+        )
+        number = sum((inner, arch) == (nested, one.arch) for inner, arch, _ in found)
+        found[nested, one.arch, number] = one
     return found
+
+
+def _floor_changes(asset: str, old: ShippedFloor, new: ShippedFloor) -> Iterator[FloorChange]:
+    for before, after in zip(old.floors, new.floors, strict=True):
+        if _floor_text(before) != _floor_text(after):
+            yield replace(_floor_change(new.arch, before, after), asset=asset)
+
+
+def _first_floors(asset: str, shipped: ShippedFloor) -> Iterator[FloorChange]:
+    """Yield the floors of what was added: each asks for more than nothing."""
+    for floor in shipped.floors:
+        if _floor_text(floor) is not None:
+            nothing = Floor(kind=floor.kind, state="any")
+            yield replace(_floor_change(shipped.arch, nothing, floor), asset=asset)
 
 
 def _floor_text(floor: Floor) -> str | None:
@@ -185,15 +278,24 @@ def _telling(archs: Mapping[str, Architecture], pairs: int, like: TargetName) ->
 class _Court:
     """Has both builds judged as ``check`` judges, and keeps of each verdict only what is told."""
 
-    def __init__(
-        self, builds: tuple[Build, Build], targets: Sequence[TargetName], wishes: Wishes, watch: Watch | None
+    def __init__(  # noqa: PLR0917 - what it works with, kept as it is
+        self,
+        engine: Engine,
+        builds: tuple[Build, Build],
+        targets: Sequence[TargetName],
+        wishes: Wishes,
+        watch: Watch | None,
+        *,
+        named: bool,
     ) -> None:
         self._builds = builds
         self._targets = targets
         self._wishes = wishes
         self._watch = watch
-        self._engine = Engine(wishes)
+        self._engine = engine
+        self._named = named
         self._places = _places(targets)
+        self._there: dict[tuple[str, Architecture | None], bool] = {}
 
     def judge(self, matches: Mapping[int, Match]) -> dict[int, tuple[Cell, ...]]:
         """Return the cells of each match, one for each target. Raises UsageError, TargetError."""
@@ -215,16 +317,12 @@ class _Court:
             some = targets[first : first + step]
             found = self._outcomes(matches.values(), some)
             for at, match in matches.items():
-                old = found[match.old.name] if match.old else [None] * len(some)
-                new = found[match.new.name] if match.new else []
-                cells[at] += [
-                    self._cell(name.text, before, after) for name, before, after in zip(some, old, new, strict=True)
-                ]
+                cells[at] += [cell for name in some if (cell := self._cell(name, match, found)) is not None]
             if self._watch is not None:
                 self._watch("judge", first + len(some), len(targets))
         return {at: tuple(held) for at, held in cells.items()}
 
-    def _outcomes(self, matches: Iterable[Match], targets: Sequence[TargetName]) -> dict[str, list[_Judged]]:
+    def _outcomes(self, matches: Iterable[Match], targets: Sequence[TargetName]) -> _Outcomes:
         sides = [[match.old for match in matches if match.old], [match.new for match in matches if match.new]]
         names = [[file.name for file in side] for side in sides]
         if self._wishes.at is None:
@@ -232,19 +330,24 @@ class _Court:
             given = [[build.name for build in self._builds]]
         else:
             given = [[build.name] for build in self._builds]
-        found: dict[str, list[_Judged]] = {}
+        found: _Outcomes = {}
         for subjects, wanted in zip(given, names, strict=True):
             for result in self._engine.check(subjects, targets, only=frozenset(wanted)).results:
-                found.setdefault(result.subject, []).append(_Judged(result))
+                found[result.subject, result.wanted] = _Judged(result)
         return found
 
-    def _cell(self, target: str, old: _Judged | None, new: _Judged) -> Cell:
-        family, place = self._places.get(target, ("", 0))
+    def _cell(self, name: TargetName, match: Match, found: _Outcomes) -> Cell | None:
+        """Return what became of a verdict, None where the new file is not for the target."""
+        old = found.get((match.old.name, name.text)) if match.old else None
+        new = found.get((match.new.name, name.text)) if match.new else None
+        if new is None or not self._is_there(name, match.architecture):
+            return None
+        family, place = self._places.get(name.text, ("", 0))
         known = old.causes if old else {}
         shift = _shift(old, new)
         because = [need for cause, need in new.causes.items() if cause not in known]
         return Cell(
-            target=target,
+            target=name.text,
             shift=shift,
             old=old.outcome if old else None,
             new=new.outcome,
@@ -252,6 +355,13 @@ class _Court:
             family=family,
             place=place,
         )
+
+    def _is_there(self, name: TargetName, arch: Architecture | None) -> bool:
+        """Whether there is such a target for an architecture. One that the user named is told of in any case."""
+        held = self._there.get((name.text, arch))
+        if held is None:
+            held = self._there[name.text, arch] = self._named or _opens(name, arch)
+        return held
 
     def _refuse_unopenable(self, matches: Iterable[Match]) -> None:
         """Raise TargetError for a target that no file of either build can be judged on."""
@@ -267,6 +377,14 @@ class _Court:
                 raise errors[0]
 
 
+def _opens(name: TargetName, arch: Architecture | None) -> bool:
+    try:
+        name.open(arch)
+    except ArchitectureError:
+        return False
+    return True
+
+
 class _Judged:
     """What is kept of a result: the outcome, and every cause that decides it."""
 
@@ -276,6 +394,10 @@ class _Judged:
         self.causes = _causes(result)
         decided = tuple(self.causes.values())[:_DECIDING]
         self.outcome = Outcome(verdict=result.verdict, stage=result.stage, decided_by=decided)
+
+
+_Outcomes = dict[tuple[str, str], _Judged]
+"""By the name of a file and the target as it was asked for. What an ecosystem does not take there has none."""
 
 
 def _causes(result: Result) -> dict[tuple[str, str, str | None], Need]:

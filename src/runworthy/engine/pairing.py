@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from runworthy.engine.compare import HASH
+from runworthy.engine.opening import Given
+from runworthy.engine.subjects import Subject
 from runworthy.model.arch import Architecture
 from runworthy.model.difference import PairedBy
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
-from runworthy.model.records import dataclass
-from runworthy.targets.directory import DirectoryView
-from runworthy.targets.placement import Source, locate
+from runworthy.model.records import dataclass, replace
+from runworthy.targets.placement import Source
 
-if TYPE_CHECKING:
-    from runworthy.targets.trees import Watch
+__all__ = ["Build", "File", "Match", "build_of", "by_key", "paired", "touched", "unversioned"]
 
-__all__ = ["Build", "File", "Match", "open_build", "paired", "touched"]
+_T = TypeVar("_T")
 
 _CHUNK = 1 << 20
 # What changes from build to build: hashes, the tags of CPython's modules (PEP 3149), versions.
+_NUMBERS = re.compile(
+    r"(?<![A-Za-z0-9])v?\d+(?:\.\d+)+(?:[-_.+~]?(?:alpha|beta|rc|pre|dev|post|a|b|r)[-.]?\d*(?![A-Za-z]))*",
+    re.IGNORECASE,
+)
+_TREE_NAMES = frozenset(
+    ("bin", "etc", "include", "lib", "lib32", "lib64", "libexec", "libx32", "opt", "sbin", "share", "usr", "var")
+)
+"""What directories are called that say what is in them, and not whose it is."""
+
 _ADDED = re.compile(HASH.pattern + r"|\.(?:cpython|pypy|abi)[\w-]*(?=\.so)|[-.]\d[\d.]*(?=\.so|$)")
 
 
@@ -65,11 +74,17 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A file or a directory as it was given."""
+    """What was given: a file, a directory or an archive, or an asset of a release. ``is_tree``: it is no single file."""
 
     name: str
     is_tree: bool
     files: tuple[File, ...]
+
+    @property
+    def top(self) -> str:
+        """The one directory in which everything lies and which is nobody's part, with a slash; else empty."""
+        first = {file.path.partition("/")[0] if "/" in file.path else "" for file in self.files}
+        return f"{first.pop()}/" if len(first) == 1 and not first & {"", *_TREE_NAMES} else ""
 
 
 class Match(NamedTuple):
@@ -94,75 +109,105 @@ class Match(NamedTuple):
         return before.name if before and before is not after else ""
 
 
-def open_build(name: str, view: DirectoryView, watch: Watch | None = None) -> Build:
-    """Return the ELF files that a name of this machine stands for; ``view`` shows the machine. Raises OSError."""
-    if not os.path.isdir(name):
-        return Build(name, is_tree=False, files=(_read(name, name, None, view),))
-    from runworthy.engine.trees import open_tree
+def build_of(given: Given) -> Build:
+    """Return the ELF files of what was given."""
+    files = [_read(subject, given.below(subject.name)) for subject in given.files]
+    broken = [
+        File(holder.name, given.below(holder.name), problem=holder.container.problem)
+        for holder in given.holders
+        if holder.container.problem
+    ]
+    is_tree = given.is_directory or given.is_archive
+    if not is_tree:
+        files = [replace(file, path=file.name) for file in files]
+    elif given.is_archive:  # what is no program and holds none is an archive without files
+        files = [file for file in files if file.elf is not None or file.path != posixpath.curdir]
+    return Build(given.name, is_tree=is_tree, files=(*broken, *files))
 
-    files = []
-    for found in open_tree(name, view, watch)[1]:
-        path = found.name[len(name) :].lstrip("/")
-        files.append(
-            File(found.name, path, problem=found.problem)
-            if found.problem
-            else _read(found.name, path, found.source, view)
-        )
-    return Build(name, is_tree=True, files=tuple(files))
 
-
-def _read(name: str, path: str, source: Source | None, view: DirectoryView) -> File:
+def _read(subject: Subject, path: str) -> File:
+    source = subject.source
+    if subject.problem is not None or source is None:
+        return File(subject.name, path, problem=subject.problem.message if subject.problem else "cannot be read")
     try:
-        source = source or locate(name, view)
-        if source.kind != "file":
-            return File(name, path, source, problem="is no regular file")
         elf = source.view.elf(source.real)
         elf.imports(), elf.exports()  # what is wrong with them is to be known before anything is told
     except FormatError as error:
-        return File(name, path, source, problem=error.message)
+        return File(subject.name, path, source, problem=error.message)
     except OSError as error:
-        return File(name, path, source, problem=error.strerror or "cannot be read")
-    return File(name, path, source, elf)
+        return File(subject.name, path, source, problem=error.strerror or "cannot be read")
+    return File(subject.name, path, source, elf)
+
+
+def unversioned(path: str) -> str:
+    """Return a path without the numbers of versions in it: ``app-1.2.3/bin/app`` is ``app-*/bin/app``."""
+    return _NUMBERS.sub("*", path)
 
 
 def paired(old: Build, new: Build) -> list[Match]:
     """Return the files of two builds in pairs, those without a counterpart too, in the order of their paths.
 
-    In trees the relative path decides, then the soname, then the name without versions, tags and hashes: in the
-    same directory first.
+    In trees the relative path decides, without versions and without the directory that holds everything; then the
+    soname, then the name without versions, tags and hashes: in the same directory first.
     """
     if not old.is_tree:
         return [Match(old.files[0], new.files[0], "given")]
     found: list[Match] = []
     before, after = list(old.files), list(new.files)
-    for by, key in _KEYS:
-        before, after, more = _by_key(before, after, by, key)
-        found += more
+    for by, of_old, of_new in _keys(old, new):
+        before, after, pairs = by_key(before, after, of_old, of_new)
+        found += [Match(*pair, by) for pair in pairs]
     found += [Match(file, None) for file in before] + [Match(None, file) for file in after]
     return sorted(found, key=lambda match: next(file.path.split("/") for file in (match.new, match.old) if file))
 
 
-_KEYS: tuple[tuple[PairedBy, Callable[[File], str]], ...] = (
-    ("path", lambda file: file.path),
-    ("soname", lambda file: file.soname),
-    ("name", lambda file: posixpath.join(posixpath.dirname(file.path), file.stem)),
-    ("name", lambda file: file.stem),
-)
+_Key = Callable[[File], str]
 
 
-def _by_key(
-    old: Sequence[File], new: Sequence[File], by: PairedBy, key: Callable[[File], str]
-) -> tuple[list[File], list[File], list[Match]]:
-    """Pair the files whose key is theirs alone on both sides; return what is left on each side, and the pairs."""
-    sides = [_unique(files, key) for files in (old, new)]
-    pairs = [Match(file, sides[1][name], by) for name, file in sides[0].items() if name in sides[1]]
-    taken = {id(file) for match in pairs for file in match[:2]}
-    left = [[file for file in files if id(file) not in taken] for files in (old, new)]
-    return left[0], left[1], pairs
+def _keys(old: Build, new: Build) -> Iterator[tuple[PairedBy, _Key, _Key]]:
+    """Yield what files are paired by, for each of the builds, the surest first."""
+    yield "path", _path, _path
+    for tops in (("", ""), (old.top, new.top)):
+        yield "path", partial(_unversioned_below, tops[0]), partial(_unversioned_below, tops[1])
+    yield "soname", _soname, _soname
+    yield "name", _stem_in_place, _stem_in_place
+    yield "name", _stem, _stem
 
 
-def _unique(files: Iterable[File], key: Callable[[File], str]) -> dict[str, File]:
-    held: dict[str, list[File]] = {}
+def _path(file: File) -> str:
+    return file.path
+
+
+def _unversioned_below(top: str, file: File) -> str:
+    """Return the path below a directory, that of the file itself without versions: its name stays as it is."""
+    directory, slash, name = file.path.removeprefix(top).rpartition("/")
+    return f"{unversioned(directory)}{slash}{name}"
+
+
+def _soname(file: File) -> str:
+    return file.soname
+
+
+def _stem_in_place(file: File) -> str:
+    return posixpath.join(unversioned(posixpath.dirname(file.path)), file.stem)
+
+
+def _stem(file: File) -> str:
+    return file.stem
+
+
+def by_key(
+    old: Sequence[_T], new: Sequence[_T], of_old: Callable[[_T], str], of_new: Callable[[_T], str]
+) -> tuple[list[_T], list[_T], list[tuple[_T, _T]]]:
+    """Pair what has a key that is its alone on both sides; return what is left on each side, and the pairs."""
+    before, after = _unique(old, of_old), _unique(new, of_new)
+    pairs = [(one, after[name]) for name, one in before.items() if name in after]
+    taken = {id(one) for pair in pairs for one in pair}
+    return [one for one in old if id(one) not in taken], [one for one in new if id(one) not in taken], pairs
+
+
+def _unique(files: Iterable[_T], key: Callable[[_T], str]) -> dict[str, _T]:
+    held: dict[str, list[_T]] = {}
     for file in files:
         held.setdefault(key(file), []).append(file)
     return {name: group[0] for name, group in held.items() if name and len(group) == 1}

@@ -14,6 +14,8 @@ from runworthy.model.records import dataclass
 from runworthy.model.trace import Need, Stage
 
 __all__ = [
+    "AssetPair",
+    "AssetPairedBy",
     "Cell",
     "Change",
     "ChangeKind",
@@ -49,6 +51,8 @@ ChangeKind = Literal[
 ]
 Effect = Literal["needs-more", "needs-less", "offers-less", "offers-more", "differs"]
 PairedBy = Literal["given", "path", "soname", "name"]
+AssetPairedBy = Literal["path", "name", "platform"]
+"""``name``: the same but for versions; ``platform``: of the same program, for the same system, processor and libc."""
 Shift = Literal["worse", "unclear", "better", "same"]
 
 
@@ -115,12 +119,13 @@ class Pair:
 
     ``identical``: the bytes are equal. ``judged``: the verdicts were compared; they are not where nothing differs that
     a loader looks at, in the file and in all of the tree that it may load. ``problem`` says why the files cannot be
-    compared.
+    compared. ``asset`` is the name of the asset that it comes in, empty where builds are no releases.
     """
 
     name: str
     old: str | None
     new: str | None
+    asset: str = ""
     paired_by: PairedBy = "given"
     identical: bool = False
     judged: bool = False
@@ -142,6 +147,8 @@ class FloorChange:
     """The oldest release of one thing that each build runs on, in words; None where a build asks for nothing of it.
 
     ``because`` is what holds up the higher of the two: a version, a mark, a fact in words; ``symbols`` carry it.
+    ``asset`` is the name of the asset whose floor it is, empty where builds are no releases; of one that was added all
+    floors are told.
     """
 
     kind: Kind
@@ -152,6 +159,22 @@ class FloorChange:
     because: str = ""
     file: str = ""
     symbols: tuple[str, ...] = ()
+    asset: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetPair:
+    """Two assets that are the same thing in two releases; ``old`` or ``new`` is None for what was added or removed.
+
+    ``name`` is that of the new asset in its release, of one that was removed the old one. ``files`` is how many programs
+    and libraries are in either of them: of one without any nothing is compared.
+    """
+
+    name: str
+    old: str | None
+    new: str | None
+    paired_by: AssetPairedBy = "path"
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +182,8 @@ class Difference:
     """The document of ``runworthy diff``.
 
     ``targets`` are the names of those that were judged; ``chosen`` says how they were, empty where the user named
-    them. ``floors`` are those that differ, None where they were not worked out: for many files it takes long.
+    them. ``floors`` are those that differ, None where they were not worked out: for many files it takes long. ``assets``
+    are those of two releases, empty for any other builds.
     """
 
     old: str
@@ -168,12 +192,19 @@ class Difference:
     targets: tuple[str, ...] = ()
     chosen: str = ""
     floors: tuple[FloorChange, ...] | None = None
+    assets: tuple[AssetPair, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is to be told."""
+        listed = any(asset.old is None or asset.new is None for asset in self.assets)
+        return listed or any(pair.differs for pair in self.pairs)
 
     def exit_code(self, *, fail_on: str = "fails", strict: bool = False) -> int:
         """Return 0, 1 or 4. ``fail_on`` is ``fails``, ``risky`` or ``any-change``; ``strict`` turns 4 into 1."""
         shifted = {(cell.shift, cell.new.verdict) for pair in self.pairs for cell in pair.cells}
         bad = ("worse", "fails") in shifted or (fail_on == "risky" and ("worse", "risky") in shifted)
-        bad = bad or (fail_on == "any-change" and any(pair.differs for pair in self.pairs))
+        bad = bad or (fail_on == "any-change" and self.differs)
         unclear = any(shift == "unclear" for shift, _ in shifted) or any(pair.problem for pair in self.pairs)
         if bad or (strict and unclear):
             return 1

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from runworthy.model.difference import Cell, Change, Difference, Effect, Outcome, Pair, Shift, SymbolChange
 from runworthy.model.finding import Verdict
 from runworthy.model.records import replace
+from runworthy.report.diff_assets import FLOOR_NAMES, asset_lines
 from runworthy.report.facts import highest_versions
 from runworthy.report.words import PLAIN, Style, clean, count, listed, table
 
@@ -54,18 +55,19 @@ _NAMES = {
 }
 
 
-_FLOORS = {"libgcc": "libgcc_s", "cpu": "CPU"}
-
-
 def diff_text(difference: Difference, style: Style = PLAIN, *, level: int = 0) -> str:
     """Return the whole report. ``level`` is -1 for the first lines alone, 0 usual, 1 everything that is known."""
-    changed = [pair for pair in difference.pairs if pair.differs]
-    if not changed:
+    if not difference.differs:
         return _nothing(difference)
+    gone = {asset.name for asset in difference.assets if asset.old is None or asset.new is None}
+    changed = [pair for pair in difference.pairs if pair.differs and (not pair.asset or pair.asset not in gone)]
     blocks = [list(_costs(difference, changed, style))]
     if level >= 0:
         everything = level > 0
-        blocks.append(list(_floors(difference)))
+        if difference.assets:
+            blocks.append(list(asset_lines(difference, style, everything=everything)))
+        else:
+            blocks.append(list(_floors(difference)))
         blocks.append(list(_files(difference, changed, everything=everything)))
         blocks += _changes(difference, changed, style, everything=everything)
         blocks += _targets(difference, style, everything=everything)
@@ -74,10 +76,12 @@ def diff_text(difference: Difference, style: Style = PLAIN, *, level: int = 0) -
 
 def _nothing(difference: Difference) -> str:
     names = f"{clean(difference.old)} and {clean(difference.new)}"
-    if all(pair.identical for pair in difference.pairs):
+    if not difference.assets and all(pair.identical for pair in difference.pairs):
         return f"{names} hold the same bytes\n"
     many = f" in {len(difference.pairs)} files" if len(difference.pairs) > 1 else ""
-    where = f", nor does any verdict on {count(len(difference.targets), 'target')}"
+    many = f" in {count(len(difference.assets), 'asset')}" if difference.assets else many
+    judged = any(pair.judged for pair in difference.pairs)
+    where = f", nor does any verdict on {count(len(difference.targets), 'target')}" if judged else ""
     return f"{names}: nothing differs{many} that a loader or a target looks at{where}\n"
 
 
@@ -175,6 +179,15 @@ def _lost(pair: Pair) -> int:
 
 
 def _file_names(difference: Difference, pairs: Sequence[Pair]) -> str:
+    assets = list(dict.fromkeys(pair.asset for pair in pairs))
+    if difference.assets and len(pairs) > 1:
+        if len(assets) == 1 and assets[0]:
+            return f"{len(pairs)} files of {clean(assets[0])}"
+        return (
+            f"{len(pairs)} files in {count(len(assets), 'asset')}"
+            if len(pairs) > len(assets)
+            else f"{len(pairs)} of {len(difference.assets)} assets"
+        )
     if len(pairs) == 1:
         return clean(pairs[0].new or pairs[0].name if len(difference.pairs) == 1 else pairs[0].name)
     return f"{len(pairs)} of {len(difference.pairs)} files"
@@ -202,7 +215,7 @@ def _floors(difference: Difference) -> Iterator[str]:
         because = f" because of {why}" if why else ""
         if difference.pairs[0].paired_by != "given" and floor.file and why:
             because += f" in {clean(floor.file.rpartition('/')[2])}"
-        yield f"{_FLOORS.get(floor.kind, floor.kind)} floor{of} {floor.old or 'none'} -> {floor.new or 'none'}{because}"
+        yield f"{FLOOR_NAMES.get(floor.kind, floor.kind)} floor{of} {floor.old or 'none'} -> {floor.new or 'none'}{because}"
 
 
 # -- what differs ----------------------------------------------------------------------------
@@ -210,7 +223,7 @@ def _floors(difference: Difference) -> Iterator[str]:
 
 def _files(difference: Difference, changed: Sequence[Pair], *, everything: bool) -> Iterator[str]:
     """Yield the files that came, went or have another name."""
-    if changed[0].paired_by == "given" and len(difference.pairs) == 1:
+    if not changed or changed[0].paired_by == "given" and len(difference.pairs) == 1:
         return
     kinds: dict[str, list[str]] = {"added": [], "removed": [], "renamed": []}
     for pair in changed:
@@ -219,7 +232,7 @@ def _files(difference: Difference, changed: Sequence[Pair], *, everything: bool)
         elif pair.new is None:
             kinds["removed"].append(clean(pair.name))
         elif pair.paired_by != "path":
-            old = pair.old[len(difference.old) :].lstrip("/")
+            old = pair.old[len(difference.old) :].lstrip("/!")
             kinds["renamed"].append(f"{clean(old)} -> {clean(pair.name)}, the same by {pair.paired_by}")
     for kind, names in kinds.items():
         shown = names if everything or len(names) <= _LINES else names[:_FILES_SHOWN]
@@ -286,12 +299,23 @@ def _carriers(held: Sequence[tuple[Pair, Sequence[SymbolChange]]], when: str, *,
     """Return the symbols of a change, of several files each with its own; ``when`` is was or now."""
     if single:
         return _symbols(held[0][1], when, everything=everything)
+    if any(pair.asset for pair, _ in held) and not everything:
+        return _of_assets(held)
     told = []
     for pair, symbols in held:
         names = _symbols([replace(symbol, was=()) for symbol in symbols], when, everything=everything)
         told.append(_short(pair) + (f" ({names})" if names else ""))
     number = f"{len(told)} files: " if len(told) > _FILES_SHOWN and not everything else ""
     return number + listed(told, 0 if everything else _FILES_SHOWN)
+
+
+def _of_assets(held: Sequence[tuple[Pair, Sequence[SymbolChange]]]) -> str:
+    """Return in how many assets something changed, with the first of them, and the symbols that carry it in any."""
+    assets = list(dict.fromkeys(pair.asset or pair.name for pair, _ in held))
+    symbols = {symbol.name: replace(symbol, was=()) for _, found in held for symbol in found}
+    names = _symbols(list(symbols.values()), "", everything=False)
+    first = clean(assets[0]) if len(assets) == 1 else f"{len(assets)} assets, as {clean(assets[0])}"
+    return first + (f" ({names})" if names else "")
 
 
 def _short(pair: Pair) -> str:
@@ -419,6 +443,7 @@ def _unchanged(difference: Difference, names: Sequence[str], style: Style, *, ev
     for pair in difference.pairs:
         for cell in pair.cells:
             cells.setdefault(cell.target, []).append(cell)
+    names = [name for name in names if name in cells]
     order = ("fails", "unknown", "risky", "runs")
     worst = {name: next(v for v in order if any(cell.new.verdict == v for cell in cells[name])) for name in names}
     numbers = Counter(worst.values())

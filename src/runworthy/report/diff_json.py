@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from runworthy import __version__
-from runworthy.model.difference import Cell, Change, Difference, FloorChange, Outcome, Pair, SymbolChange
+from runworthy.model.difference import AssetPair, Cell, Change, Difference, FloorChange, Outcome, Pair, SymbolChange
 from runworthy.model.trace import Need
 from runworthy.report.words import encodable
 
@@ -31,8 +31,10 @@ def _document(difference: Difference) -> Data:
         "targets": [encodable(name) for name in difference.targets],
         "chosen": difference.chosen or None,
         "floors": None if difference.floors is None else [_floor(floor) for floor in difference.floors],
+        "assets": [_asset(asset) for asset in difference.assets],
         "pairs": [_pair(pair) for pair in difference.pairs],
         "summary": {
+            "assets": len(difference.assets),
             "pairs": len(difference.pairs),
             "differ": sum(pair.differs for pair in difference.pairs),
             **{
@@ -43,9 +45,20 @@ def _document(difference: Difference) -> Data:
     }
 
 
+def _asset(asset: AssetPair) -> Data:
+    return {
+        "name": encodable(asset.name),
+        "old": None if asset.old is None else encodable(asset.old),
+        "new": None if asset.new is None else encodable(asset.new),
+        "paired_by": asset.paired_by,
+        "files": asset.files,
+    }
+
+
 def _pair(pair: Pair) -> Data:
     return {
         "name": encodable(pair.name),
+        "asset": encodable(pair.asset) or None,
         "old": None if pair.old is None else encodable(pair.old),
         "new": None if pair.new is None else encodable(pair.new),
         "paired_by": pair.paired_by,
@@ -60,6 +73,7 @@ def _pair(pair: Pair) -> Data:
 
 def _floor(floor: FloorChange) -> Data:
     return {
+        "asset": encodable(floor.asset) or None,
         "kind": floor.kind,
         "architecture": floor.architecture,
         "effect": floor.effect,

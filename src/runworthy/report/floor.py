@@ -20,8 +20,9 @@ _FAMILIES = ("debian", "ubuntu", "rhel", "fedora", "alpine", "amazonlinux", "ope
 
 def floor_text(report: FloorReport, style: Style = PLAIN, *, level: int = 0) -> str:
     """Return the whole report. ``level`` is -1 for the floors and broken gates alone, 1 for everything."""
-    blocks = []
-    for shipped in report.shipped:
+    several = len({shipped.asset for shipped in report.shipped}) > 1
+    blocks = [_assets(report.shipped, style)] if several else []
+    for shipped in report.shipped if not several or level > 0 else ():
         blocks.append(_summary(shipped, style, heading=level >= 0 or len(report.shipped) > 1))
         if level >= 0:
             blocks += [_holding(floor, style, everything=level > 0) for floor in shipped.floors]
@@ -31,6 +32,22 @@ def floor_text(report: FloorReport, style: Style = PLAIN, *, level: int = 0) -> 
     problems = [f"{style.severity('warning', 'warning')}: {clean(n)}: {clean(p)}" for n, p in report.problems.items()]
     text = [block for block in (*blocks, problems) if block]
     return ("" if level < 0 else "\n").join("".join(f"{line}\n" for line in block) for block in text)
+
+
+# -- assets ----------------------------------------------------------------------------------
+
+_COLUMNS = ("glibc", "musl", "libstdc++", "kernel", "cpu")
+
+
+def _assets(shipped: Sequence[ShippedFloor], style: Style) -> list[str]:
+    """Return one line for each asset and architecture: what it asks for is told of one alone, or with -v."""
+    heads = ["", "", *(style.paint(_LABELS.get(kind, kind), "cyan") for kind in _COLUMNS)]
+    rows = [heads]
+    for one in shipped:
+        floors = {floor.kind: _line(floor)[0] for floor in one.floors}
+        built = f"{one.arch}, for {one.libc}" if one.libc else one.arch
+        rows.append([clean(one.asset) or "other files", built, *(floors.get(kind, "") for kind in _COLUMNS)])
+    return table(rows)
 
 
 # -- one line for each -----------------------------------------------------------------------
@@ -46,7 +63,8 @@ def _summary(shipped: ShippedFloor, style: Style, *, heading: bool) -> list[str]
 def _title(shipped: ShippedFloor) -> str:
     what = clean(shipped.files[0]) if len(shipped.files) == 1 else count(len(shipped.files), "file")
     bundled = f" with {count(len(shipped.bundled), 'library', 'libraries')} beside" if shipped.bundled else ""
-    return f"{what}{bundled}, {shipped.arch}" + (f", built for {shipped.libc}" if shipped.libc else "")
+    asset = f"{clean(shipped.asset)}: " if shipped.asset and len(shipped.files) != 1 else ""
+    return f"{asset}{what}{bundled}, {shipped.arch}" + (f", built for {shipped.libc}" if shipped.libc else "")
 
 
 def _line(floor: Floor) -> tuple[str, str]:

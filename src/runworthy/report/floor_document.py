@@ -36,6 +36,7 @@ def floor_data(report: FloorReport) -> Data:
 
 def _shipped(shipped: ShippedFloor) -> Data:
     return {
+        "asset": encodable(shipped.asset) or None,
         "arch": shipped.arch,
         "libc": shipped.libc or None,
         "files": _texts(shipped.files),

@@ -24,7 +24,7 @@ from runworthy.targets.target import Target
 from runworthy.targets.unpacked import Unpacked, put
 from runworthy.targets.view import FileView, Resolved, failure
 
-__all__ = ["Addition", "addition", "lay", "relist"]
+__all__ = ["Addition", "UnfitError", "addition", "lay", "relist"]
 
 Addition = Callable[[Target, Overlay], None]
 """Changes the root of a target, which lies under the overlay. Raises UsageError when it does not fit."""
@@ -229,9 +229,13 @@ def _relist(overlay: Overlay, directories: Iterable[str]) -> None:
     overlay.relisted = overlay.relisted.union(directories)
 
 
+class UnfitError(UsageError):
+    """A package does not fit into a root: one has a file where the other has a directory."""
+
+
 def _does_not_fit(spec: str, target: Target, error: OSError) -> NoReturn:
     where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    raise UsageError(
+    raise UnfitError(
         f"{spec} does not fit into {target.name}: {where}", hint="a package of that system would"
     ) from error
 

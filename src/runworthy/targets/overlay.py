@@ -156,6 +156,11 @@ class Overlay(FileView):
             return (id(held[0]), held[0].identity(Resolved(held[1], found.entry)))
         return held
 
+    def origin(self, real: str) -> Layer | None:
+        """Return the view that holds a file and its real path there, None for what was made here. Raises OSError."""
+        held = self._locate(real)
+        return held if isinstance(held, tuple) else None
+
     def owner(self, real: str) -> Owner | None:
         """Return to whom an entry belongs, None for one of the overlay itself. Raises OSError."""
         directory, _, name = real.rpartition("/")

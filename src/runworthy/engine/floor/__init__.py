@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from runworthy.engine.floor.families import oldest_targets
@@ -13,12 +14,15 @@ from runworthy.engine.floor.machine import cpu_floor, kernel_floor, page_sizes
 from runworthy.engine.floor.reasons import Names
 from runworthy.engine.floor.runtime import runtime_floor
 from runworthy.engine.floor.shipped import holdings_of, outside
+from runworthy.engine.opening import Given, open_given
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFacts
 from runworthy.model.floor import FloorReport, Kind, ShippedFloor
 from runworthy.rules.known import libc_of_library
+from runworthy.targets.additions import UnfitError
+from runworthy.targets.directory import DirectoryView
 
-__all__ = ["Gates", "floors", "parse_gates"]
+__all__ = ["Gates", "floors", "floors_of", "parse_gates"]
 
 _LIBCS: Final[tuple[Kind, ...]] = ("glibc", "musl")
 _BOTH = len(_LIBCS)
@@ -27,18 +31,26 @@ _BOTH = len(_LIBCS)
 def floors(subjects: Iterable[str], gates: Gates | None = None) -> FloorReport:
     """Return the floors of what is named, a set for each architecture. Raises UsageError, TargetError.
 
-    Where there are files for glibc and for musl, each get a set of their own.
+    Where there are files for glibc and for musl, each get a set of their own, as do the assets of a release.
     """
+    view = DirectoryView("/")
+    return floors_of([open_given(name, view) for name in subjects], gates)
+
+
+def floors_of(given: Iterable[Given], gates: Gates | None = None) -> FloorReport:
+    """Return the floors of what was opened. Raises UsageError, TargetError."""
     wanted = gates or Gates()
-    gathered = gather(subjects)
+    gathered = gather(given)
     problems = dict(gathered.problems)
     shipped = []
     for group in _groups(gathered.files):
         targets = [rows[-1].target for kind in _LIBCS if (rows := releases_of(kind, group.arch))]
-        if targets:
+        try:
+            if not targets:
+                raise UnfitError(f"no C library is known for {group.arch.name}")
             shipped.append(_shipped(group, gathered.copies, targets))
-        else:
-            problems |= {file.name: f"no C library is known for {group.arch.name}" for file in group.files}
+        except UnfitError as error:
+            problems |= {file.name: str(error) for file in group.files}
     broken = tuple(breach for one in shipped for breach in breaches(one, wanted))
     return FloorReport(shipped=tuple(shipped), problems=problems, breaches=broken)
 
@@ -52,6 +64,15 @@ class _Group(NamedTuple):
 
 
 def _groups(files: Iterable[Shipped]) -> Iterator[_Group]:
+    """Yield the files of each asset that can be in one process."""
+    by_asset: dict[str, list[Shipped]] = {}
+    for file in files:
+        by_asset.setdefault(file.asset, []).append(file)
+    for held in by_asset.values():
+        yield from _processes(held)
+
+
+def _processes(files: Iterable[Shipped]) -> Iterator[_Group]:
     """Yield the files of each architecture, for both C libraries apart; those for neither go with each."""
     by_arch: dict[str, tuple[Architecture, dict[str, list[Shipped]]]] = {}
     for file in files:
@@ -79,13 +100,13 @@ def _shipped(group: _Group, copies: Mapping[str, str], targets: Sequence[str]) -
     holdings, heads = holdings_of(jury, targets)
     present = outside(holdings)
     jury = Jury(arch, heads, present, copies)
-    view = jury.bench(targets[0]).target.view
-    names = Names(view.elf, Jury(arch, group.files).shown)
+    names = Names(partial(jury.elf, targets[0]), Jury(arch, group.files).shown)
     libcs, demanding = {}, frozenset[str]()
     for kind in _LIBCS:
         libcs[kind], above = libc_floor(kind, jury, holdings, names)
         demanding |= above
     return ShippedFloor(
+        asset=group.files[0].asset,
         arch=arch.name,
         libc=group.libc,
         files=tuple(file.name for file in group.files),

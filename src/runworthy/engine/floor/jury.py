@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+from runworthy.engine.assets import asset_of
 from runworthy.engine.context import runtime_names
+from runworthy.engine.subjects import MARK, Subject
 from runworthy.engine.verdict import known_host_in, weight_of
 from runworthy.model.arch import Architecture
 from runworthy.model.elf import ElfFile
@@ -18,13 +20,17 @@ from runworthy.model.records import dataclass, field, replace
 from runworthy.model.trace import Answer, Step, Trace
 from runworthy.simulate.launch import Launch
 from runworthy.simulate.process import Machinery, simulate
-from runworthy.targets.directory import DirectoryView
+from runworthy.targets.additions import lay
 from runworthy.targets.names import TargetName
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.placement import SUBJECT_ROOT, Source, locate, place
+from runworthy.targets.placement import SUBJECT_ROOT, Source, place
 from runworthy.targets.target import Target
 
-__all__ = ["CLEAN", "Bench", "Gathered", "Hindrance", "Jury", "Shipped", "Standing", "gather", "own_objects"]
+if TYPE_CHECKING:
+    from runworthy.engine.containers import Holder
+    from runworthy.engine.opening import Given
+
+__all__ = ["CLEAN", "Bench", "Gathered", "Hindrance", "Jury", "Shipped", "Standing", "gather"]
 
 
 class Hindrance(NamedTuple):
@@ -71,27 +77,51 @@ CLEAN = Standing()
 
 @dataclass(slots=True)
 class Shipped:
-    """An ELF file that was given. ``name`` is what people know it by."""
+    """An ELF file that was given. ``name`` is what people know it by.
+
+    ``holder`` is the archive that it lies in; ``asset`` is the part of a release that it belongs to, empty where it is
+    none that comes in parts.
+    """
 
     name: str
     source: Source
     elf: ElfFile
+    holder: Holder | None = None
+    asset: str = ""
+
+    @property
+    def place(self) -> str:
+        """Its path in every root; that of what a package lays into the root itself, as if it lay apart from that."""
+        return f"{self.holder.apart if self.holder else SUBJECT_ROOT}{self.source.real}"
 
 
 @dataclass(slots=True)
 class Bench:
-    """A target with every file of the release shown in it."""
+    """A target with every file of the release shown in it. ``package`` has laid its files into the root."""
 
     target: Target
     machinery: Machinery
     paths: Mapping[str, str]
+    package: Holder | None = None
+
+    def place(self, path: str) -> str:
+        """Return a path of the root as it is the same in every root: that of a package's file as Shipped has it."""
+        view = self.target.view
+        if self.package is None or not isinstance(view, Overlay):
+            return path
+        try:
+            origin = view.origin(path)
+        except OSError:  # what steps name need not be a file of the root
+            return path
+        return f"{self.package.apart}{origin[1]}" if origin and origin[0] is self.package.view else path
 
 
 @dataclass(slots=True)
 class Jury:
     """Judges the files of one architecture. ``present`` are libraries that every target is taken to have.
 
-    ``copies`` leads from the path of a copy in a root to the path of the file that is judged for it.
+    ``copies`` leads from the place of a copy to that of the file that is judged for it. Files of an archive are judged
+    with one another alone.
     """
 
     arch: Architecture
@@ -105,7 +135,8 @@ class Jury:
         """Return how a file stands on a target of the catalogue. Raises TargetError."""
         held = self._standings.get((file.name, target))
         if held is None:
-            held = self._standings[file.name, target] = _standing(self.trace(file, target))
+            held = _standing(self.trace(file, target), self.bench(target).place)
+            self._standings[file.name, target] = held
         return held
 
     def trace(self, file: Shipped, target: str, machine: Machine | None = None) -> Trace:
@@ -117,12 +148,23 @@ class Jury:
         path = bench.paths[file.name]
         return simulate(machinery, path, bench.target.view.elf(path))
 
-    def loading(self, file: Shipped, target: str) -> Trace:
-        """Return what a file loads on a target, before anything else is looked at."""
+    def own_objects(self, file: Shipped, target: str) -> Iterator[tuple[str, str]]:
+        """Yield (name asked for, place) of what a file loads on a target of all that was given with it."""
         bench = self.bench(target)
         path = bench.paths[file.name]
         machinery = replace(bench.machinery, launch=Launch(until="load"))
-        return simulate(machinery, path, bench.target.view.elf(path))
+        trace = simulate(machinery, path, bench.target.view.elf(path))
+        for name, loaded in trace.stretches[-1].loaded:
+            place = bench.place(loaded)
+            if place.startswith(f"{SUBJECT_ROOT}/"):
+                yield posixpath.basename(name), place
+
+    def elf(self, target: str, place: str) -> ElfFile:
+        """Return the file at a place, one of the target's own from that. Raises TargetError, FormatError, OSError."""
+        package = self._package
+        if package is not None and place.startswith(f"{package.apart}/"):
+            return package.view.elf(place[len(package.apart) :])
+        return self.bench(target).target.view.elf(place)
 
     def bench(self, name: str) -> Bench:
         """Return a target with everything in place. Raises TargetError."""
@@ -130,10 +172,13 @@ class Jury:
         if held is None:
             target = replace(TargetName(name).open(self.arch), present=self.present)
             overlay = Overlay(target.view)
+            package = self._package
+            if package is not None:
+                lay(package.name, package.view, target, overlay)
             target = replace(target, view=overlay)
             paths = {file.name: place(file.source, target, overlay) for file in self.files}
             machinery = Machinery(target, Launch(until="machine"), runtime_names(target.arch))
-            held = self._benches[name] = Bench(target, machinery, paths)
+            held = self._benches[name] = Bench(target, machinery, paths, package)
         return held
 
     def benches(self) -> Iterator[Bench]:
@@ -141,20 +186,28 @@ class Jury:
         return iter(self._benches.values())
 
     def shown(self, path: str) -> str:
-        """Return a path of a root as people know it."""
-        real = path.removeprefix(SUBJECT_ROOT)
-        given = self._names().get(real)
+        """Return a place as people know it."""
+        given = self._names().get(path)
         if given is not None:
             return given
+        holder = next((file.holder for file in self.files), None)
+        if holder is not None and path.startswith(f"{holder.apart}/"):
+            return f"{holder.name}{MARK}{holder.view.name_at(path[len(holder.apart) :])}"
+        real = path.removeprefix(SUBJECT_ROOT)
         relative = os.path.relpath(real)
         return real if relative.startswith(os.pardir) else relative
+
+    @property
+    def _package(self) -> Holder | None:
+        """The system's package that all of the files come in, None where they come in none."""
+        return next((file.holder for file in self.files if file.source.is_installed), None)
 
     def judged(self, path: str) -> str:
         """Return the path in a root under which the bytes of a file are judged: its own, or that of its first copy."""
         return self.copies.get(path, path)
 
     def _names(self) -> Mapping[str, str]:
-        return {file.source.real: file.name for file in self.files}
+        return {file.place: file.name for file in self.files}
 
 
 @dataclass(slots=True)
@@ -166,75 +219,60 @@ class Gathered:
     copies: dict[str, str]
 
 
-def gather(names: Iterable[str]) -> Gathered:
-    """Return the ELF files that the names stand for, those in directories included."""
-    view = DirectoryView("/")
+def gather(given: Iterable[Given]) -> Gathered:
+    """Return the ELF files that are given, those in directories and archives included."""
     files: dict[str, Shipped] = {}
     problems: dict[str, str] = {}
     copies: dict[str, str] = {}
-    for name in names:
-        for one, source, problem in _found(name, view, copies):
+    for one in given:
+        aliases = {name: names for tree in one.trees for name, names in tree.aliases.items()}
+        problems |= {held.name: held.container.problem for held in one.holders if held.container.problem}
+        for subject in one.files:
             try:
-                file = _read(one, source, problem)
-                files.setdefault(file.source.real, file)
+                file = _read(subject, one)
             except FormatError as error:
-                problems[one] = error.message
+                problems[subject.name] = error.message
             except OSError as error:
-                problems[one] = error.strerror or "cannot be read"
+                problems[subject.name] = error.strerror or "cannot be read"
+            else:
+                files.setdefault(file.place, file)
+                above = posixpath.dirname(file.place)
+                names = map(posixpath.basename, aliases.get(file.name, ()))
+                copies |= {posixpath.join(above, name): file.place for name in names}
     return Gathered(list(files.values()), problems, copies)
 
 
-def _read(name: str, source: Source | None, problem: str) -> Shipped:
+def _read(subject: Subject, given: Given) -> Shipped:
     """Return the file. Raises FormatError, OSError for one that cannot be judged."""
-    if problem or source is None:
-        raise FormatError(problem)
-    if source.kind != "file":
-        raise FormatError("is no regular file")
+    source = subject.source
+    if subject.problem is not None or source is None:
+        raise subject.problem or FormatError("cannot be read")
     elf = source.view.elf(source.real)
     if elf.facts.architecture is None:
         raise FormatError("is built for an architecture that is not known")
     elf.imports(), elf.go()  # what is wrong with them is to be known before anything is judged
-    return Shipped(name, source, elf)
+    return Shipped(subject.name, source, elf, subject.holder, asset_of(given, subject, elf.facts))
 
 
-def _found(name: str, view: DirectoryView, copies: dict[str, str]) -> Iterator[tuple[str, Source | None, str]]:
-    """Yield the files that a name stands for: the name of each, where it is, and why it cannot be judged."""
-    try:
-        if not os.path.isdir(name):
-            yield name, locate(name, view), ""
-            return
-        from runworthy.engine.trees import open_tree
-
-        tree, members, _ = open_tree(name, view)
-        for found in members:
-            for alias in tree.aliases.get(found.name, ()):
-                copies[
-                    SUBJECT_ROOT + posixpath.join(posixpath.dirname(found.source.real), posixpath.basename(alias))
-                ] = SUBJECT_ROOT + found.source.real
-            yield found.name, found.source, found.problem
-    except OSError as error:
-        yield name, None, error.strerror or "cannot be read"
-
-
-def _standing(trace: Trace) -> Standing:
-    """Return what stands in the way, consequences left out."""
+def _standing(trace: Trace, place: Callable[[str], str]) -> Standing:
+    """Return what stands in the way, consequences left out; ``place`` is where a file lies in every root."""
     known_host = known_host_in(trace)
     found: dict[str, set[Hindrance]] = {"fails": set(), "risky": set(), "unknown": set()}
     for step in trace.needs:
         if step.answer in (Answer.UNMET, Answer.UNKNOWN) and step.because is None and step.assumption is None:
             weight = weight_of(step, known_host=known_host)
             if weight in found:
-                found[weight].add(_hindrance(step))
+                found[weight].add(_hindrance(step, place(step.need.by)))
     if not any(found.values()):
         return CLEAN
     return Standing(*(frozenset(found[weight]) for weight in ("fails", "risky", "unknown")))
 
 
-def _hindrance(step: Step) -> Hindrance:
+def _hindrance(step: Step, by: str) -> Hindrance:
     need = step.need
     versioned = need.kind in ("symbol-version", "symbol")
     return Hindrance(
-        by=need.by,
+        by=by,
         kind=need.kind,
         name=need.name,
         version=need.version or "",
@@ -242,10 +280,3 @@ def _hindrance(step: Step) -> Hindrance:
         detail="" if versioned and need.version != "GLIBC_ABI_DT_RELR" else step.detail,
         lazy=need.lazy,
     )
-
-
-def own_objects(trace: Trace) -> Iterator[tuple[str, str]]:
-    """Yield (name asked for, path) of the loaded objects that were given with the subject."""
-    for name, path in trace.stretches[-1].loaded:
-        if path.startswith(f"{SUBJECT_ROOT}/"):
-            yield posixpath.basename(name), path

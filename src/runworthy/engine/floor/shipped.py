@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runworthy.engine.floor.jury import Jury, Shipped, own_objects
+from runworthy.engine.floor.jury import Jury, Shipped
 from runworthy.model.elf import ElfFile
 from runworthy.model.records import dataclass
 from runworthy.rules.known import libc_of_library
@@ -30,7 +30,7 @@ def holdings_of(jury: Jury, targets: Sequence[str]) -> tuple[list[Holding], list
     What another file loads is judged with that, where it is loaded: a library may find its own only because of who
     asked for it (RPATH). Where files load each other, all of them are judged.
     """
-    given = {jury.bench(targets[0]).paths[file.name]: file for file in jury.files}
+    given = {file.place: file for file in jury.files}
     loads = {path: _loads(jury, file, targets) for path, file in given.items()}
     heads = {
         path: file
@@ -41,9 +41,8 @@ def holdings_of(jury: Jury, targets: Sequence[str]) -> tuple[list[Holding], list
     for path in heads:
         for loaded, names in loads[path].items():
             bundled[loaded] = bundled.get(loaded, names) & names
-    view = jury.bench(targets[0]).target.view
     return [
-        Holding(path=path, shown=jury.shown(path), elf=view.elf(path), given=path in given, bundled=names)
+        Holding(path=path, shown=jury.shown(path), elf=jury.elf(targets[0], path), given=path in given, bundled=names)
         for path, names in ({path: frozenset[str]() for path in given} | bundled).items()
     ], list(heads.values())
 
@@ -53,10 +52,9 @@ def _loads(jury: Jury, file: Shipped, targets: Sequence[str]) -> dict[str, froze
 
     Copies with the same bytes are one file, by the name that is judged.
     """
-    found = [pair for target in targets for pair in own_objects(jury.loading(file, target))]
+    found = [pair for target in targets for pair in jury.own_objects(file, target)]
     names = frozenset(name for name, _ in found)
-    own = jury.bench(targets[0]).paths[file.name]
-    return dict.fromkeys((own, *(jury.judged(path) for _, path in found)), names)
+    return dict.fromkeys((file.place, *(jury.judged(path) for _, path in found)), names)
 
 
 def outside(holdings: Sequence[Holding]) -> frozenset[str]:
