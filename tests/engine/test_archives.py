@@ -19,7 +19,7 @@ import pytest
 import runworthy
 from runworthy.model.finding import Report
 from tests.elfwriter import Symbol, elf
-from tests.world import DT_DEBUG, START, make
+from tests.world import START, make
 
 TARGETS = ("debian:12", "debian:11", "alpine:3.20/amd64")
 TOP = "opt/viewer"
@@ -237,6 +237,7 @@ def test_a_package_of_a_system_lays_its_files_into_the_root(tmp_path: Path, monk
         program = elf(
             interpreter="/lib64/ld-linux-x86-64.so.2",
             needed=["libsame.so.1", "libc.so.6"],
+            tags=[DT_DEBUG],
             imports=[Symbol("one", use="data"), START],
         )
         (top / "usr/bin/same").write_bytes(program)

@@ -278,7 +278,7 @@ def _telling(archs: Mapping[str, Architecture], pairs: int, like: TargetName) ->
 class _Court:
     """Has both builds judged as ``check`` judges, and keeps of each verdict only what is told."""
 
-    def __init__(  # noqa: PLR0917 - what it works with, kept as it is
+    def __init__(
         self,
         engine: Engine,
         builds: tuple[Build, Build],

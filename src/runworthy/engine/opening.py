@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from runworthy.engine.subjects import MARK, Subject, read_subject
-from runworthy.formats.content import Content
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Tree
 from runworthy.model.records import dataclass, field

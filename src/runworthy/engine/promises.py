@@ -18,7 +18,6 @@ from runworthy.model.program import FileFacts
 from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Need, Stage, Step, Stretch, Trace
 from runworthy.simulate.container import container_trace
-from runworthy.simulate.container import container_trace
 from runworthy.simulate.made_for import made_for
 from runworthy.targets.libc import libc_of_root
 from runworthy.targets.names import TargetName

@@ -223,7 +223,7 @@ def _floors(difference: Difference) -> Iterator[str]:
 
 def _files(difference: Difference, changed: Sequence[Pair], *, everything: bool) -> Iterator[str]:
     """Yield the files that came, went or have another name."""
-    if not changed or changed[0].paired_by == "given" and len(difference.pairs) == 1:
+    if not changed or (changed[0].paired_by == "given" and len(difference.pairs) == 1):
         return
     kinds: dict[str, list[str]] = {"added": [], "removed": [], "renamed": []}
     for pair in changed:
