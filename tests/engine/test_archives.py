@@ -19,7 +19,7 @@ import pytest
 import runworthy
 from runworthy.model.finding import Report
 from tests.elfwriter import Symbol, elf
-from tests.world import START, make
+from tests.world import DT_DEBUG, LOADER, START, make
 
 TARGETS = ("debian:12", "debian:11", "alpine:3.20/amd64")
 TOP = "opt/viewer"
@@ -235,7 +235,7 @@ def test_a_package_of_a_system_lays_its_files_into_the_root(tmp_path: Path, monk
         (top / "usr/bin").mkdir(parents=True)
         (top / "lib/libsame.so.1").write_bytes(elf(soname="libsame.so.1", exports=[gives]))
         program = elf(
-            interpreter="/lib64/ld-linux-x86-64.so.2",
+            interpreter=LOADER,
             needed=["libsame.so.1", "libc.so.6"],
             tags=[DT_DEBUG],
             imports=[Symbol("one", use="data"), START],
