@@ -217,13 +217,15 @@ class Engine:
             return
         trace = promise_of(subject.holder, self._wishes.launch.until)
         if trace is not None:
-            yield self._finish(Cell(subject=subject.name, target="", path=subject.name, trace=trace))
+            cell = Cell(subject=subject.name, target="", path=subject.name, trace=trace)
+            yield self._finish(replace(cell, shown=subject.holder.member_named))
         archs = dict.fromkeys(one.arch for one in self._subjects if one.holder is subject.holder and one.arch) or [None]
         for name in targets:
             # A target without an architecture of its own is judged on each that the archive has something for.
             for choice in dict.fromkeys(self._choice(subject.holder, name, arch) for arch in archs):
                 if choice is not None and choice.steps:
-                    yield self._finish(chosen_on(subject.name, choice, self._wishes.launch.until, name.text))
+                    cell = chosen_on(subject.name, choice, self._wishes.launch.until, name.text)
+                    yield self._finish(replace(cell, shown=subject.holder.member_named))
 
     def _is_taken(self, subject: Subject, name: TargetName) -> bool:
         """Whether a member of an archive is what its ecosystem takes on a target."""

@@ -90,6 +90,10 @@ class Holder:
         """Return the bytes of a manifest, None where there is none of this name, or none that can be read whole."""
         return _whole(self.members.get(member))
 
+    def member_named(self, member: str) -> str | None:
+        """Return a member's name with that of the archive, None for what is no member."""
+        return f"{self.name}{MARK}{member}" if member in self.members else None
+
     def named(self, path: str) -> str | None:
         """Return the name of what lies, or would lie, at a path of a target in which this archive is shown."""
         if self.shown == "/":  # in a root whose /lib may be a link to /usr/lib

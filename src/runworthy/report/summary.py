@@ -34,9 +34,15 @@ class _Page:
     everything: bool
 
 
-def summary(report: Report, style: Style, *, everything: bool, waived: bool = False) -> Iterator[list[str]]:
-    """Yield blocks of lines: the directories and their numbers, then each cause, the worst and the largest first."""
-    yield [*_trees(report, style, everything=everything), *_verdicts(report.results, style)]
+def summary(
+    report: Report, by_themselves: Sequence[Result], style: Style, *, everything: bool, waived: bool = False
+) -> Iterator[list[str]]:
+    """Yield blocks of lines: the directories and their numbers, then each cause, the worst and the largest first.
+
+    ``by_themselves`` are the archives that were judged on no target; their causes are told by others.
+    """
+    own = {result.subject: result for result in by_themselves}
+    yield [*_trees(report, own, style, everything=everything), *_verdicts(report.results, style)]
     page = _Page(
         style=style,
         targets=list(dict.fromkeys(result.target for result in report.results if result.target)),
@@ -68,12 +74,11 @@ def _members(report: Report) -> frozenset[str]:
     return frozenset(result.subject for result in report.results if result.subject.rpartition("!")[0] in archives)
 
 
-def _trees(report: Report, style: Style, *, everything: bool) -> Iterator[str]:
+def _trees(report: Report, by_itself: Mapping[str, Result], style: Style, *, everything: bool) -> Iterator[str]:
     """Yield what was found in each directory and archive; with all that is known, what was passed over as well.
 
     Of an archive in another or in a directory only what holds something is told.
     """
-    by_itself = {result.subject: result for result in report.results if not result.target}
     for tree in report.trees:
         if tree.within and not tree.subjects and tree.name not in by_itself and not everything:
             continue
@@ -107,8 +112,7 @@ def _verdicts(results: Sequence[Result], style: Style) -> list[str]:
     """Return a row for each target: the numbers of verdicts, the worst first, and the C library that most met."""
     cells: dict[str, list[Result]] = {}
     for result in results:
-        if result.target:
-            cells.setdefault(result.target, []).append(result)
+        cells.setdefault(result.target, []).append(result)
     there = [
         verdict for verdict in MANY if any(result.verdict == verdict for held in cells.values() for result in held)
     ]

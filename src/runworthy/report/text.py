@@ -43,12 +43,12 @@ def report_text(
         from runworthy.report.summary import summary
 
         on_targets = replace(report, results=tuple(results))
-        blocks = [*traces, *summary(on_targets, style, everything=everything, waived=waived)]
+        blocks = [*traces, *summary(on_targets, others, style, everything=everything, waived=waived)]
     else:
         blocks = [_table(results, style)] if len(results) > 1 else []
         blocks += [*traces, *_findings(results, style, everything=everything, waived=waived)]
     blocks += _findings(others, style, everything=everything, waived=waived)
-    blocks += [_unexplained(result, style) for result in told]
+    blocks += [_unexplained(result, style) for result in (*others, *told)]
     blocks.append(_conclusion(report, style, everything=everything, waived=waived))
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
 
@@ -152,7 +152,8 @@ def _unexplained(result: Result, style: Style) -> list[str]:
     if not result.unexplained:
         return []
     lines = step_lines(result, result.unexplained, style)
-    return [f"{clean(result.subject)} on {clean(result.target)}:", *(f"  {line}" for line in lines)]
+    on = f" on {clean(result.target)}" if result.target else ""
+    return [f"{clean(result.subject)}{on}:", *(f"  {line}" for line in lines)]
 
 
 # -- the end ---------------------------------------------------------------------------------
