@@ -33,6 +33,7 @@ TOOLS=(
     busybox-static toybox mksh libarchive-tools shellcheck openssh-client openssh-server # roots through pipes
     bash dash zsh fish tcsh perl man-db mandoc
     e2fsprogs # images of file systems
+    chromium fonts-dejavu-core # reads the pages that are made
 )
 
 # Root name -> recipe, suite, Debian architecture.
@@ -88,6 +89,7 @@ CORPUS=(
     "esbuild-linux-arm64            npm   @esbuild/linux-arm64@0.25.5"
     "rollup-linux-x64-gnu           npm   @rollup/rollup-linux-x64-gnu@4.43.0"
     "rollup-linux-x64-musl          npm   @rollup/rollup-linux-x64-musl@4.43.0"
+    "axe-core                       npm   axe-core@4.14.1" # judges pages, never part of one
 )
 
 # Installed environment -> how it is installed, and what into it.

@@ -22,7 +22,7 @@ from runworthy.model.matrix import (
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
 from tests.report.made import result, symbol
 
-__all__ = ["HOSTILE", "large", "release", "small"]
+__all__ = ["HOSTILE", "hostile", "large", "release", "small"]
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u202eevil\x1b[31m\n\udcff`${x}`"
 """Everything at once that ends an element, an attribute, a string or a line, or turns its direction."""
@@ -71,6 +71,12 @@ def large() -> Matrix:
         for at, build in enumerate(builds)
     ]
     return release(names, builds, [*_linux("x86_64", 8), *_linux("aarch64", 8), *_others()], symbols=60)
+
+
+def hostile() -> Matrix:
+    """Return a release in which every text that comes from files holds HOSTILE."""
+    targets = [*_linux("x86_64", 5), *_linux("aarch64", 5)]
+    return release([f"app{at}{HOSTILE}" for at in range(len(_BUILDS))], _BUILDS, targets, hostile=HOSTILE)
 
 
 def release(

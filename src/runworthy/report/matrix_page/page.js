@@ -30,7 +30,7 @@
   // What stands between backquotes is a name.
   const prose = (held) => held.split(/`([^`]+)`/).map((part, at) => (at % 2 ? make("code", null, part) : part));
   const link = (id, ...children) => make("a", { href: `#${id}` }, ...children);
-  const pre = (lines, label) => make("pre", { tabindex: "0", role: "region", "aria-label": label }, lines.join("\n"));
+  const pre = (lines, properties) => make("pre", properties, lines.join("\n"));
   const facts = (rows) => make("dl", null, rows.map(([label, fact]) => [make("dt", null, label), make("dd", null, fact)]));
 
   // -- panels ----------------------------------------------------------------------------------
@@ -42,7 +42,7 @@
   const remedy = (held) => make("div", { class: "remedy" },
     make("p", null, make("b", null, "help: "), prose(text(held.title)), make("small", null, ` (${held.how})`)),
     held.proof === undefined ? null : make("p", null, make("small", null, text(held.proof))),
-    held.lines ? pre(held.lines.map(text), "what it does") : null);
+    held.lines ? pre(held.lines.map(text)) : null);
 
   const finding = (number) => {
     const held = data.findings[number];
@@ -50,7 +50,7 @@
       make("p", null, make("span", { class: `code ${held.severity}` }, `${held.severity}[${held.code}]`), ` ${held.name}`),
       make("p", { class: "message" }, prose(text(held.message))),
       held.places ? make("ul", { class: "places" }, held.places.map((place) => make("li", null, text(place)))) : null,
-      held.lines ? pre(held.lines.map(text), held.name) : null,
+      held.lines ? pre(held.lines.map(text)) : null,
       (held.notes ?? []).map((note) => make("p", { class: "note" }, make("b", null, "note: "), prose(text(note)))),
       (held.remedies ?? []).map(remedy));
   };
@@ -58,7 +58,7 @@
   const steps = (result, open) => {
     if (!result.trace) return null;
     const stretches = result.trace.map(([head, body]) =>
-      [make("p", null, text(head)), pre(data.traces[body].map(text), "steps")]);
+      [make("p", null, text(head)), pre(data.traces[body].map(text), { tabindex: "0", role: "region", "aria-label": `Steps of ${text(head)}` })]);
     const box = make("details", { class: "steps" }, make("summary", null, "Step by step"), stretches,
       make("ul", null, (result.against ?? []).map((line) => make("li", null, text(line)))));
     box.open = open;
@@ -162,7 +162,7 @@
       location.hash = id; // where a page may not write its history, as in some frames
     }
   };
-  const gridLink = (id) => table.querySelector(`a[href="#${CSS.escape(id)}"], tbody:not(.served) a[href="#${CSS.escape(id)}"]`);
+  const gridLink = (id) => (id && table.contains(byId(id)) ? byId(id) : null);
   const reveal = (id) => {
     const found = id && byId(id);
     if (!found) return;
@@ -291,9 +291,17 @@
 
   table.setAttribute("role", "grid");
   table.setAttribute("aria-labelledby", "matrix-title");
-  places.forEach((_, one) => { one.tabIndex = -1; });
+  places.forEach((_, one) => {
+    const id = one.getAttribute("href").slice(1);
+    one.tabIndex = -1;
+    if (!byId(id)) one.id = id; // an address leads to its cell; without a script, to what it comes to
+  });
   settle(current);
-  table.addEventListener("focusin", (event) => places.has(event.target) && settle(event.target));
+  table.addEventListener("focusin", (event) => {
+    if (!places.has(event.target)) return;
+    settle(event.target);
+    event.target.scrollIntoView({ block: "nearest", inline: "nearest" }); // focus alone leaves it below the heads
+  });
   table.addEventListener("keydown", (event) => {
     const at = places.get(event.target);
     if (!at || event.altKey || event.metaKey) return;
@@ -321,21 +329,33 @@
   const lines = [...table.querySelectorAll("tbody:not(.served) tr:not(.group)")];
   const groupHeads = [...table.querySelectorAll("thead .groups th")].map((head) => [head, head.colSpan]);
 
-  // A word narrows the assets and the targets that have it; one that no name has, to the cells that tell of it.
+  // A word narrows the assets or the targets that have it.  One that both have narrows both, as far as that leaves some;
+  // one that no name has, narrows to the cells that tell of it.
   const wanted = () => {
-    const fits = byId("find").form.elements.show.value;
     const keep = { rows: data.assets.map(() => true), columns: data.targets.map(() => true), cells: [] };
-    for (const word of plain(byId("find").value).split(/\s+/).filter(Boolean)) {
-      const inRows = assetWords.map((held) => held.includes(word));
-      const inColumns = targetWords.map((held) => held.includes(word));
-      if (inRows.includes(true)) keep.rows = keep.rows.map((kept, at) => kept && inRows[at]);
-      if (inColumns.includes(true)) keep.columns = keep.columns.map((kept, at) => kept && inColumns[at]);
-      if (!inRows.includes(true) && !inColumns.includes(true)) keep.cells.push((row, column) => cellWords[row][column]?.includes(word));
+    const fits = byId("find").form.elements.show.value;
+    const searched = plain(byId("find").value).split(/\s+/).filter(Boolean).map((word) => ({
+      word,
+      rows: assetWords.map((held) => held.includes(word)),
+      columns: targetWords.map((held) => held.includes(word)),
+    }));
+    const both = ({ rows: inRows, columns: inColumns }) => inRows.includes(true) && inColumns.includes(true);
+    const narrowed = (name, found) => keep[name].map((kept, at) => kept && found[name][at]);
+    for (const found of searched.filter((one) => !both(one))) {
+      const name = ["rows", "columns"].find((one) => found[one].includes(true));
+      if (name) keep[name] = narrowed(name, found);
+      else keep.cells.push((row, column) => cellWords[row][column]?.includes(found.word));
+    }
+    for (const found of searched.filter(both)) {
+      const left = ["rows", "columns"].filter((name) => narrowed(name, found).includes(true));
+      for (const name of left.length ? left : ["rows", "columns"]) keep[name] = narrowed(name, found);
     }
     if (fits === "fails") keep.cells.push((row, column) => data.cells[row][column]?.fit === "fails");
     if (fits === "unserved") {
-      keep.columns = keep.columns.map((kept, at) => kept && data.targets[at].verdict !== undefined && typeof data.targets[at].asset !== "number");
-      keep.rows = keep.rows.map((kept, row) => kept && keep.columns.some((column, at) => column && data.cells[row][at] && data.cells[row][at].fit !== "not-for"));
+      const unserved = ({ verdict, asset }) => verdict !== undefined && typeof asset !== "number";
+      const isFor = (cell) => cell && cell.fit !== "not-for";
+      keep.columns = keep.columns.map((kept, at) => kept && unserved(data.targets[at]));
+      keep.rows = keep.rows.map((kept, row) => kept && data.cells[row].some((cell, at) => keep.columns[at] && isFor(cell)));
     }
     const hit = (row, column) => keep.rows[row] && keep.columns[column] && keep.cells.every((test) => test(row, column));
     if (keep.cells.length) {
