@@ -11,9 +11,11 @@ from runworthy.formats.package.streams import compression_of
 from runworthy.formats.package.tar import is_tar
 from runworthy.model.archive import ContainerKind
 
-__all__ = ["SQUASHFS_MAGIC", "archive_kind"]
+__all__ = ["NOTHING", "SQUASHFS_MAGIC", "archive_kind"]
 
 SQUASHFS_MAGIC: Final = b"hsqs"
+NOTHING: Final = bytes(512)
+"""What a tar archive without members begins with."""
 _ZIP: Final = (b"PK\3\4", b"PK\5\6")
 _CPIO: Final = (b"070701", b"070702")
 _APPIMAGE: Final = (b"AI\1", b"AI\2")
@@ -40,7 +42,9 @@ def archive_kind(head: bytes, name: str) -> ContainerKind | None:
         if head.startswith(magic):
             return kind
     packing = compression_of(head)
-    return _of_stream(head, packing, name) if packing else "tar" if is_tar(head) else None
+    if packing:
+        return _of_stream(head, packing, name)
+    return "tar" if is_tar(head) or (head == NOTHING and suffix == ".tar") else None
 
 
 _MAGIC: Final[tuple[tuple[bytes | tuple[bytes, ...], ContainerKind], ...]] = (
@@ -54,10 +58,11 @@ _MAGIC: Final[tuple[tuple[bytes | tuple[bytes, ...], ContainerKind], ...]] = (
 def _of_stream(head: bytes, packing: str, name: str) -> ContainerKind | None:
     """Return what is packed: what its first bytes unpack to tells, where these are enough to unpack any."""
     first = _begin(head, packing)
+    stem, dot, last = name.rpartition(".")
     if len(first) >= 512:
         if first.startswith(_CPIO):
             return "cpio"
-        if not is_tar(first):
+        if not is_tar(first) and not (first == NOTHING and (stem.endswith(".tar") or name.endswith(_TARS))):
             return None
         if packing == "gzip" and (name.endswith(".apk") or first.startswith(b".SIGN.")):
             return "apk"
@@ -65,7 +70,6 @@ def _of_stream(head: bytes, packing: str, name: str) -> ContainerKind | None:
         return "npm" if npm else "tar"
     if name.endswith(".apk") and packing == "gzip":
         return "apk"
-    stem, dot, last = name.rpartition(".")
     if f"{dot}{last}" in _PACKINGS:
         return "cpio" if stem.endswith(".cpio") else "tar" if stem.endswith(".tar") else None
     return "tar" if name.endswith(_TARS) else None

@@ -13,6 +13,7 @@ from typing import Final
 from runworthy.formats.archive.gathering import Gathering
 from runworthy.formats.archive.inflated import WITH_HEADER, Inflated
 from runworthy.formats.archive.kept import HEAD, SMALL, Forward, Keeper, Kept, is_judged
+from runworthy.formats.archive.kinds import NOTHING
 from runworthy.formats.archive.unreadable import Unreadable
 from runworthy.formats.content import Content
 from runworthy.formats.package.member import Member, Place
@@ -53,7 +54,7 @@ def read_streamed(content: Content, kind: ContainerKind, gathering: Gathering) -
         if error.errno != errno.EBADMSG:
             raise
         raise FormatError(f"the {packing} stream cannot be unpacked: {error.strerror}") from None
-    if not is_tar(head) and not head.startswith(_CPIO):
+    if not is_tar(head) and head != NOTHING and not head.startswith(_CPIO):
         raise FormatError(f"holds no tar or cpio archive{f', packed by {packing}' if packing else ''}")
     form = "cpio" if head.startswith(_CPIO) else "tar"
     problem = walk.through(read_cpio if form == "cpio" else read_tar, skip_notes=kind == "apk")
