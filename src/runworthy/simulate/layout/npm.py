@@ -2,8 +2,8 @@
 
 Sources: npm-install-checks ``lib/index.js`` (checkPlatform, checkList) and ``lib/current-env.js``: the C library is
 looked for on Linux alone, by what ``/usr/bin/ldd`` says of itself, and where there is none by what Node.js was linked
-with. @npmcli/arborist ``build-ideal-tree.js``: an optional dependency that does not fit is left out with what it brings;
-any other ends the installation with EBADPLATFORM.
+with. @npmcli/arborist ``build-ideal-tree.js``: an optional dependency that does not fit is left out with what it
+brings; any other ends the installation with EBADPLATFORM.
 """
 
 from __future__ import annotations
