@@ -25,7 +25,7 @@ from runworthy.formats.layout.npm import npm_package
 from runworthy.model.arch import architecture
 from runworthy.model.layout import Group, Layout, Platform, System
 from runworthy.model.trace import Answer, Step
-from runworthy.simulate.layout import choose
+from runworthy.simulate.layout import choose, choose_among
 from runworthy.simulate.layout.jar import by_folder
 from runworthy.simulate.layout.npm import accepts, node_names
 from tests.judges import roots
@@ -52,8 +52,17 @@ _OTHERS = [_platform(arch, system) for system in _SYSTEMS for arch in ("x86_64",
 # -- npm ---------------------------------------------------------------------------------------
 
 
-def test_npm_installs_what_is_accepted() -> None:
-    """Every optional package of the project that says for which platforms it is, on every platform."""
+@pytest.fixture(scope="module")
+def locked() -> dict[str, dict[str, object]]:
+    """The packages of the project that npm has locked, by where they are installed."""
+    project = roots.requires_environment("npm-lock")
+    packages: dict[str, dict[str, object]] = json.loads((project / "package-lock.json").read_text())["packages"]
+    return packages
+
+
+@pytest.fixture(scope="module")
+def installed() -> list[tuple[Platform, frozenset[str]]]:
+    """What npm installs of the project on every platform."""
     project = roots.requires_environment("npm-lock")
     node = roots.requires_tool("node", package="nodejs")
     modules = Path(os.path.realpath(roots.requires_tool("npm", package="npm"))).parents[1] / "node_modules"
@@ -61,17 +70,57 @@ def test_npm_installs_what_is_accepted() -> None:
     names = [node_names(platform) for platform in platforms]
     asked = json.dumps([(name.os, name.cpu, name.libc) for name in names])
     command = [str(node), str(_HERE / "ideal_tree.js"), str(modules / "@npmcli" / "arborist"), str(project), asked]
-    installed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    locked = json.loads((project / "package-lock.json").read_text())["packages"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return list(zip(platforms, map(frozenset, found), strict=True))
+
+
+def test_npm_installs_what_is_accepted(
+    locked: Mapping[str, Mapping[str, object]], installed: Sequence[tuple[Platform, frozenset[str]]]
+) -> None:
+    """Every optional package of the project that says for which platforms it is, on every platform."""
     packages = {
         path: npm_package({"package.json": json.dumps(row).encode()}.get, "")[2]
         for path, row in locked.items()
         if row.get("optional") and ("os" in row or "cpu" in row or "libc" in row)
     }
     assert len(packages) > 80
-    for platform, took in zip(platforms, installed, strict=True):
+    for platform, took in installed:
         ours = {path for path, package in packages.items() if accepts(package, platform)}
-        assert ours == packages.keys() & set(took), platform
+        assert ours == packages.keys() & took, platform
+
+
+# What each package's own code asks for on a platform, read off its source: esbuild lib/main.js, rollup dist/native.js,
+# @swc/core binding.js, lightningcss node/index.js, @parcel/watcher index.js, sharp lib/sharp.js, turbo bin/turbo. The
+# ends of the names, and of how many packages there is one at least.
+_ASKED = {
+    ("x86_64", "glibc"): (7, "linux-x64 linux-x64-gnu linux-x64-glibc linux-64"),
+    ("x86_64", "musl"): (7, "linux-x64 linux-x64-musl linuxmusl-x64 linux-64"),
+    ("aarch64", "glibc"): (7, "linux-arm64 linux-arm64-gnu linux-arm64-glibc"),
+    ("aarch64", "musl"): (7, "linux-arm64 linux-arm64-musl linuxmusl-arm64"),
+    ("s390x", "glibc"): (3, "linux-s390x linux-s390x-gnu"),
+    ("s390x", "musl"): (1, "linux-s390x"),
+}
+
+
+def test_a_project_uses_what_npm_installs_and_its_code_asks_for(
+    locked: Mapping[str, Mapping[str, object]], installed: Sequence[tuple[Platform, frozenset[str]]]
+) -> None:
+    packages = {path: _of_lock(path, row) for path, row in locked.items() if path}
+    for platform, took in installed:
+        choice = choose_among(packages, platform)
+        assert choice.taken == choice.among & took, platform
+        least, words = _ASKED.get((platform.arch.name, platform.libc), (0, ""))
+        ends = tuple(f"{mark}{end}" for mark in "-/" for end in words.split())
+        assert not words or all(path.endswith(ends) for path in choice.taken), choice.taken
+        assert len(choice.taken) >= least
+
+
+def _of_lock(path: str, row: Mapping[str, object]) -> Layout:
+    """Return the layout of a package that the lock file describes."""
+    told = dict(row) | {"name": path.rpartition("node_modules/")[2]}
+    layout = layout_of("npm", ["package.json"], {"package.json": json.dumps(told).encode()}.get)
+    assert layout is not None
+    return layout
 
 
 # -- node-gyp-build ----------------------------------------------------------------------------
@@ -196,8 +245,9 @@ def _watched(app: Path, log: Path) -> tuple[list[str], bool]:
 
 _JARS = "jna snappy-java sqlite-jdbc zstd-jni lz4-java netty-common".split()
 _JAVA_SYSTEMS: Mapping[System, str] = {"linux": "Linux", "macos": "Mac_OS_X", "windows": "Windows_10"}
-_JAVA_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "aarch64", "i386": "i386", "ppc64le": "ppc64le",
-                       "s390x": "s390x", "riscv64": "riscv64", "loongarch64": "loongarch64", "armv7": "arm"}  # fmt: skip
+_JAVA_ARCHITECTURES = {"x86_64": "amd64", "armv7": "arm"} | {
+    arch: arch for arch in "aarch64 i386 ppc64le s390x riscv64 loongarch64".split()
+}
 # A member of each library's jar, and how its loader writes what it asks for: both with the place of the tag.
 _MEMBERS = {
     "jna": ("com/sun/jna/{}/libjnidispatch.so", "{}"),

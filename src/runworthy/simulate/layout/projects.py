@@ -18,6 +18,9 @@ from runworthy.simulate.layout.words import fits, layout_need, layout_step, plat
 __all__ = ["choose_among"]
 
 
+_ANOTHER_LIBC = "npm installs it, its name is for another C library, and the package's own code decides whether it asks"
+
+
 def choose_among(packages: Mapping[str, Layout], platform: Platform) -> Choice:
     """Return which of several packages of npm are used on a platform; ``packages`` are by the names of their files.
 
@@ -33,8 +36,8 @@ def choose_among(packages: Mapping[str, Layout], platform: Platform) -> Choice:
             among |= set(files)
             fitting = [file for file, one in files.items() if one.npm is not None and accepts(one.npm, platform)]
             asked = [file for file in fitting if fits(claim_of(files[file].name), platform)]
-            taken |= set(asked)
-            steps.append(_step(layout, names, held, asked, platform))
+            taken |= set(asked or fitting)
+            steps.append(_step(layout, names, held, (fitting, asked), platform))
             steps += _left_out(files, fitting, asked, platform)
     return Choice(among=frozenset(among), taken=frozenset(taken), steps=tuple(steps))
 
@@ -65,13 +68,24 @@ def _is_system(word: str, claim: Claim) -> bool:
 
 
 def _step(
-    layout: Layout, names: Sequence[str], held: Mapping[str, str], asked: Sequence[str], platform: Platform
+    layout: Layout,
+    names: Sequence[str],
+    held: Mapping[str, str],
+    chosen: tuple[Sequence[str], Sequence[str]],
+    platform: Platform,
 ) -> Step:
-    """Return whether one of a family is there for the platform. ``asked`` are the files of those that are used."""
+    """Return whether one of a family is there for the platform.
+
+    ``chosen`` are the files that npm installs, and those of them that are for the platform by their names too.
+    """
+    fitting, asked = chosen
     need = layout_need(layout, "build", f"{layout.name} ({_common(names)}*)")
     if asked:
         probes = [Probe(path=name, origin=held[name], outcome="taken") for name in names if held.get(name) in asked]
         return layout_step(need, Answer.MET, met_by=asked[0], searched=probes)
+    if fitting:
+        probes = [Probe(path=name, origin=held[name], outcome="taken") for name in names if held.get(name) in fitting]
+        return layout_step(need, Answer.UNKNOWN, searched=probes, why="not-modelled", detail=_ANOTHER_LIBC)
     named = [name for name in names if fits(claim_of(name), platform) and name not in held]
     if named:
         probes = [Probe(path=name, origin="its name", outcome="not given") for name in named]
@@ -89,10 +103,11 @@ def _common(names: Sequence[str]) -> str:
 
 
 def _left_out(files: Iterable[str], fitting: Sequence[str], asked: Sequence[str], platform: Platform) -> list[Event]:
-    """Return what npm leaves out, and what it installs and nobody asks for: the name is for another C library."""
+    """Return what npm leaves out, and what it installs though its name is for another C library."""
+    strange = [file for file in fitting if file not in asked]
     told = (
         ("left-out", "npm leaves out", [file for file in files if file not in fitting]),
-        ("not-asked-for", "npm installs, and nothing asks for,", [file for file in fitting if file not in asked]),
+        ("for-another", "npm installs, though their names are for another platform,", strange),
     )
     return [
         Event(stage="environment", kind=kind, text=f"{words} {', '.join(left)} on {platform.target}")
