@@ -44,8 +44,8 @@ def _metadata(libraries: Sequence[str], *, wide: bool) -> bytes:
     streams = [(b"#~\0\0", tables), (b"#Strings\0\0\0\0", heap)]
     head = pack("<IHHII", 0x424A5342, 1, 1, 0, len(version)) + version + pack("<HH", 0, len(streams))
     at = len(head) + sum(8 + len(name) for name, _ in streams)
-    listed = body = b""
-    for name, data in streams:
-        listed += pack("<II", at + len(body), len(data)) + name
+    listed, body = b"", b""
+    for stream, data in streams:
+        listed += pack("<II", at + len(body), len(data)) + stream
         body += data + bytes(-len(data) % 4)
     return head + listed + body

@@ -32,6 +32,8 @@ TOOLS=(
     gnupg gpgv rpm # what signs and lists packages
     busybox-static toybox mksh libarchive-tools shellcheck openssh-client openssh-server # roots through pipes
     bash dash zsh fish tcsh perl man-db mandoc
+    default-jre-headless strace # loaders of Java libraries and .NET are asked where they look
+    libjna-java libsnappy-java libxerial-sqlite-jdbc-java libzstd-jni-java libnetty-java liblz4-java
     e2fsprogs # images of file systems
     chromium fonts-dejavu-core # reads the pages that are made
 )
@@ -97,6 +99,11 @@ ENVIRONMENTS=(
     "venv         pip numpy==2.2.6 scipy==1.15.3 pyarrow==20.0.0"
     "ansible      tool ansible-core==2.19.14"
     "node_modules npm esbuild@0.25.5 @swc/core@1.12.1 sharp@0.34.2 rollup@4.43.0"
+    "addons       npm node-gyp-build@4.8.4 bufferutil@4.0.9 utf-8-validate@6.0.5 classic-level@3.0.0 bcrypt@6.0.0
+                      leveldown@6.1.1 sodium-native@5.0.6"
+    "npm-lock     lock esbuild@0.25.5 sharp@0.34.2 rollup@4.43.0 @swc/core@1.12.1 lightningcss@1.30.1
+                      @parcel/watcher@2.5.1 msgpackr-extract@3.0.3 @biomejs/biome@1.9.4 turbo@2.5.4 oxlint@1.1.0"
+    "dotnet       wheel dotnetcore2==3.1.23 manylinux1_x86_64"
 )
 
 say() { printf '%s\n' "judges: $*" >&2; }
@@ -375,6 +382,11 @@ make_environment() {
         command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
         (cd "$made" && npm install --silent --no-audit --no-fund --ignore-scripts "$@" >/dev/null)
         ;;
+    lock) # what npm knows of the packages for every platform, and none of them
+        command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
+        (cd "$made" && npm install --silent --no-audit --no-fund --package-lock-only "$@" >/dev/null)
+        ;;
+    wheel) wheel "$1" "$2" "$made" ;;
     esac
     finish "$name" "$made"
 }

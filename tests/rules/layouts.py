@@ -34,9 +34,7 @@ def judge_package(name: str, files: Mapping[str, bytes], target: TargetName) -> 
     choice = choose(layout, platform_of(root), contents_by_path(files))
     stretch = Stretch(object=name, machine=root.arch.name, loader="", root=target.text, steps=choice.steps)
     trace = Trace(stretches=(stretch,))
-    return result_of(
-        Cell(subject=name, target=target.text, path=name, trace=trace, libc=libc_of_root(root), root=root)
-    )
+    return result_of(Cell(subject=name, target=target.text, path=name, trace=trace, libc=libc_of_root(root), root=root))
 
 
 def contents_by_path(files: Mapping[str, bytes]) -> dict[str, Contents]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from runworthy.model.errors import FormatError
 
-__all__ = ["is_assembly", "native_imports"]
+__all__ = ["has_resolver", "is_assembly", "native_imports"]
 
 _MAGIC: Final = 0x424A5342
 _CLR_DIRECTORY: Final = 14
@@ -70,6 +70,8 @@ _TABLES: Final[Mapping[int, str]] = {
     0x1B: "B",
     0x1C: "2 MemberForwarded S #26",
 }
+_RESOLVERS: Final = (b"SetDllImportResolver", b"add_ResolvingUnmanagedDll", b"LoadUnmanagedDll")
+"""What an assembly calls, or overrides, that looks for native libraries itself (System.Runtime.InteropServices)."""
 _HEAPS: Final = {"S": 1, "G": 2, "B": 4}
 
 
@@ -92,6 +94,11 @@ def native_imports(data: bytes) -> tuple[str, ...]:
         return _imports(data, streams)
     except error:
         raise FormatError("the assembly is cut off") from None
+
+
+def has_resolver(data: bytes) -> bool:
+    """Whether an assembly names one of the functions by which code of its own finds native libraries."""
+    return any(b"\0%b\0" % name in data for name in _RESOLVERS)
 
 
 def _cli_header(data: bytes) -> int:

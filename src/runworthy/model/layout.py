@@ -123,10 +123,14 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """A library that an assembly calls into (``DllImport``). ``name`` is as it is written, ``by`` the assembly."""
+    """A library that an assembly calls into (``DllImport``). ``name`` is as it is written, ``by`` the assembly.
+
+    ``resolver``: the assembly says by code of its own where libraries are.
+    """
 
     name: str
     by: str
+    resolver: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,10 +66,9 @@ def _any(table: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
 _ARCH, _SYSTEM, _LIBC = map(_any, (_ARCHITECTURES, _SYSTEMS, _LIBCS))
 _WORDS = re.compile(f"{_BEFORE}(?:{'|'.join(_BOTH)}){_AFTER}")
 _FLOAT = re.compile(r"gnueabi(?!hf)|musleabi(?!hf)")
-_EVERY = re.compile(
-    f"{_BEFORE}(?:{'|'.join([*_BOTH, *(pattern for table in (_ARCHITECTURES, _SYSTEMS, _LIBCS) for _, pattern in table)])}"
-    f"|msvc|unknown|pc|apple|eabi(?:hf)?){_AFTER}"
-)
+_TABLES = (_ARCHITECTURES, _SYSTEMS, _LIBCS)
+_PATTERNS = [*_BOTH, *(pattern for table in _TABLES for _, pattern in table), "msvc|unknown|pc|apple|eabi(?:hf)?"]
+_EVERY = re.compile(f"{_BEFORE}(?:{'|'.join(_PATTERNS)}){_AFTER}")
 
 
 def claim_of(name: str) -> Claim:

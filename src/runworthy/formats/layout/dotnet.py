@@ -6,6 +6,7 @@ Source: dotnet/runtime ``src/native/corehost/hostpolicy/deps_format.cpp``: ``run
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from runworthy.model.layout import Asset, Build, DotnetApp, Group, Import
 __all__ = ["application", "application_groups", "imports_of"]
 
 _DEPS, _CONFIG = ".deps.json", ".runtimeconfig.json"
+_RUNTIMES: Final = re.compile(r"(?:^|/)runtimes/[^/]+/native/")
 _ASSETS_MAX: Final = 20_000
 _ASSEMBLIES_MAX: Final = 256
 _BYTES_MAX: Final = 128 << 20
@@ -33,9 +35,17 @@ def application(read: Read, paths: Iterable[str]) -> DotnetApp | None:
     found = config.removesuffix(_CONFIG) + _DEPS if config else deps
     manifest = found if found in set(held) else ""
     if not config and not manifest:
-        return None
+        return _copied(held)
     root = (config or manifest).rpartition("/")[0]
     return DotnetApp(root=root, manifest=manifest, assets=_assets(read, manifest) if manifest else ())
+
+
+def _copied(paths: list[str]) -> DotnetApp | None:
+    """Return an application of which neither manifest is there: its assemblies beside a folder ``runtimes``."""
+    roots = [path[: found.start()].rstrip("/") for path in paths if (found := _RUNTIMES.search(path))]
+    assemblies = {path.rpartition("/")[0] for path in paths if path.lower().endswith(".dll")}
+    root = next((root for root in roots if root in assemblies), None)
+    return DotnetApp(root=root) if root is not None else None
 
 
 def _assets(read: Read, manifest: str) -> tuple[Asset, ...]:
@@ -75,7 +85,7 @@ def application_groups(app: DotnetApp, paths: frozenset[str]) -> Iterator[Group]
 
 def imports_of(read: Read, paths: Iterable[str]) -> tuple[Import, ...]:
     """Return what the assemblies call into, each name once for each. What is no assembly, or damaged, has none."""
-    from runworthy.formats.clr import is_assembly, native_imports
+    from runworthy.formats.clr import has_resolver, is_assembly, native_imports
 
     found: list[Import] = []
     budget = _BYTES_MAX
@@ -88,7 +98,9 @@ def imports_of(read: Read, paths: Iterable[str]) -> tuple[Import, ...]:
         if data is None or not is_assembly(data):
             continue
         try:
-            found += [Import(name=name, by=path) for name in native_imports(data) if name not in _INTERNAL]
+            names = [name for name in native_imports(data) if name not in _INTERNAL]
         except FormatError:
             continue
+        resolver = bool(names) and has_resolver(data)
+        found += [Import(name=name, by=path, resolver=resolver) for name in names]
     return tuple(found)

@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 from runworthy.formats.layout.claims import claim_of
+from runworthy.formats.layout.folders import is_native
 from runworthy.formats.layout.manifest import Read
 from runworthy.model.layout import Build, Group
 
 __all__ = ["nuspec", "rid_groups"]
 
+_MISPLACED = re.compile(r"runtimes/(?P<rid>[^/]+)/(?!lib/|native/|nativeassets/).+", re.IGNORECASE)
 _NATIVE = re.compile(r"runtimes/(?P<rid>[^/]+)/(?:native|nativeassets/[^/]+)/.+", re.IGNORECASE)
 
 
@@ -35,11 +37,17 @@ def nuspec(read: Read, paths: Iterable[str]) -> tuple[str, str, str]:
 
 
 def rid_groups(paths: Iterable[str]) -> Iterator[Group]:
-    """Yield the native files: one RID is taken with all of its files (NuGet takes one for each sort of asset)."""
+    """Yield the native files: one RID is taken with all of its files (NuGet takes one for each sort of asset).
+
+    Those that lie below the RID's own folder, rather than its ``native``, are taken by nothing.
+    """
     builds = []
     for path in paths:
-        found = _NATIVE.fullmatch(path)
-        if found and not path.endswith("/_._"):
-            builds.append(Build(path=path, tag=found["rid"].lower(), claim=claim_of(found["rid"])))
+        if path.endswith("/_._"):
+            continue
+        if found := _NATIVE.fullmatch(path):
+            builds.append(Build(path=path, tag=found["rid"], claim=claim_of(found["rid"])))
+        elif (found := _MISPLACED.fullmatch(path)) and is_native(path):
+            builds.append(Build(path=path, tag=f"{found['rid']}, not native/", claim=claim_of(found["rid"])))
     if builds:
         yield Group(ruling="rid", name="runtimes", builds=tuple(builds))

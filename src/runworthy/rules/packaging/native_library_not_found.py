@@ -16,8 +16,6 @@ SEVERITY: Severity = "error"
 READS = ("layout:unmet",)
 ORDER = 50
 
-_SYSTEM = "not judged"
-
 
 def check(case: Case) -> Iterator[Match]:
     """Yield each library that an assembly names and the run time passes by, once for all assemblies."""
@@ -52,7 +50,8 @@ def _finding(case: Case, name: str, lying: list[str], steps: list[Step]) -> Find
 
 def _remedies(name: str, lying: list[str], step: Step) -> Iterator[Remedy]:
     tried = {probe.path.rpartition("/")[2] for probe in step.searched}
-    misspelt = next((path.rpartition("/")[2] for path in lying if path.rpartition("/")[2] not in tried), "")
+    called = sorted({path.rpartition("/")[2] for path in lying})
+    misspelt = next((file for file in called if file not in tried), "")
     if misspelt:
         yield help_(f"name it as the file is called: `{misspelt}`, not `{name}` (names differ by case on this system)")
     else:

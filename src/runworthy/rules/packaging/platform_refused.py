@@ -26,10 +26,11 @@ def check(case: Case) -> Iterator[Match]:
 
 def _finding(case: Case, step: Step) -> Finding:
     refused = [probe.path.partition(":")[0] for probe in step.searched if probe.outcome != "fits"]
+    verb = "does not" if len(refused) == 1 else "do not"
     return finding(
         case,
         (CODE, NAME, SEVERITY),
-        f"npm does not install `{step.need.name}` on {case.target}: its {' and '.join(refused)} do not fit",
+        f"npm does not install `{step.need.name}` on {case.target}: its {' and '.join(refused)} {verb} fit",
         cause=f"`{step.need.name}` is for another platform",
         steps=(step,),
         lines=probes(case, step),

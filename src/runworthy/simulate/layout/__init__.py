@@ -44,6 +44,8 @@ def choose(layout: Layout, platform: Platform, contents: Mapping[str, Contents] 
     if not layout.groups:
         steps += made_when_installed(layout)
     for group in layout.groups:
+        if place is not None and _nothing_to_choose(group, platform):
+            continue
         chosen, told = _of_group(layout, group, platform, contents or {})
         among.update(group.always, (build.path for build in group.builds))
         taken |= chosen
@@ -53,6 +55,11 @@ def choose(layout: Layout, platform: Platform, contents: Mapping[str, Contents] 
 
         steps += native_libraries(layout, platform, frozenset(taken))
     return Choice(among=frozenset(among), taken=frozenset(taken), steps=tuple(steps))
+
+
+def _nothing_to_choose(group: Group, platform: Platform) -> bool:
+    """Whether the files of a package that is for this platform alone only repeat in their names for what it is."""
+    return group.ruling == "folder" and all(fits(build.claim, platform) for build in group.builds)
 
 
 def _of_group(

@@ -47,4 +47,3 @@ def _libc(elf: ElfFacts) -> Literal["glibc", "musl", ""]:
     versions = any(need.version.startswith("GLIBC_") for need in elf.version_needs)
     glibc = loader.startswith(("ld-linux", "ld64.so")) or "libc.so.6" in elf.needed
     return "glibc" if glibc or versions else ""
-

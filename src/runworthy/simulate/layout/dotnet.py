@@ -12,11 +12,14 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 
 from runworthy.model.layout import Claim, Import, Layout, Platform
+from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Probe, Step
 from runworthy.simulate.layout.words import fits, layout_need, layout_step
 
 __all__ = ["native_libraries", "variations"]
 
+_ELSEWHERE = "not judged"
+_RESOLVER = "the assembly finds its libraries by code of its own"
 _SUFFIXES = {"linux": ".so", "macos": ".dylib", "windows": ".dll"}
 
 
@@ -70,7 +73,8 @@ def _host_directories(layout: Layout, taken: frozenset[str]) -> Iterator[str]:
     """Yield the directories that the host hands to the run time (NATIVE_DLL_SEARCH_DIRECTORIES), once each."""
     app = layout.app
     if app is None:
-        yield from dict.fromkeys(posixpath.dirname(path) for path in sorted(taken))
+        chosen = (build.path for group in layout.groups if group.ruling == "rid" for build in group.builds)
+        yield from dict.fromkeys(posixpath.dirname(path) for path in chosen if path in taken)
         return
     if not app.manifest:
         yield app.root
@@ -85,15 +89,23 @@ def _host_directories(layout: Layout, taken: frozenset[str]) -> Iterator[str]:
 
 
 def _step(layout: Layout, one: Import, names: Sequence[str], host: Sequence[str], lying: Sequence[str]) -> Step:
-    probes = []
-    beside = posixpath.dirname(one.by)
     need = layout_need(layout, "native-library", one.name, by=one.by)
+    probes: list[Probe] = []
+    for probe in _probes(names, host, posixpath.dirname(one.by)):
+        found = probe.outcome != _ELSEWHERE and probe.path in layout.paths
+        probes.append(replace(probe, outcome="found") if found else probe)
+        if found:
+            return layout_step(need, Answer.MET, met_by=probe.path, searched=probes)
+    if one.resolver:
+        return layout_step(need, Answer.UNKNOWN, searched=probes, why="not-modelled", detail=_RESOLVER)
+    return layout_step(need, Answer.UNMET, searched=probes, detail="\n".join(dict.fromkeys(lying)))
+
+
+def _probes(names: Sequence[str], host: Sequence[str], beside: str) -> Iterator[Probe]:
+    """Yield every path that is tried, in order. What lies outside the package is not judged."""
     for name in names:
-        for directory, origin in (*((where, "the host's directories") for where in host), (beside, "the assembly's")):
-            path = posixpath.normpath(posixpath.join(directory, name))
-            found = path in layout.paths
-            probes.append(Probe(path=path, origin=origin, outcome="found" if found else "not found"))
-            if found:
-                return layout_step(need, Answer.MET, met_by=path, searched=probes)
-        probes.append(Probe(path=name, origin="the system's loader", outcome="not judged"))
-    return layout_step(need, Answer.UNMET, searched=probes, detail="\n".join(dict.fromkeys(lying)), fatal=False)
+        for directory in host:
+            yield Probe(path=posixpath.normpath(posixpath.join(directory, name)), origin="the host's directories")
+        yield Probe(path=name, origin="the framework's directory", outcome=_ELSEWHERE)
+        yield Probe(path=posixpath.normpath(posixpath.join(beside, name)), origin="beside the assembly")
+        yield Probe(path=name, origin="the system's loader", outcome=_ELSEWHERE)

@@ -2,9 +2,8 @@
 
 Sources, each library's own loader: JNA ``Platform.getNativeLibraryResourcePrefix`` and ``getCanonicalArchitecture``;
 snappy-java and sqlite-jdbc ``OSInfo`` (sqlite-jdbc has ``Linux-Musl`` since 3.36, snappy-java ``x86_64-musl`` alone);
-netty ``NativeLibraryLoader`` and ``PlatformDependent.normalizedArch``; zstd-jni ``util/Native``; lz4-java ``util/Native``;
-RocksDB ``Environment.getJniLibraryName`` and its fallback. None of them but RocksDB, sqlite-jdbc and snappy-java knows
-of musl.
+netty ``NativeLibraryLoader`` and ``PlatformDependent.normalizedArch``; zstd-jni and lz4-java ``util/Native``; RocksDB
+``Environment.getJniLibraryName``. None of them but RocksDB, sqlite-jdbc and snappy-java knows of musl.
 """
 
 from __future__ import annotations

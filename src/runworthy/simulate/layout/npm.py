@@ -2,14 +2,15 @@
 
 Sources: npm-install-checks ``lib/index.js`` (checkPlatform, checkList) and ``lib/current-env.js``: the C library is
 looked for on Linux alone, by what ``/usr/bin/ldd`` says of itself, and where there is none by what Node.js was linked
-with. @npmcli/arborist ``build-ideal-tree.js``: an optional dependency that does not fit is left out with what it brings;
-any other ends the installation with EBADPLATFORM.
+with. @npmcli/arborist ``build-ideal-tree.js``: an optional dependency that does not fit is left out with what it
+brings; any other ends the installation with EBADPLATFORM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from runworthy.formats.layout.claims import claim_of
 from runworthy.model.layout import Layout, NpmPackage, Platform
 from runworthy.model.records import dataclass
 from runworthy.model.trace import Answer, Probe, Step
@@ -99,10 +100,10 @@ def made_when_installed(layout: Layout, name: str = "") -> list[Step]:
     documentation, "scripts"); node-gyp-build as ``install`` does so where it finds no prebuild.
     """
     package = layout.npm
-    if package is None:
-        return []
+    if package is None or any(claim_of(other).system for other in package.optional):
+        return []  # it comes with one of the packages that it depends on
     root = layout.manifest.removesuffix("package.json")
-    has_source = f"{root}binding.gyp" in layout.paths or f"{root}CMakeLists.txt" in layout.paths
+    has_source = f"{root}binding.gyp" in layout.paths
     fetches = any(word in package.install for word in _FETCHES)
     builds = any(word in package.install for word in _BUILDS)
     if not (fetches or builds or (has_source and not package.install)):

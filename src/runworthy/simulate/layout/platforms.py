@@ -16,6 +16,6 @@ _FAMILIES: dict[str, Literal["glibc", "musl"]] = {"glibc": "glibc", "musl": "mus
 def platform_of(target: Target) -> Platform:
     """Return what a target is to them: its architecture, and the C library of its root where it has one."""
     libc = libc_of_root(target)
-    family = _FAMILIES.get(libc.family, "") if libc else ""
+    family: Literal["glibc", "musl", ""] = _FAMILIES.get(libc.family, "") if libc else ""
     release = (libc.version or ()) if libc else ()
     return Platform(target=target.name, arch=target.arch, libc=family, release=release)

@@ -10,8 +10,17 @@ from runworthy.model.trace import Answer, Event, Evidence, Need, Probe, Step, Wh
 
 __all__ = ["Pick", "fits", "layout_need", "layout_step", "platform_words", "steps_of"]
 
-_ARMS = {"armv7": ("arm", "armv7", "armv6"), "armv6": ("arm", "armv6"), "armel": ("arm", "armel")}
-"""Names of 32-bit Arm builds that fit a machine: an older one runs on a newer, the float convention must be its own."""
+_NAMES = {
+    "armv7": ("arm", "armv7", "armv6"),
+    "armv6": ("arm", "armv6"),
+    "armel": ("arm", "armel"),
+    "ppc64le": ("ppc64le", "ppc64"),
+}
+"""Names of builds that may fit a machine: of 32-bit Arm an older one runs on a newer, and the float convention must be
+its own; Node.js calls both byte orders of PowerPC ``ppc64``."""
+
+_MACHINES = {"armv6": ("armv7",)}
+"""What the bytes of builds for a machine say, where that is another: ELF headers tell armv6 from armv7 no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +43,7 @@ def fits(claim: Claim, platform: Platform) -> bool:
     if claim.libc and platform.libc and claim.libc != platform.libc:
         return False
     universal = claim.arch == "universal" and platform.system == "macos"
-    return universal or not claim.arch or claim.arch in _ARMS.get(arch, (arch,))
+    return universal or not claim.arch or claim.arch in _NAMES.get(arch, (arch,))
 
 
 def platform_words(platform: Platform) -> str:
@@ -114,7 +123,7 @@ def _mismatch(build: Build, platform: Platform, held: Contents) -> str:
     arch = platform.arch.name
     if held.system and held.system != platform.system:
         return f"is for {held.system}"
-    if held.archs and held.archs.isdisjoint(_ARMS.get(arch, (arch,))):
+    if held.archs and held.archs.isdisjoint(_MACHINES.get(arch, (arch,))):
         return f"is for {' and '.join(sorted(held.archs))}"
     if held.libc and platform.libc and held.libc != platform.libc:
         # A build that claims no C library, or glibc, is taken on musl for want of another: that is no wrong label.
