@@ -115,7 +115,7 @@ class Engine:
         given = [subject for one in opened for subject in one.subjects]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
         self._roots = {}
-        self._alone = len(self._subjects) == len(targets) == 1
+        self._alone = only is None and len(self._subjects) == len(targets) == 1
         results: list[Result] = []
         for judged in self._judge(targets):
             results += judged
