@@ -84,7 +84,7 @@ def _kind(given: Given) -> str:
 
 
 class _Case(NamedTuple):
-    """Two builds, or assets of them, with the files that belong together. ``asset``: see Pair; None for what is whole."""
+    """Two builds, or assets of them, with the files that belong together. ``asset`` is None for what is in none."""
 
     asset: AssetPair | None
     builds: tuple[Build | None, Build | None]
