@@ -39,7 +39,17 @@ if TYPE_CHECKING:
     from runworthy.configuration.model import Configuration
     from runworthy.engine import Wishes
     from runworthy.formats.content import Content
-    from runworthy.model.difference import Cell, Change, Difference, Outcome, Pair, SymbolChange
+    from runworthy.model.archive import ArchiveFacts, Container, MemberFacts, Oddity
+    from runworthy.model.difference import (
+        AssetPair,
+        Cell,
+        Change,
+        Difference,
+        FloorChange,
+        Outcome,
+        Pair,
+        SymbolChange,
+    )
     from runworthy.model.floor import Breach, Floor, FloorReport, Reason, Rung, ShippedFloor
     from runworthy.model.matrix import Asset, Claims, Column, Job, Matrix, Misnaming, Redundancy, Served
     from runworthy.model.measurement import Comparison, Measured, Measurement, Ratio, Run, Spread, Way
@@ -84,7 +94,9 @@ __all__ = [
     "ApeFacts",
     "ApeLoader",
     "Architecture",
+    "ArchiveFacts",
     "Asset",
+    "AssetPair",
     "Breach",
     "Captured",
     "Cell",
@@ -93,6 +105,7 @@ __all__ = [
     "Column",
     "Comparison",
     "Configuration",
+    "Container",
     "Difference",
     "ElfFacts",
     "ElfFile",
@@ -104,6 +117,7 @@ __all__ = [
     "Finding",
     "FixReport",
     "Floor",
+    "FloorChange",
     "FloorReport",
     "FormatError",
     "Job",
@@ -113,8 +127,10 @@ __all__ = [
     "Matrix",
     "Measured",
     "Measurement",
+    "MemberFacts",
     "Misnaming",
     "Need",
+    "Oddity",
     "Outcome",
     "Pair",
     "Path",
@@ -191,7 +207,11 @@ _LATE = {
     "Captured": "targets.snapshot.capture",
     "TargetDifference": "model.target_difference",
     "Configuration": "configuration.model",
-    **dict.fromkeys(("Cell", "Change", "Difference", "Outcome", "Pair", "SymbolChange"), "model.difference"),
+    **dict.fromkeys(
+        ("AssetPair", "Cell", "Change", "Difference", "FloorChange", "Outcome", "Pair", "SymbolChange"),
+        "model.difference",
+    ),
+    **dict.fromkeys(("ArchiveFacts", "Container", "MemberFacts", "Oddity"), "model.archive"),
     **dict.fromkeys(
         ("ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "MachoFacts", "PeFacts", "ScriptLine"), "model.program"
     ),
@@ -498,7 +518,7 @@ def diff(
     at: str | None = None,
     watch: Watch | None = None,
 ) -> Difference:
-    """Compare two builds, two files or two directories, as ``runworthy diff`` does.
+    """Compare two builds as ``runworthy diff`` does: files, archives, directories, or directories of assets.
 
     >>> import runworthy
     >>> difference = runworthy.diff("app", "server", on="debian:12")
@@ -935,19 +955,24 @@ def inspect(path: Path) -> ElfFile | FileFacts:
     'text'
 
     An ELF file is given as one. Its symbols and relocations are read here already, so that a damaged file is known at
-    once. Of every other file the facts say what it is (a script, an APE, a program of another system, an archive,
-    text) and, as its ``problem``, what is damaged. Raises FormatError for an ELF file that is damaged, with the offset
-    of what is wrong, and OSError for a file that cannot be read.
+    once. Of every other file the facts say what it is (a script, an APE, a program of another system, an archive with
+    its members, text) and, as its ``problem``, what is damaged. A member is named as ``app.whl!_core.so``. Raises
+    FormatError for an ELF file that is damaged, with the offset of what is wrong, and OSError for a file that cannot be
+    read.
     """
     from runworthy.targets.directory import DirectoryView
     from runworthy.targets.placement import locate
 
     name = os.fspath(path)
     try:
+        if (place := _member_place(name)) is not None:
+            from runworthy.formats.archive.facts import member_in
+
+            return _inspect_content(member_in(_content(locate(place[0], DirectoryView("/"))), *place), name)
         source = locate(name, DirectoryView("/"))
         content = _content(source)
         if content.pread(0, 4) != b"\x7fELF":
-            return _inspect_other(content)
+            return _inspect_content(content, name)
         elf = source.view.elf(source.real)
         elf.imports(), elf.exports(), elf.relocations(), elf.build()
     except FormatError as error:
@@ -955,11 +980,40 @@ def inspect(path: Path) -> ElfFile | FileFacts:
     return elf
 
 
+def _member_place(name: str) -> tuple[str, str] | None:
+    """Return the archive and the member that a name means, None where it means a file."""
+    if "!" not in name or os.path.lexists(name):
+        return None
+    from runworthy.engine.containers import split_member
+
+    return split_member(name)
+
+
 def _content(source: Source) -> Content:
     """Return what is in a file. Raises FormatError for what is none, OSError."""
     if source.view.lstat(source.real).entry.kind == "other":
         raise FormatError("it is a pipe, a socket or a device, and no regular file", path=source.real)
     return source.view.content(source.real)
+
+
+def _inspect_content(content: Content, name: str) -> ElfFile | FileFacts:
+    """Return the facts of bytes: those of an archive with its members. Raises FormatError, OSError."""
+    if content.pread(0, 4) == b"\x7fELF":
+        from runworthy.formats.elf import read_elf
+
+        elf = read_elf(content)
+        elf.imports(), elf.exports(), elf.relocations(), elf.build()
+        return elf
+    facts = _inspect_other(content)
+    from runworthy.formats.archive.facts import archive_facts
+    from runworthy.model.records import replace
+
+    archive = archive_facts(name, content)
+    return (
+        facts
+        if archive is None
+        else replace(facts, archive=archive, problem=facts.problem or archive.container.problem)
+    )
 
 
 def _inspect_other(content: Content) -> FileFacts:

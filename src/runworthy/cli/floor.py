@@ -19,8 +19,8 @@ Say on which oldest glibc, musl, libstdc++, kernel, CPU and page sizes all of th
 of which file ask for it, and on which oldest target of each distribution. Nothing is executed."""
 EPILOG = """\
 what is given is judged as one release: libraries of it are found where the loader would look, and those from outside
-that no C library brings are taken as present and named. Archives each have floors of their own, as have, in a directory,
-programs and directories that are called after a system and architecture
+that no C library brings are taken as present and named. Archives each have floors of their own; so have, in a
+directory, programs and directories that are called after a system and architecture
 
 exit codes: 0 every gate is kept, 1 one is not, or nothing known runs it, 2 usage or internal error, 3 no subject found,
 4 cannot tell

@@ -18,8 +18,8 @@ Read = tuple[str, ElfFile | FileFacts | FormatError]
 
 USAGE = "FILE... [options]"
 DESCRIPTION = (
-    "Show the facts of files: ELF and what else may be executed, such as APE, PE, Mach-O and scripts. No target, no "
-    "opinion. Nothing is executed."
+    "Show the facts of files: ELF and what else may be executed, such as APE, PE, Mach-O and scripts; archives and "
+    "what they hold, or one member, as app.whl!pkg/_core.so. No target, no opinion. Nothing is executed."
 )
 EPILOG = "exit codes: 0 every file was read, 2 usage or internal error, 3 no file found, 4 a file could not be read\n"
 
@@ -27,7 +27,7 @@ EPILOG = "exit codes: 0 every file was read, 2 usage or internal error, 3 no fil
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="programs, libraries, scripts")
+    add("files", nargs="+", metavar="FILE", help="programs, libraries, scripts, archives and their members")
     add("--symbols", action="store_true", help="list the dynamic symbols of ELF files too")
     add("--format", choices=("text", "json"), default="text", help="text (the default) or json")
     add("-o", "--output-file", metavar="FILE", help="write the report there")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runworthy.engine.context import launch_on, runtime_names
-from runworthy.engine.opening import Given, open_given
+from runworthy.engine.opening import Given, archive_at, open_given
 from runworthy.engine.results import Cell, result_of
 from runworthy.engine.subjects import INSTALLED, MARK, Subject
 from runworthy.engine.workers import in_workers, workers_for
@@ -86,6 +86,7 @@ class Engine:
         self._holders: list[Holder] = []
         self._platforms: dict[tuple[int, str], Platform | None] = {}
         self._choices: dict[tuple[int, Platform], Choice | None] = {}
+        self._added: list[Holder] | None = None
         self._alone = True
 
     def check(
@@ -115,7 +116,7 @@ class Engine:
         given = [subject for one in opened for subject in one.subjects]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
         self._roots = {}
-        self._alone = len(self._subjects) == len(targets) == 1
+        self._alone = only is None and len(self._subjects) == len(targets) == 1
         results: list[Result] = []
         for judged in self._judge(targets):
             results += judged
@@ -323,12 +324,24 @@ class Engine:
 
     def _companions(self, holder: Holder, name: TargetName, arch: Architecture | None) -> list[Holder]:
         """Return the packages among the subjects that are installed with one on a target."""
+        extra = self._wheels() if holder.container.kind == "wheel" else []
         if len(self._holders) < 2:
-            return []
+            holder.joined = extra
+            return extra
         from runworthy.engine.containers import companions
 
-        holder.joined = [one for one in companions(holder, self._holders) if not self._refuses(one, name, arch)]
+        found = [one for one in companions(holder, self._holders) if not self._refuses(one, name, arch)]
+        holder.joined = [*found, *extra]
         return holder.joined
+
+    def _wheels(self) -> list[Holder]:
+        """Return the wheels that are added to every target: they are installed with each wheel that is judged."""
+        if self._added is None:
+            from runworthy.targets.additions import WheelAddition
+
+            wheels = [one.spec for one in self._wishes.additions if isinstance(one, WheelAddition)]
+            self._added = [holder for spec in wheels for holder in archive_at(spec, self._machine).holders[:1]]
+        return self._added
 
     def _refuses(self, holder: Holder, name: TargetName, arch: Architecture | None) -> bool:
         choice = self._choice(holder, name, arch)

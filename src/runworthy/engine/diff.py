@@ -84,7 +84,7 @@ def _kind(given: Given) -> str:
 
 
 class _Case(NamedTuple):
-    """Two builds, or assets of them, with the files that belong together. ``asset``: see Pair; None for what is whole."""
+    """Two builds, or assets of them, with the files that belong together. ``asset`` is None for what is in none."""
 
     asset: AssetPair | None
     builds: tuple[Build | None, Build | None]
@@ -324,15 +324,11 @@ class _Court:
 
     def _outcomes(self, matches: Iterable[Match], targets: Sequence[TargetName]) -> _Outcomes:
         sides = [[match.old for match in matches if match.old], [match.new for match in matches if match.new]]
-        names = [[file.name for file in side] for side in sides]
-        if self._wishes.at is None:
-            names = [[*names[0], *names[1]]]
-            given = [[build.name for build in self._builds]]
-        else:
-            given = [[build.name] for build in self._builds]
         found: _Outcomes = {}
-        for subjects, wanted in zip(given, names, strict=True):
-            for result in self._engine.check(subjects, targets, only=frozenset(wanted)).results:
+        # Each build by itself: packages of one release are not installed with those of the other.
+        for build, side in zip(self._builds, sides, strict=True):
+            wanted = frozenset(file.name for file in side)
+            for result in self._engine.check([build.name], targets, only=wanted).results if wanted else ():
                 found[result.subject, result.wanted] = _Judged(result)
         return found
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runworthy.engine.trees import Found
     from runworthy.targets.trees import Watch
 
-__all__ = ["Given", "open_given"]
+__all__ = ["Given", "archive_at", "open_given"]
 
 _APPIMAGE = ".appimage"
 
@@ -108,7 +108,7 @@ def _may_be_started(subject: Subject) -> bool:
 def _archive(given: Given, name: str, view: DirectoryView, within: str = "") -> list[Subject]:
     """Return what is judged of the file ``name`` of this machine if it is an archive: itself, and its members."""
     try:
-        opened = _opened(name, view, within)
+        opened = archive_at(name, view, within)
     except OSError as error:
         return [_unreadable(name, error)]
     given.trees += opened.trees
@@ -119,7 +119,7 @@ def _archive(given: Given, name: str, view: DirectoryView, within: str = "") -> 
     ]
 
 
-def _opened(name: str, view: DirectoryView, within: str = "") -> Opened:
+def archive_at(name: str, view: DirectoryView, within: str = "") -> Opened:
     """Return what came of opening a file of this machine as an archive. Raises OSError."""
     from runworthy.engine.containers import Opened, open_container
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from runworthy.model.records import dataclass
+from runworthy.model.records import dataclass, field
 
-__all__ = ["Container", "ContainerKind", "Oddity", "OddityKind"]
+__all__ = ["ArchiveFacts", "Container", "ContainerKind", "MemberFacts", "Oddity", "OddityKind"]
 
 ContainerKind = Literal[
     "wheel", "npm", "nupkg", "jar", "deb", "apk", "rpm", "appimage", "zip", "tar", "cpio", "squashfs"
@@ -62,3 +63,32 @@ class Container:
     members: int = 0
     oddities: tuple[Oddity, ...] = ()
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberFacts:
+    """One entry of an archive: ``file``, ``dir``, ``link``, ``hard-link`` or ``other``, a device or the like.
+
+    ``size`` (bytes) is None where it has no bytes of its own; ``target`` is what a link says. ``machine`` is the
+    architecture of an ELF file, empty for any other.
+    """
+
+    path: str
+    kind: str
+    mode: int
+    size: int | None = None
+    target: str = ""
+    machine: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveFacts:
+    """What an archive holds, its members in their order, and what it says of itself.
+
+    ``metadata`` are values by the words of this project for all ecosystems: ``name``, ``version``, ``requires``,
+    ``tags`` of a wheel, ``architecture`` of a system's package, ``os``, ``cpu`` and ``libc`` of one of npm.
+    """
+
+    container: Container
+    members: tuple[MemberFacts, ...]
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

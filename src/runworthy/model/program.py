@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from runworthy.model.archive import ArchiveFacts
 from runworthy.model.records import dataclass
 
 __all__ = [
@@ -158,6 +159,7 @@ class FileFacts:
 
     ``bom``: it begins with the byte order mark of UTF-8. Exactly the facts of its type are there. ``detail`` names it
     more closely in words ("gzip", "Git LFS pointer"). ``problem`` says what is damaged in what it claims to be.
+    ``archive`` is what an archive holds, where it was asked for.
     """
 
     type: FileType
@@ -172,3 +174,4 @@ class FileFacts:
     main_class: str = ""
     detail: str = ""
     problem: str = ""
+    archive: ArchiveFacts | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from runworthy.formats.macho import FILETYPES
 from runworthy.formats.pe import SUBSYSTEMS
+from runworthy.model.archive import ArchiveFacts, Oddity
 from runworthy.model.program import ApeElf, ApeFacts, ApeLoader, FileFacts, MachoFacts, PeFacts, ScriptLine
 from runworthy.report.facts import Data, aligned
 from runworthy.report.words import Style, count, encodable, listed, size
@@ -37,6 +39,7 @@ def file_data(name: str, facts: FileFacts) -> Data:
         "zip_entries": facts.zip_entries,
         "main_class": encodable(facts.main_class),
         "problem": facts.problem,
+        "archive": facts.archive and _archive_data(facts.archive),
     }
 
 
@@ -49,7 +52,7 @@ def file_lines(name: str, facts: FileFacts, style: Style) -> Iterator[str]:
 
 
 def _rows(facts: FileFacts) -> Iterator[tuple[str, Sequence[str]]]:
-    detail = f", {facts.detail}" if facts.detail else ""
+    detail = f", {facts.detail}" if facts.detail and facts.archive is None else ""
     yield "kind", [_kind(facts) + detail]
     if facts.bom:
         yield "begins with", ["the byte order mark of UTF-8"]
@@ -61,8 +64,56 @@ def _rows(facts: FileFacts) -> Iterator[tuple[str, Sequence[str]]]:
         yield from _pe_rows(facts.pe)
     yield "parts", [_macho_in_words(part) for part in facts.machos]
     yield "main class", [facts.main_class] if facts.main_class else []
-    yield "zip archive", [count(facts.zip_entries, "entry", "entries")] if facts.zip_entries is not None else []
+    if facts.archive is not None:
+        yield from _archive_rows(facts.archive)
+    elif facts.zip_entries is not None:
+        yield "zip archive", [count(facts.zip_entries, "entry", "entries")]
     yield "damaged", [facts.problem] if facts.problem else []
+
+
+_ECOSYSTEMS = {
+    "wheel": "wheel", "npm": "package of npm", "nupkg": "package of NuGet", "jar": "Java archive",
+    "deb": "Debian package", "apk": "Alpine package", "rpm": "RPM package", "appimage": "AppImage",
+}  # fmt: skip
+_MEMBERS = {
+    "file": ("file", "files"),
+    "dir": ("directory", "directories"),
+    "link": ("symbolic link", "symbolic links"),
+    "hard-link": ("hard link", "hard links"),
+    "other": ("device", "devices"),
+}
+_NAMED = 12
+_METADATA = ("name", "version", "architecture", "tags", "requires-python", "requires", "os", "cpu", "libc", "optional")
+
+
+def _archive_rows(archive: ArchiveFacts) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield what is in an archive: how many of each kind, its programs and libraries, and what it says of itself."""
+    container = archive.container
+    packed = f", packed with {container.packing}" if container.packing else ""
+    yield "archive", [f"{container.format}{packed}"]
+    yield "holds", [_counts(archive)]
+    elves = [f"{one.path}  {one.machine}" for one in archive.members if one.machine]
+    yield "ELF files", _some(elves)
+    for key in _METADATA:
+        yield key, _some(archive.metadata.get(key, ()))
+    yield "odd", _some([_oddity(one) for one in container.oddities])
+
+
+def _counts(archive: ArchiveFacts) -> str:
+    numbers = Counter(one.kind for one in archive.members)
+    held = [count(numbers[kind], *words) for kind, words in _MEMBERS.items() if numbers[kind]]
+    total = sum(one.size or 0 for one in archive.members if one.kind == "file")
+    return f"{listed(held) or 'nothing'}, {count(total, 'byte')}"
+
+
+def _some(values: Sequence[str]) -> list[str]:
+    shown = list(values[:_NAMED])
+    return [*shown, f"and {len(values) - len(shown)} more"] if len(shown) < len(values) else shown
+
+
+def _oddity(oddity: Oddity) -> str:
+    detail = f": {oddity.detail}" if oddity.detail else ""
+    return f"{oddity.member}  {oddity.kind}{detail}"
 
 
 def _script_rows(script: ScriptLine) -> Iterator[tuple[str, Sequence[str]]]:
@@ -127,6 +178,8 @@ def _loader_in_words(loader: ApeLoader) -> str:
 
 
 def _kind(facts: FileFacts) -> str:
+    if facts.archive is not None and facts.archive.container.kind in _ECOSYSTEMS:
+        return _ECOSYSTEMS[facts.archive.container.kind]
     if facts.pe is not None:
         return "Windows library" if facts.pe.dll else "Windows program"
     if facts.machos:
@@ -145,6 +198,38 @@ def _pe_machine(pe: PeFacts) -> str:
 
 def _subsystem(pe: PeFacts) -> str:
     return SUBSYSTEMS.get(pe.subsystem, f"subsystem {pe.subsystem}")
+
+
+def _archive_data(archive: ArchiveFacts) -> Data:
+    container = archive.container
+    return {
+        "kind": container.kind,
+        "format": container.format,
+        "packing": container.packing or None,
+        "members": [
+            {
+                "path": encodable(one.path),
+                "kind": one.kind,
+                "mode": one.mode,
+                "size": one.size,
+                "target": encodable(one.target) or None,
+                "machine": one.machine or None,
+            }
+            for one in archive.members
+        ],
+        "oddities": [
+            {
+                "kind": one.kind,
+                "member": encodable(one.member),
+                "detail": encodable(one.detail),
+                "offset": one.offset,
+                "read": one.read,
+            }
+            for one in container.oddities
+        ],
+        "metadata": {encodable(key): [encodable(one) for one in held] for key, held in archive.metadata.items()},
+        "problem": encodable(container.problem),
+    }
 
 
 def _script_data(script: ScriptLine) -> Data:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runworthy.model.floor import Breach, Floor, FloorReport, Oldest, Reason, Rung, ShippedFloor
+from runworthy.model.floor import Breach, Floor, FloorReport, Kind, Oldest, Reason, Rung, ShippedFloor
 from runworthy.report.words import PLAIN, Style, clean, count, listed, size, table
 
 __all__ = ["floor_text"]
@@ -36,7 +36,7 @@ def floor_text(report: FloorReport, style: Style = PLAIN, *, level: int = 0) -> 
 
 # -- assets ----------------------------------------------------------------------------------
 
-_COLUMNS = ("glibc", "musl", "libstdc++", "kernel", "cpu")
+_COLUMNS: tuple[Kind, ...] = ("glibc", "musl", "libstdc++", "kernel", "cpu")
 
 
 def _assets(shipped: Sequence[ShippedFloor], style: Style) -> list[str]:
@@ -46,7 +46,7 @@ def _assets(shipped: Sequence[ShippedFloor], style: Style) -> list[str]:
     for one in shipped:
         floors = {floor.kind: _line(floor)[0] for floor in one.floors}
         built = f"{one.arch}, for {one.libc}" if one.libc else one.arch
-        rows.append([clean(one.asset) or "other files", built, *(floors.get(kind, "") for kind in _COLUMNS)])
+        rows.append([clean(one.asset) or "other files", built, *(floors[kind] for kind in _COLUMNS)])
     return table(rows)
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
+from runworthy.formats.archive import archive_kind, open_archive
 from runworthy.formats.content import Content, FileContent
 from runworthy.formats.elf import is_elf
 from runworthy.formats.package import NeedsZstdError, is_package, read_package
@@ -21,15 +22,18 @@ from runworthy.targets.directory import DirectoryView
 from runworthy.targets.libc import default_directories
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.target import Target
-from runworthy.targets.unpacked import Unpacked, put
+from runworthy.targets.unpacked import Unpacked, put, unpacked
 from runworthy.targets.view import FileView, Resolved, failure
 
-__all__ = ["Addition", "UnfitError", "addition", "lay", "relist"]
+__all__ = ["Addition", "UnfitError", "WheelAddition", "addition", "lay", "relist"]
 
 Addition = Callable[[Target, Overlay], None]
 """Changes the root of a target, which lies under the overlay. Raises UsageError when it does not fit."""
 
-_HINT = "name a package (.deb, .rpm, .apk, tar archive), a directory, or a shared library"
+_HINT = "name a package (.deb, .rpm, .apk, wheel, tar or zip archive), a directory, or a shared library"
+_PREFIX = "/usr/local"
+"""Where an environment is taken to lie of which nothing is said (sysconfig's posix_local)."""
+
 _TREE_NAMES = frozenset(("bin", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin", "usr", "var"))
 _LDCONFIG = ("/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig")
 _MUSL_DIRECTORY = "/usr/lib"
@@ -62,6 +66,11 @@ def _read(spec: str) -> Addition:
         if library is None:
             raise FormatError("is no shared library")
         return _Libraries(spec, (library,))
+    kind = archive_kind(head, place)
+    if kind == "wheel":
+        return WheelAddition(spec, unpacked(open_archive(content, kind).members, kind))
+    if kind == "zip":
+        return _Tree(spec, unpacked(open_archive(content, kind).members, kind))
     if not is_package(head):
         raise FormatError("is no package and no shared library")
     return _Tree(spec, _unpacked(content))
@@ -191,6 +200,23 @@ class _Tree:
                         yield at
                 elif entry.kind != "link":  # a directory stays where a package brings a link (dpkg, rpm)
                     raise failure(errno.EISDIR, path)
+
+
+@dataclass(frozen=True, slots=True)
+class WheelAddition:
+    """Installs a wheel into the environment of a target. One in which other wheels are shown is their engine's to know.
+
+    ``view`` has the wheel's files as they lie below the prefix of an environment.
+    """
+
+    spec: str
+    view: Unpacked
+
+    def __call__(self, target: Target, overlay: Overlay) -> None:
+        try:
+            overlay.mount(_PREFIX, self.view)
+        except OSError as error:
+            _does_not_fit(self.spec, target, error)
 
 
 def _directories_with_libraries(view: FileView, top: str) -> Iterator[str]:
