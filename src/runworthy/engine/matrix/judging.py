@@ -11,7 +11,7 @@ from runworthy.model.matrix import Asset, Cell, Column, Fit, Member
 from runworthy.model.trace import Answer, Step
 from runworthy.targets.catalogue.naming import python_tag
 
-__all__ = ["cell_of", "archs_on", "excluded", "is_manager_of", "systems_of", "worth_judging"]
+__all__ = ["archs_on", "cell_of", "excluded", "is_manager_of", "systems_of", "worth_judging"]
 
 _ALSO: Mapping[str, frozenset[str]] = {
     "x86_64": frozenset(("i386", "x32")),
