@@ -99,6 +99,15 @@ def _files() -> dict[str, bytes | str]:
             for name in ("sh", "env", "wine", "uname", "mkdir", "dd", "gzip", "chmod", "mv")
         },
         **{f"winebox/usr/lib/systemd/{name}": _static() for name in ("systemd", "systemd-binfmt")},
+        # a release whose build for arm64 needs glibc
+        "release/app_1.0_linux_amd64": _static(),
+        "release/app_1.0_linux_amd64_musl": elf(
+            interpreter=MUSL_LOADER, needed=["libc.musl-x86_64.so.1"], tags=[DT_DEBUG], imports=["puts"]
+        ),
+        "release/app_1.0_linux_arm64": elf(
+            machine="aarch64", interpreter="/lib/ld-linux-aarch64.so.1", needed=["libc.so.6"], tags=[DT_DEBUG]
+        ),
+        "release/app_1.0_checksums.txt": b"",
         "notes.txt": b"no program\n",
         "empty": b"",
     }

@@ -10,6 +10,7 @@ from runworthy.formats.content import BytesContent
 from runworthy.formats.macho import is_java_class, read_macho
 from runworthy.model.errors import FormatError
 from runworthy.model.program import MachoFacts
+from tests.engine.matrix.made import mach_o
 
 X86_64, ARM64, PPC, I386 = 0x01000007, 0x0100000C, 18, 7
 
@@ -86,3 +87,10 @@ def test_a_java_class_is_none(version: int) -> None:
 def test_damage(data: bytes) -> None:
     with pytest.raises(FormatError):
         read(data)
+
+
+def test_platform_and_libraries() -> None:
+    data = mach_o(0x0100000C, "/usr/lib/libSystem.B.dylib", "@rpath/libx.dylib")
+    (facts,) = read(data)
+    assert (facts.platform, facts.minimum) == ("macos", "11.0")
+    assert facts.libraries == ("/usr/lib/libSystem.B.dylib", "@rpath/libx.dylib")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import zipfile
 from pathlib import Path
-from struct import pack, pack_into
+from struct import pack, pack_into, unpack_from
 
 import pytest
 
@@ -43,6 +43,30 @@ def test_libraries_and_dotnet() -> None:
     data = bytearray(program())
     pack_into("<II", data, 0x80 + 24 + 112 + 14 * 8, 0x1000, 72)
     assert read_pe(BytesContent(bytes(data))).clr
+
+
+def test_the_least_windows_is_that_of_the_system_or_of_its_subsystem() -> None:
+    data = bytearray(program())
+    pack_into("<HH", data, 0x80 + 24 + 40, 6, 1)
+    pack_into("<HH", data, 0x80 + 24 + 48, 10, 0)
+    assert read_pe(BytesContent(bytes(data))).minimum == (10, 0)
+
+
+@pytest.mark.parametrize(("attributes", "base"), [(1, 0), (0, 0x140000000 & 0xFFFFFFFF)])
+def test_dlls_that_are_loaded_at_the_first_call(attributes: int, base: int) -> None:
+    data = bytearray(program())
+    section = 0x400
+    (address,) = unpack_from("<I", data, data.index(b".text") + 12 if b".text" in data else 0x80 + 24 + 240 + 12)
+    at = len(data)
+    data += pack("<8I", attributes, address + at - section + 64 + base, 0, 0, 0, 0, 0, 0) + bytes(32) + b"late.dll\0"
+    row = 0x80 + 24 + 240
+    size = len(data) - section
+    pack_into("<I", data, row + 8, size)
+    pack_into("<I", data, row + 16, size)
+    pack_into("<Q", data, 0x80 + 24 + 24, base)
+    pack_into("<II", data, 0x80 + 24 + 112 + 13 * 8, address + at - section, 64)
+    facts = read_pe(BytesContent(bytes(data)))
+    assert (facts.problem, facts.delayed) == ("", ("late.dll",))
 
 
 @pytest.mark.parametrize("size", [0, 2, 0x3F, 0x40, 0x83, 0x97, 0x98, 0x187])

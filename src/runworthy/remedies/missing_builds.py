@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from runworthy.engine.matrix.judging import archs_on
 from runworthy.model.arch import ARCHITECTURES
 from runworthy.model.matrix import Asset, Column, Job, Matrix, Member
 from runworthy.model.records import replace
@@ -88,12 +89,16 @@ def _wanted(matrix: Matrix) -> Iterator[_Wanted]:
         yield _Wanted(
             system=system,
             arch=arch,
-            libcs=tuple(sorted({column.libc.partition(" ")[0] for column in held} - {""})),
+            libcs=_libcs(held),
             targets=tuple(column.name for column in held),
-            name=_name(matrix.builds, system, arch),
+            name=_name(matrix.builds, system, arch, _libcs(held)),
             like=like,
             why=reasons[system, arch],
         )
+
+
+def _libcs(columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(sorted({column.libc.partition(" ")[0] for column in columns} - {""}))
 
 
 def _like(builds: Sequence[Asset]) -> Member | None:
@@ -110,15 +115,17 @@ def _like(builds: Sequence[Asset]) -> Member | None:
     return max(held, key=lambda member: (member.cgo, len(member.imports)))
 
 
-def _name(builds: Sequence[Asset], system: str, arch: str) -> str:
-    """Return a name for what is missing, spelled as the others are."""
+def _name(builds: Sequence[Asset], system: str, arch: str, libcs: Sequence[str]) -> str:
+    """Return a name for what is missing, spelled as the others are. Beside one for the platform it says what it is for."""
     names = [asset.name.lower() for asset in builds]
     base = next((asset.claims.name for asset in builds if asset.claims.name), "app")
     like_go = any("amd64" in name or "arm64" in name for name in names)
     spelled = _SPELLED.get(arch, arch) if like_go else arch
     word = "darwin" if system == "macos" and any("darwin" in name for name in names) else system
     mark = "_" if any(f"{base}_" in name for name in names) else "-"
-    return mark.join((base, word, spelled)) + (".exe" if system == "windows" else "")
+    beside = system == "linux" and any(arch in archs_on(asset, system) for asset in builds)
+    libc = [libcs[0] if len(libcs) == 1 else "static"] if beside else []
+    return mark.join((base, word, spelled, *libc)) + (".exe" if system == "windows" else "")
 
 
 _SPELLED = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386"}

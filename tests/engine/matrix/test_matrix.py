@@ -48,7 +48,9 @@ def test_the_build_for_musl_is_not_needed_beside_a_static_one(tmp_path: Path) ->
     assert [(one.asset[-20:], one.by[-15:], one.targets) for one in matrix.redundant] == [
         ("app-linux-arm64-musl", "app-linux-arm64", (ARM[1],))
     ]
-    said = "`app-linux-arm64` is static and runs on alpine:3.20/aarch64, the one target that `app-linux-arm64-musl` serves"
+    said = (
+        "`app-linux-arm64` is static and runs on alpine:3.20/aarch64, the one target that `app-linux-arm64-musl` serves"
+    )
     assert matrix.redundant[0].reason == f"{said}, and 1 more"
     assert matrix.exit_code() == 0
 
@@ -151,7 +153,9 @@ def test_of_many_platforms_in_one_the_targets_own_decide(tmp_path: Path) -> None
 
 def test_packages_serve_their_own_family(tmp_path: Path) -> None:
     files = {"app_1.0_linux_amd64.deb": deb({"usr/bin/app": static()})}
-    matrix = judged(tmp_path, files, "debian:12/x86_64", "ubuntu:24.04/x86_64", "almalinux:9/x86_64", "alpine:3.20/x86_64")
+    matrix = judged(
+        tmp_path, files, "debian:12/x86_64", "ubuntu:24.04/x86_64", "almalinux:9/x86_64", "alpine:3.20/x86_64"
+    )
     assert [cell.fit for cell in matrix.cells] == ["runs", "runs", "not-for", "not-for"]
     assert matrix.cells[2].reason == "it is a package for dpkg, almalinux:9/x86_64 installs with rpm"
 
@@ -200,7 +204,10 @@ def test_bytes_make_a_build_of_what_is_named_like_sources(tmp_path: Path) -> Non
     files = {"app-1.0.tar.gz": tar_gz({"app-1.0/app": static()}), "lib-1.0.tar.gz": tar_gz({
         "lib-1.0/Makefile": b"all:", "lib-1.0/tests/fixture": static()})}  # fmt: skip
     matrix = judged(tmp_path, files, *X86)
-    assert {asset.name: asset.kind for asset in matrix.assets} == {"app-1.0.tar.gz": "build", "lib-1.0.tar.gz": "source"}
+    assert {asset.name: asset.kind for asset in matrix.assets} == {
+        "app-1.0.tar.gz": "build",
+        "lib-1.0.tar.gz": "source",
+    }
 
 
 def test_wheels_by_their_tags(tmp_path: Path) -> None:
@@ -233,7 +240,11 @@ def test_a_target_without_an_architecture_is_each_of_the_release(tmp_path: Path)
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
-    files = {"app-linux-amd64.tar.gz": b"\x1f\x8b\x08 cut off", "app.msi": b"\xd0\xcf\x11\xe0", "app-linux-x64": static()[:80]}
+    files = {
+        "app-linux-amd64.tar.gz": b"\x1f\x8b\x08 cut off",
+        "app.msi": b"\xd0\xcf\x11\xe0",
+        "app-linux-x64": static()[:80],
+    }
     matrix = judged(tmp_path, files, "debian:12/x86_64", "windows/x86_64")
     assert all(asset.problem for asset in matrix.assets)
     assert {cell.fit for cell in matrix.cells} <= {"unknown", "not-for"}

@@ -9,6 +9,7 @@ from runworthy.cli.commands import COMMANDS, Command, walk
 from runworthy.cli.words import Takes, help_of, metavar_of, takes, target_names
 from runworthy.model.arch import architecture
 from runworthy.model.records import dataclass
+from runworthy.targets.catalogue.sets import SETS
 
 __all__ = ["Argument", "Grammar", "Spec", "grammar"]
 
@@ -59,7 +60,7 @@ def grammar() -> Grammar:
         version=__version__,
         commands=_words(COMMANDS),
         specs=tuple(map(_spec, walk(COMMANDS))),
-        names=("host", *names),
+        names=("host", *(f"@{name}" for name in SETS), *names),
         architectures={architectures: tuple(held) for architectures, held in by_architectures.items()},
     )
 

@@ -27,6 +27,7 @@ _BUILD_FILES = frozenset(
     "meson.build pom.xml build.gradle build.zig WORKSPACE MODULE.bazel".split()
 )
 """What lies at the top of a tree of sources. A test's binaries in one do not make a build of it."""
+_ONE_FILE = frozenset(("gz", "xz", "zst", "bz2", "br"))
 _LIMIT = 100_000
 _DEPTH = 3
 _HEAD = 512
@@ -84,6 +85,8 @@ def _described(asset: Asset, members: list[Member], named: Named, *, source: boo
     kind = _kind(named, members, source=source)
     what = _UNREAD.get(named.claims.packing, "")
     problem = f"{what} is not read" if what and not members else ""
+    if named.claims.packing in _ONE_FILE and not members:
+        problem = "it is one file, packed: unpack it to have it judged"
     if kind == "build" and not (members or problem or _is_portable(asset)):
         problem = "it holds no program and no library"
     linkages: list[Linkage] = [one.linkage for one in decide if one.linkage]
@@ -158,7 +161,7 @@ def _read(files: Iterator[tuple[str, str, Content]]) -> tuple[list[Member], bool
         source = source or (path.count("/") <= 1 and posixpath.basename(path) in _BUILD_FILES)
         try:
             member = read_member(name, content)
-        except FormatError:
+        except (FormatError, OSError):
             continue  # the check tells what is damaged
         finally:
             release(content)

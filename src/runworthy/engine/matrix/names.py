@@ -286,7 +286,9 @@ def _tokens(stem: str) -> list[_Token]:
         kind, text = found.lastgroup or "", found[0]
         # Groups of the parts follow those with names: the outermost that matched is asked for.
         kind = next(
-            name for name in ("level", "glued", "word", "family", "version", "libc", "release", "name", "gap") if found[name] is not None
+            name
+            for name in ("level", "glued", "word", "family", "version", "libc", "release", "name", "gap")
+            if found[name] is not None
         )
         if kind != "gap":
             tokens += _READ[kind](text)
