@@ -284,6 +284,57 @@ def test_what_requires_each_other_is_installed_together(tmp_path: Path, monkeypa
     assert verdict("draw.tgz", "lib.tgz") == "fails"
 
 
+def wheel(directory: Path, tag: str, machine: str, *needed: str) -> str:
+    name = f"deep-1.0-cp312-cp312-{tag}.whl"
+    with zipfile.ZipFile(directory / name, "w") as archive:
+        archive.writestr("deep/_deep.so", elf(machine=machine, needed=list(needed), exports=["deep"]))
+    return name
+
+
+def test_of_the_wheels_of_a_release_pip_takes_one_on_each_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    many = wheel(tmp_path, "manylinux_2_28_x86_64", "x86_64", "libc.so.6")
+    musl = wheel(tmp_path, "musllinux_1_2_x86_64", "x86_64", "libc.musl-x86_64.so.1")
+    arm = wheel(tmp_path, "manylinux_2_28_aarch64", "aarch64", "libc.so.6")
+    report = runworthy.check([many, musl, arm], on=["debian:12", "alpine:3.20", "alpine:3.20/arm64"])
+    judged = {(one.subject.partition("!")[0], one.target) for one in report.results if "!" in one.subject}
+    assert judged == {(many, "debian:12"), (arm, "debian:12"), (musl, "alpine:3.20"), (arm, "alpine:3.20/aarch64"),
+                      (arm, "alpine:3.20")}  # fmt: skip
+    refused = {(one.subject, one.target) for one in report.results for found in one.findings if found.code == "RW519"}
+    assert refused == {
+        (arm, "alpine:3.20"),  # a target without an architecture is judged on each that there is something for
+        *((name, "alpine:3.20/aarch64") for name in (many, musl, arm)),
+    }
+    # a wheel alone is judged wherever it is asked for: what is in it may run where pip does not take it
+    alone = runworthy.check(many, on="alpine:3.20")
+    assert [(one.subject, one.verdict) for one in alone.results if one.target] == [
+        (many, "fails"), (f"{many}!deep/_deep.so", "runs"),
+    ]  # fmt: skip
+
+
+def test_what_npm_leaves_out_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As esbuild and rollup do it: one package for each platform among the optional dependencies of another."""
+    monkeypatch.chdir(tmp_path)
+    platforms = {"linux-x64-gnu": "glibc", "linux-x64-musl": "musl"}
+    names = [f"@roll/roll-{one}" for one in platforms]
+    npm(tmp_path / "roll.tgz", "roll", {}, optionalDependencies=dict.fromkeys(names, "1.0.0"))
+    for (tag, libc), name in zip(platforms.items(), names, strict=True):
+        addon = elf(exports=["napi_register_module_v1"])
+        fields = {"os": ["linux"], "cpu": ["x64"], "libc": [libc]}
+        npm(tmp_path / f"{tag}.tgz", name, {f"package/roll.{tag}.node": addon}, **fields)
+    given = ["roll.tgz", *(f"{tag}.tgz" for tag in platforms)]
+    report = runworthy.check(given, on=["debian:12/amd64", "alpine:3.20/amd64", "alpine:3.20/arm64"])
+    judged = {(one.subject.partition("!")[0], one.target) for one in report.results if "!" in one.subject}
+    assert judged == {
+        ("linux-x64-gnu.tgz", "debian:12/x86_64"),
+        ("linux-x64-musl.tgz", "alpine:3.20/x86_64"),
+    }
+    fails = {(one.subject, one.target): one.verdict for one in report.results if one.verdict != "runs"}
+    assert fails == {("roll.tgz", "alpine:3.20/aarch64"): "fails"}
+
+
 # -- beside everything else -------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ def complain_of_empty(report: Report) -> bool:
     from runworthy.report.words import clean, count
 
     filled = {tree.name for tree in report.trees if tree.subjects}
-    filled |= {result.subject for result in report.results if not result.target}
+    filled |= {result.subject for result in report.results}
     for tree in reversed(report.trees):  # what lies in another comes after it
         if tree.name in filled:
             filled.add(tree.within)

@@ -30,6 +30,7 @@ from runworthy.targets.view import UnseenError
 
 if TYPE_CHECKING:
     from runworthy.engine.containers import Holder
+    from runworthy.engine.projects import Projects
     from runworthy.engine.recall import Recall
     from runworthy.engine.siblings import Siblings
     from runworthy.model.layout import Choice, Platform
@@ -84,6 +85,7 @@ class Engine:
         self._subjects: list[Subject] = []
         self._trees: list[Tree] = []
         self._holders: list[Holder] = []
+        self._projects: Projects | None = None
         self._platforms: dict[tuple[int, str], Platform | None] = {}
         self._choices: dict[tuple[int, Platform], Choice | None] = {}
         self._added: list[Holder] | None = None
@@ -112,7 +114,7 @@ class Engine:
         opened = self._given(subjects, watch)
         trees = self._trees = [tree for one in opened for tree in one.trees]
         self._holders = [holder for one in opened for holder in one.holders]
-        self._platforms, self._choices = {}, {}
+        self._projects, self._platforms, self._choices = None, {}, {}
         given = [subject for one in opened for subject in one.subjects]
         self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
         self._roots = {}
@@ -250,7 +252,11 @@ class Engine:
             return None
         held = (id(holder), platform)
         if held not in self._choices:
-            self._choices[held] = choice_on(holder, platform)
+            if self._projects is None:
+                from runworthy.engine.projects import Projects
+
+                self._projects = Projects(self._holders)
+            self._choices[held] = self._projects.choice(holder, choice_on(holder, platform), platform)
         return self._choices[held]
 
     # -- cells ------------------------------------------------------------------------------

@@ -13,16 +13,17 @@ from runworthy.model.arch import Architecture
 from runworthy.model.archive import ContainerKind
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import ArchitectureError, FormatError
-from runworthy.model.layout import Choice, Contents, Platform
+from runworthy.model.layout import Choice, Contents, Layout, Platform
 from runworthy.model.program import FileFacts
 from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Need, Stage, Step, Stretch, Trace
+from runworthy.model.wheel import WheelName
 from runworthy.simulate.container import container_trace
 from runworthy.simulate.made_for import made_for
 from runworthy.targets.libc import libc_of_root
 from runworthy.targets.names import TargetName
 
-__all__ = ["choice_on", "chosen_on", "platform_of", "promise_of"]
+__all__ = ["choice_on", "chosen_on", "layout_in", "platform_of", "promise_of", "wheel_name"]
 
 _FAMILIES: Mapping[str, Literal["glibc", "musl"]] = {"glibc": "glibc", "musl": "musl"}
 
@@ -48,6 +49,18 @@ def choice_on(holder: Holder, platform: Platform) -> Choice | None:
     """Return what is taken of an archive on a platform, None where its kind has no rule."""
     promise = _promise(holder)
     return replace(promise.choice(platform), target=platform.target) if promise else None
+
+
+def wheel_name(holder: Holder) -> WheelName | None:
+    """Return the parts of a wheel's name, None of what is none, or is not named as one."""
+    promise = _promise(holder)
+    return promise.name if isinstance(promise, _Wheel) else None
+
+
+def layout_in(holder: Holder) -> Layout | None:
+    """Return the layout of an archive, None where it has none."""
+    promise = _promise(holder)
+    return promise.layout if isinstance(promise, _Layout) else None
 
 
 def platform_of(name: TargetName, arch: Architecture | None) -> Platform | None:
@@ -95,6 +108,10 @@ class _Wheel:
         self._holder = holder
         self._facts = read_wheel(file, sizes, holder.read)
 
+    @property
+    def name(self) -> WheelName | None:
+        return self._facts.name
+
     def stretches(self) -> tuple[Stretch, ...]:
         from runworthy.simulate.wheel import promise
         from runworthy.targets.promises import Promises
@@ -137,9 +154,9 @@ class _Layout:
         self._problem = ""
         try:
             files = [path for path, one in holder.members.items() if one.kind in ("file", "hard-link")]
-            self._layout = layout_of(holder.container.kind, files, holder.read)
+            self.layout = layout_of(holder.container.kind, files, holder.read)
         except FormatError as error:
-            self._layout, self._problem = None, str(error)
+            self.layout, self._problem = None, str(error)
         self._contents: dict[str, Contents] | None = None
 
     def stretches(self) -> tuple[Stretch, ...]:
@@ -155,12 +172,12 @@ class _Layout:
     def choice(self, platform: Platform) -> Choice:
         from runworthy.simulate.layout import choose
 
-        if self._layout is None:
+        if self.layout is None:
             return Choice()
         if self._contents is None:
-            wanted = {build.path for group in self._layout.groups for build in group.builds}
+            wanted = {build.path for group in self.layout.groups for build in group.builds}
             self._contents = dict(_contents(self._holder, wanted))
-        return choose(self._layout, platform, self._contents)
+        return choose(self.layout, platform, self._contents)
 
 
 def _contents(holder: Holder, wanted: set[str]) -> Iterator[tuple[str, Contents]]:
