@@ -7,6 +7,7 @@ JNA, netty and Maven's os plugin (``linux-aarch_64``).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from runworthy.model.layout import Claim
 
@@ -71,6 +72,7 @@ _PATTERNS = [*_BOTH, *(pattern for table in _TABLES for _, pattern in table), "m
 _EVERY = re.compile(f"{_BEFORE}(?:{'|'.join(_PATTERNS)}){_AFTER}")
 
 
+@lru_cache(maxsize=1 << 12)
 def claim_of(name: str) -> Claim:
     """Return what a name says. The last word of each sort counts: it stands nearest to the file."""
     low = name.lower()
@@ -91,6 +93,7 @@ def _last(table: re.Pattern[str], low: str) -> str:
     return next((found.lastgroup or "" for found in reversed(list(table.finditer(low)))), "")
 
 
+@lru_cache(maxsize=1 << 12)
 def without_claims(name: str) -> str:
     """Return a name with each word that says what it is for replaced by ``*``: the same for all builds of one thing."""
     marked = _EVERY.sub("*", name.lower())

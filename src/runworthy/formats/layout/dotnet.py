@@ -7,7 +7,7 @@ Source: dotnet/runtime ``src/native/corehost/hostpolicy/deps_format.cpp``: ``run
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from runworthy.formats.layout.claims import claim_of
@@ -26,23 +26,27 @@ _INTERNAL: Final = frozenset(("QCall", "__Internal", ""))
 """Names that the run time answers itself."""
 
 
-def application(read: Read, paths: Iterable[str]) -> DotnetApp | None:
+def application(read: Read, paths: Sequence[str]) -> DotnetApp | None:
     """Return the application that lies nearest to the top, None where there is none. Raises FormatError."""
-    held = sorted(paths, key=lambda path: (path.count("/"), path))
+    named = (path for path in paths if path.endswith((_CONFIG, _DEPS)))
+    held = sorted(named, key=lambda path: (path.count("/"), path))
     config = next((path for path in held if path.endswith(_CONFIG)), "")
     deps = next((path for path in held if path.endswith(_DEPS)), "")
     # A library's own deps.json in a package is no application: that has a configuration, or is its only manifest.
     found = config.removesuffix(_CONFIG) + _DEPS if config else deps
-    manifest = found if found in set(held) else ""
+    manifest = found if found in held else ""
     if not config and not manifest:
-        return _copied(held)
+        return _copied(paths)
     root = (config or manifest).rpartition("/")[0]
     return DotnetApp(root=root, manifest=manifest, assets=_assets(read, manifest) if manifest else ())
 
 
-def _copied(paths: list[str]) -> DotnetApp | None:
+def _copied(paths: Sequence[str]) -> DotnetApp | None:
     """Return an application of which neither manifest is there: its assemblies beside a folder ``runtimes``."""
-    roots = [path[: found.start()].rstrip("/") for path in paths if (found := _RUNTIMES.search(path))]
+    near = [path for path in paths if "runtimes/" in path]
+    roots = [path[: found.start()] for path in near if (found := _RUNTIMES.search(path))]
+    if not roots:
+        return None
     assemblies = {path.rpartition("/")[0] for path in paths if path.lower().endswith(".dll")}
     root = next((root for root in roots if root in assemblies), None)
     return DotnetApp(root=root) if root is not None else None

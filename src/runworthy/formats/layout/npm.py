@@ -63,6 +63,8 @@ def prebuild_groups(paths: Iterable[str]) -> Iterator[Group]:
     builds: dict[str, list[Build]] = {}
     before: dict[str, list[tuple[str, str]]] = {}
     for path in paths:
+        if not path.endswith(".node"):
+            continue
         if found := _PREBUILD.fullmatch(path):
             tag = f"{found['tuple']}/{found['file']}"
             builds.setdefault(found["root"], []).append(Build(path=path, tag=tag, claim=_prebuild_claim(tag)))
