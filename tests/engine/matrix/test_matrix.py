@@ -179,8 +179,10 @@ def test_windows_and_macos_are_told_and_never_said_to_run(tmp_path: Path) -> Non
     assert fits["app-darwin-arm64", "macos/x86_64"] == ("not-for", "it is for aarch64")
     assert fits["app-darwin-arm64", "macos/arm64"] == (
         "unknown",
-        "a macOS program for aarch64, macOS 11.0 or newer, loads /opt/homebrew/lib/libpcre2-8.0.dylib, which macOS does "
-        "not bring; macOS is not modelled",
+        (
+            "a macOS program for aarch64, macOS 11.0 or newer, "
+            "loads /opt/homebrew/lib/libpcre2-8.0.dylib, which macOS does not bring; macOS is not modelled"
+        ),
     )
     fit, reason = fits["app-windows-amd64.exe", "windows/aarch64"]
     assert fit == "unknown"
@@ -220,7 +222,7 @@ def test_wheels_by_their_tags(tmp_path: Path) -> None:
     }
     matrix = judged(tmp_path, files, "debian:11/x86_64", "debian:12/x86_64", "alpine:3.20/x86_64")
     row = [cell for cell in matrix.cells if "manylinux" in cell.asset]
-    assert [cell.fit for cell in row][0] == "not-for"
+    assert row[0].fit == "not-for"
     assert row[0].reason == "its tag is manylinux_2_34, debian:11/x86_64 has glibc 2.31"
     assert row[2].fit == "not-for"
     assert served(matrix)["alpine:3.20/x86_64"][0] == "x-1.0-cp39-abi3-musllinux_1_2_x86_64.whl"
