@@ -116,7 +116,7 @@ def _like(builds: Sequence[Asset]) -> Member | None:
 
 
 def _name(builds: Sequence[Asset], system: str, arch: str, libcs: Sequence[str]) -> str:
-    """Return a name for what is missing, spelled as the others are. Beside one for the platform it says what it is for."""
+    """Return a name for what is missing, spelled as the others are; beside another for the platform it says more."""
     names = [asset.name.lower() for asset in builds]
     base = next((asset.claims.name for asset in builds if asset.claims.name), "app")
     like_go = any("amd64" in name or "arm64" in name for name in names)

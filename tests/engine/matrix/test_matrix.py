@@ -179,8 +179,10 @@ def test_windows_and_macos_are_told_and_never_said_to_run(tmp_path: Path) -> Non
     assert fits["app-darwin-arm64", "macos/x86_64"] == ("not-for", "it is for aarch64")
     assert fits["app-darwin-arm64", "macos/arm64"] == (
         "unknown",
-        "a macOS program for aarch64, macOS 11.0 or newer, loads /opt/homebrew/lib/libpcre2-8.0.dylib, which macOS does "
-        "not bring; macOS is not modelled",
+        (
+            "a macOS program for aarch64, macOS 11.0 or newer, "
+            "loads /opt/homebrew/lib/libpcre2-8.0.dylib, which macOS does not bring; macOS is not modelled"
+        ),
     )
     fit, reason = fits["app-windows-amd64.exe", "windows/aarch64"]
     assert fit == "unknown"
@@ -220,9 +222,10 @@ def test_wheels_by_their_tags(tmp_path: Path) -> None:
     }
     matrix = judged(tmp_path, files, "debian:11/x86_64", "debian:12/x86_64", "alpine:3.20/x86_64")
     row = [cell for cell in matrix.cells if "manylinux" in cell.asset]
-    assert [cell.fit for cell in row][0] == "not-for"
+    assert row[0].fit == "not-for"
     assert row[0].reason == "its tag is manylinux_2_34, debian:11/x86_64 has glibc 2.31"
     assert row[2].fit == "not-for"
+    assert [cell.fit for cell in matrix.cells if "win_amd64" in cell.asset] == ["not-for"] * 3
     assert served(matrix)["alpine:3.20/x86_64"][0] == "x-1.0-cp39-abi3-musllinux_1_2_x86_64.whl"
 
 
@@ -254,3 +257,12 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 def test_unknown_sets(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="@nope is no set"):
         judged(tmp_path, {"app_linux_amd64": static()}, "@nope")
+
+
+def test_what_pip_takes_is_not_what_a_system_emulates(tmp_path: Path) -> None:
+    files = {"x-1.0-cp39-abi3-win_amd64.whl": zipped({"x/_core.pyd": pe()}), "app-windows-amd64.exe": pe()}
+    matrix = judged(tmp_path, files, "@windows")
+    fits = {(cell.asset.rpartition("/")[2], cell.target): cell.fit for cell in matrix.cells}
+    assert fits["x-1.0-cp39-abi3-win_amd64.whl", "windows/aarch64"] == "not-for"
+    assert fits["x-1.0-cp39-abi3-win_amd64.whl", "windows/x86_64"] == "unknown"
+    assert fits["app-windows-amd64.exe", "windows/aarch64"] == "unknown"

@@ -34,8 +34,8 @@ def test_the_table_has_hundreds_of_names() -> None:
 
 
 SYSTEMS = {"linux": "linux", "Linux": "linux", "darwin": "macos", "macOS": "macos", "windows": "windows"}
-ARCHS = {"amd64": "x86_64", "x86_64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64", "386": "i386",
-    "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x", "armv7": "armv7"}  # fmt: skip
+ARCHS = {"amd64": "x86_64", "x86_64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64",
+    "386": "i386", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x", "armv7": "armv7"}  # fmt: skip
 PACKINGS = ["", ".tar.gz", ".zip", ".tar.xz", ".tgz"]
 
 
@@ -50,7 +50,7 @@ PACKINGS = ["", ".tar.gz", ".zip", ".tar.xz", ".tgz"]
     packing=st.sampled_from(PACKINGS),
 )
 def test_a_name_of_the_usual_parts(
-    name: str, version: str, system: str, arch: str, mark: str, packing: str, *, musl: bool
+    *, name: str, version: str, system: str, arch: str, mark: str, packing: str, musl: bool
 ) -> None:
     libc = ["musl"] if musl and SYSTEMS[system] == "linux" else []
     written = mark.join([name, *([version] if version else []), system, arch, *libc]) + packing

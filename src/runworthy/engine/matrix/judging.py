@@ -55,7 +55,8 @@ def excluded(asset: Asset, column: Column) -> str:
     if systems and column.system not in systems:
         return f"it is for {_words(systems)}"
     archs = archs_on(asset, column.system)
-    if archs and "any" not in archs and not _may_run(archs, column):
+    fits = column.arch in archs if asset.claims.packing == "whl" else _may_run(archs, column)  # pip emulates nothing
+    if archs and "any" not in archs and not fits:
         return f"it is for {_words(archs)}"
     return ""
 

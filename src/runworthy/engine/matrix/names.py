@@ -110,8 +110,10 @@ _RANK = tuple(
 _ARCHS: Mapping[str, str] = {
     "x86_64": "x86_64 x86-64 x86.64 amd64 x64 64bit 64-bit x86_64h intel64 x8664 intel em64t",
     "i386": "i386 i486 i586 i686 386 x86 x86_32 x86-32 32bit 32-bit ia32",
-    "aarch64": "aarch64 arm64 arm64v8 armv8 armv8l arm-64 armv8a arm64e arm_64 silicon applesilicon m1 aarch_64 arm64-v8a",
-    "armv7": "armv7 armv7l armv7hf armv7a armhf arm32v7 arm-v7 arm_v7 arm7 armhfp armv7hl arm32 arm-7 arm_7 armeabi-v7a arm32-v7a arm",
+    "aarch64": "aarch64 arm64 arm64v8 armv8 armv8l arm-64 armv8a arm64e arm_64 silicon applesilicon m1 aarch_64 "
+    "arm64-v8a",
+    "armv7": "armv7 armv7l armv7hf armv7a armhf arm32v7 arm-v7 arm_v7 arm7 armhfp armv7hl arm32 arm-7 arm_7 "
+    "armeabi-v7a arm32-v7a arm",
     "armv6": "armv6 armv6l armv6hf armv6hl arm32v6 arm-v6 arm_v6 arm6 armv6m arm-6 arm_6 arm32-v6",
     "armel": "armel armv5 armv5te armv5tel armv5l arm-v5 arm32v5 arm5 arm-5 arm_5 arm32-v5 armeabi",
     "ppc64le": "ppc64le ppc64el powerpc64le ppcle64 ppcle_64",
