@@ -28,10 +28,11 @@ from tests.world import make
 # What the command line adds to the call: how the report looks, where it goes, what it ends with.
 OF_THE_COMMAND_LINE = {
     "--export",
+    *("--config", "--no-config", "--max-fails", "--max-unknown", "--max-risky", "--show-waived"),
     *("--help", "--format", "--output-file", "--fail-on", "--strict", "--color", "--quiet", "--verbose"),
 }
 # What a caller of the function can say and a person cannot: what to keep in memory, whom to tell.
-OF_THE_FUNCTION = {"steps", "watch"}
+OF_THE_FUNCTION = {"steps", "watch", "waivers", "today"}
 
 
 @pytest.fixture(autouse=True)

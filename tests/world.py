@@ -108,9 +108,32 @@ def _files() -> dict[str, bytes | str]:
             machine="aarch64", interpreter="/lib/ld-linux-aarch64.so.1", needed=["libc.so.6"], tags=[DT_DEBUG]
         ),
         "release/app_1.0_checksums.txt": b"",
+        # what a project states in a file
+        "project/runworthy.toml": _PROJECT,
+        "project/build/app": _program(["libc.so.6"], START),
         "notes.txt": b"no program\n",
         "empty": b"",
     }
+
+
+_PROJECT = b"""\
+subjects = "build/"
+on = "@production"
+kernel = "5.4"
+
+[targets]
+production = ["ubuntu:20.04", "debian:12"]
+
+[floor]
+max-glibc = "2.36"
+
+[[waiver]]
+code = "RW301"
+subject = "build/app"
+target = "ubuntu:20.04"
+reason = "the last machine with it goes with the old data centre"
+expires = 2099-01-31
+"""
 
 
 def _static() -> bytes:

@@ -352,6 +352,8 @@ def check_project(
     >>> report = runworthy.check_project(configuration, today="2026-12-01")
     >>> [(result.target, result.verdict, result.counted) for result in report.results]
     [('ubuntu:20.04', 'fails', 'runs'), ('debian:12', 'runs', 'runs')]
+    >>> runworthy.check_project(configuration, today="2099-01-31").exit_code()
+    1
 
     ``subjects`` take the place of the file's, and what is ``stated`` that of its options; the other arguments are those
     of :func:`check`. Raises SubjectError, TargetError and UsageError as that does; ``configuration.place`` is in the

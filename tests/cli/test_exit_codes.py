@@ -67,7 +67,7 @@ def test_no_subject(runworthy: Run, command: str) -> None:
     [
         (("chekc", "app"), "error: there is no command `chekc`", "hint: did you mean `runworthy check`?"),
         (("-v", "check", "app"), "error: -v stands before the command", "hint: write it as in"),
-        (("check",), "error: the following arguments are required: FILE", "hint: `runworthy check --help`"),
+        (("check",), "error: no FILE is named, and no project's file is here or above", "hint: name a FILE"),
         (("check", "app", "--colour"), "error: unrecognized arguments: --colour", "hint: `runworthy check --help`"),
         (("check", "app", "--on", "ubunto:22.04"), "error: there is no target 'ubunto:22.04'", "hint: did you mean"),
         (("check", "app", "--on", "./nowhere"), "error: ./nowhere is not a directory", ""),

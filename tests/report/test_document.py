@@ -90,6 +90,7 @@ def test_every_shape(*, trace: bool) -> None:
         "targets": 3,
         "verdicts": {"runs": 1, "risky": 0, "unknown": 1, "fails": 1},
         "findings": {"error": 1, "warning": 0, "note": 0},
+        "waived": 0,
         "causes": [
             {
                 "code": "RW301",

@@ -34,8 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare what the command takes."""
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="what to judge; of a directory, all ELF files in it")
-    add_where(parser, "host")
-    parser.set_defaults(project_table=())
+    add_where(parser, "host", project=())
     group = parser.add_argument_group("how it is started")
     add = group.add_argument
     add("--at", metavar="PATH", help="where the file lies in the target")

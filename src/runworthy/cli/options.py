@@ -11,8 +11,11 @@ from runworthy.model.errors import UsageError
 __all__ = ["Where", "add_project", "add_where", "environment", "where"]
 
 
-def add_where(parser: ArgumentParser, default: str) -> None:
-    """Declare the options that say where a subject must run; ``default`` says what is taken without ``--on``."""
+def add_where(parser: ArgumentParser, default: str, project: tuple[str, ...] | None = None) -> None:
+    """Declare the options that say where a subject must run; ``default`` says what is taken without ``--on``.
+
+    ``project`` is the table of the project's file that stands for options of the command, None for none.
+    """
     add = parser.add_argument_group("where it must run").add_argument
     add("--on", action="append", default=[], metavar="TARGET", help=f"a target; may be repeated (default: {default})")
     add("--platform", default="", metavar="ARCH", help="the target's architecture, as linux/arm64 or aarch64")
@@ -23,7 +26,7 @@ def add_where(parser: ArgumentParser, default: str) -> None:
         help="add a package file, a directory or a library to the target; may be repeated")  # fmt: skip
     add("--assume-present", action="append", default=[], metavar="LIB",
         help="take a library as present where the target's facts end; `all` takes all of them")  # fmt: skip
-    add_project(parser)
+    add_project(parser, project)
 
 
 def add_project(parser: ArgumentParser, table: tuple[str, ...] | None = None) -> None:
@@ -34,7 +37,8 @@ def add_project(parser: ArgumentParser, table: tuple[str, ...] | None = None) ->
     add = parser.add_argument_group("the project's file").add_argument
     add("--config", metavar="FILE", help="read this one (default: the nearest runworthy.toml or pyproject.toml)")
     add("--no-config", action="store_true", help="read none")
-    parser.set_defaults(project_table=table)
+    if table is not None:
+        parser.set_defaults(project_table=table, project=None, given=frozenset())
 
 
 class Where(TypedDict):

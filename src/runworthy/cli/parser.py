@@ -10,9 +10,11 @@ from typing import NoReturn
 from runworthy.cli.terminal import width
 from runworthy.model.errors import UsageError
 
-__all__ = ["VARIABLE_PREFIX", "Parser"]
+__all__ = ["PROJECT_TABLE", "VARIABLE_PREFIX", "Parser"]
 
 VARIABLE_PREFIX = "RUNWORTHY_"
+PROJECT_TABLE = "project_table"
+"""A default of a parser: the table of the project's file that stands for options of the command, () for its top."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,13 +58,24 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
         """Return the options, and where those come from that are not on the command line. Raises UsageError."""
-        if self.get_default("project_table") is None and not any(
-            name.startswith(VARIABLE_PREFIX) for name in os.environ
-        ):
+        if not any(name.startswith(VARIABLE_PREFIX) for name in os.environ) and not self._asks_project(arguments):
             return self.parse_args(arguments), {}
         from runworthy.cli.sources import parse_with
 
         return parse_with(self, arguments)
+
+    def _asks_project(self, arguments: Sequence[str]) -> bool:
+        """Whether the command takes options from the project's file, and there is one or a word about it."""
+        if self.get_default(PROJECT_TABLE) is None:
+            return False
+        if any(word.startswith(("--config", "--no-config")) for word in arguments):
+            return True
+        from runworthy.configuration.finding import find
+
+        try:
+            return find(os.getcwd()) is not None
+        except FileNotFoundError:  # the working directory is gone
+            return False
 
     def format_help(self) -> str:
         """Return the help, with the sub-commands and the variables that stand for options."""

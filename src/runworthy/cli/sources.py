@@ -9,19 +9,26 @@ import os
 import sys
 from argparse import SUPPRESS, Action, Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runworthy.cli.environment import decide, stated
+from runworthy.cli.parser import PROJECT_TABLE
 from runworthy.model.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     from runworthy.cli.parser import Parser
     from runworthy.configuration.model import Configuration, Place, Value
 
-__all__ = ["TABLE", "blame", "parse_with", "project_of"]
+__all__ = ["blame", "parse_with", "project_of"]
 
-TABLE = "project_table"
-"""A default of a parser: the table of the project's file that stands for options of the command, () for its top."""
+_ABOUT_FILES = frozenset(("config", "no_config"))
+
+
+class _Decided(NamedTuple):
+    """An option that the command line does not have: where its value comes from, and what that says there."""
+
+    origin: str
+    text: str
 
 
 def parse_with(parser: Parser, arguments: Sequence[str]) -> tuple[Namespace, dict[str, str]]:
@@ -32,33 +39,49 @@ def parse_with(parser: Parser, arguments: Sequence[str]) -> tuple[Namespace, dic
     Raises UsageError, naming the place, for a value that the option would not take.
     """
     actions = [action for action in parser.declared() if action.option_strings and action.dest != "help"]
-    variables = {id(row[0]): row for row in stated(actions)}
-    usual = {id(action): action.default for action in actions}
+    usual = [action.default for action in actions]
     for action in actions:
         action.default = SUPPRESS  # so that what is absent after the parsing was not on the command line
     options = parser.parse_args(arguments)
-    missing = [action for action in actions if not hasattr(options, action.dest)]
-    decided: dict[str, str] = {}
-    values: dict[str, str] = {}
-    for action in missing:
-        if row := variables.get(id(action)):
-            decide(parser, options, row)
-            decided[row[1].option], values[row[1].option] = row[1].name, row[2]
+    decided = dict(_by_environment(parser, options, actions))
     options.given = frozenset(action.dest for action in actions if hasattr(options, action.dest))
-    table: Place | None = parser.get_default(TABLE)
+    table: Place | None = parser.get_default(PROJECT_TABLE)
     if table is not None:
         options.project = _project(options)
-        for action, key, value in _of_project(options, actions, table):
-            for text in _texts(value):
-                action(parser, options, [] if action.nargs == 0 else parser.converted(action, text), f"--{key}")
-            decided[f"--{key}"] = options.project.place((*table, key))
-            values[f"--{key}"] = "" if action.nargs == 0 else ",".join(_texts(value))
-    for action in actions:
+        decided |= _by_project(parser, options, actions, table)
+    for action, default in zip(actions, usual, strict=True):
         if not hasattr(options, action.dest):
-            setattr(options, action.dest, usual[id(action)])
+            setattr(options, action.dest, default)
     if vars(options).get("verbose"):
-        _tell(decided, values, vars(options).get("project"))
-    return options, decided
+        _tell(decided, vars(options).get("project"))
+    return options, {option: one.origin for option, one in decided.items()}
+
+
+def _by_environment(parser: Parser, options: Namespace, actions: Sequence[Action]) -> Iterator[tuple[str, _Decided]]:
+    """Have variables give the options that are not there, and yield which these are. Raises UsageError."""
+    about_files = _ABOUT_FILES & set(vars(options))
+    if about_files == _ABOUT_FILES:
+        raise UsageError("--config and --no-config are given both", hint="state one of them", option="--config")
+    for action, variable, text in stated(actions):
+        # What the command line says of one of these, it says of both.
+        if hasattr(options, action.dest) or (about_files and action.dest in _ABOUT_FILES):
+            continue
+        decide(parser, options, (action, variable, text))
+        yield variable.option, _Decided(variable.name, text)
+
+
+def _by_project(parser: Parser, options: Namespace, actions: Sequence[Action], table: Place) -> dict[str, _Decided]:
+    """Have the file give the options that are not there, and return which these are. Raises UsageError."""
+    project: Configuration | None = options.project
+    decided: dict[str, _Decided] = {}
+    for action, key, value in _of_project(options, actions, table) if project else ():
+        texts = [] if action.nargs == 0 else _texts(value)
+        for text in texts:
+            action(parser, options, parser.converted(action, text), f"--{key}")
+        if action.nargs == 0:
+            action(parser, options, [], f"--{key}")
+        decided[f"--{key}"] = _Decided(project.place((*table, key)) if project else "", ",".join(texts))
+    return decided
 
 
 def project_of(options: Namespace) -> Configuration | None:
@@ -71,8 +94,6 @@ def project_of(options: Namespace) -> Configuration | None:
 
 def _project(options: Namespace) -> Configuration | None:
     path, off = vars(options).get("config") or "", vars(options).get("no_config", False)
-    if path and off:
-        raise UsageError("--config and --no-config are given both", hint="state one of them", option="--config")
     if off:
         return None
     if not path:
@@ -113,14 +134,14 @@ def _texts(value: Value) -> list[str]:
     return [str(value)]
 
 
-def _tell(decided: Mapping[str, str], values: Mapping[str, str], project: Configuration | None) -> None:
+def _tell(decided: Mapping[str, _Decided], project: Configuration | None) -> None:
     from runworthy.report.words import clean
 
     for note in project.notes if project else ():
         print(f"note: {clean(note)}", file=sys.stderr)
-    for option, place in decided.items():
-        told = f"{option} {clean(values[option])}".rstrip()
-        print(f"{told} is taken from {clean(place)}", file=sys.stderr)
+    for option, (origin, text) in decided.items():
+        told = f"{option} {clean(text)}".rstrip()
+        print(f"{told} is taken from {clean(origin)}", file=sys.stderr)
 
 
 def blame(error: UsageError, decided: Mapping[str, str]) -> None:

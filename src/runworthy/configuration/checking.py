@@ -50,7 +50,7 @@ def parts(configuration: Configuration, subjects: Sequence[str], stated: Mapping
     """
     if not subjects:
         for check in configuration.checks:
-            found = [path for pattern in check.subjects for path in patterns.expand(pattern, configuration.directory)]
+            found = [path for pattern in check.subjects for path in _paths(configuration, pattern)]
             yield _part(configuration, check, [shown(configuration, path) for path in found], stated)
         return
     rest = Check(subjects=(), options=own_options(configuration))
@@ -60,6 +60,11 @@ def parts(configuration: Configuration, subjects: Sequence[str], stated: Mapping
         groups.setdefault(check.place, (check, []))[1].append(name)
     for check, names in groups.values():
         yield _part(configuration, check, names, stated)
+
+
+def _paths(configuration: Configuration, pattern: str) -> list[str]:
+    """Return the paths that a pattern comes to; where there are none, itself, as a subject that is not there."""
+    return patterns.expand(pattern, configuration.directory) or [pattern]
 
 
 def _check_of(configuration: Configuration, name: str) -> Check | None:

@@ -13,7 +13,8 @@ from runworthy.model.waiver import NEVER
 
 __all__ = ["ID", "schema", "schema_json"]
 
-ID = "runworthy.toml/1"
+ID = "urn:runworthy:toml:1"
+"""Absolute, as taplo needs it; a name of nothing on a network, for editors that would fetch it."""
 
 Data = dict[str, object]
 

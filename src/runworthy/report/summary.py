@@ -10,7 +10,7 @@ from runworthy.model.finding import Finding, Remedy, Report, Result, Tree
 from runworthy.model.records import dataclass
 from runworthy.report.causes import Cause, causes, ranked
 from runworthy.report.finding import finding_lines, remedy_line, waiver_words
-from runworthy.report.words import MANY, Style, clean, count, listed, table
+from runworthy.report.words import MANY, Style, but, clean, count, listed, table
 
 __all__ = ["summary"]
 
@@ -119,8 +119,9 @@ def _verdicts(results: Sequence[Result], style: Style) -> list[str]:
     rows = []
     for target, held in cells.items():
         numbers = Counter(result.verdict for result in held)
+        waived = Counter(result.verdict for result in held if result.counted != result.verdict)
         told = [
-            style.verdict(verdict, f"{style.mark(verdict)} {numbers[verdict]} {MANY[verdict]}")
+            style.verdict(verdict, f"{style.mark(verdict)} {numbers[verdict]} {MANY[verdict]}{but(waived[verdict])}")
             if numbers[verdict]
             else ""
             for verdict in there

@@ -10,7 +10,7 @@ from runworthy.model.records import replace
 from runworthy.report.causes import causes, ranked
 from runworthy.report.finding import finding_lines
 from runworthy.report.steps import step_lines, trace_lines
-from runworthy.report.words import MANY, PLAIN, Style, clean, count, listed, size, table, visible
+from runworthy.report.words import MANY, PLAIN, Style, but, clean, count, listed, size, table, visible
 
 __all__ = ["finding_lines", "report_text"]
 
@@ -162,11 +162,12 @@ def _unexplained(result: Result, style: Style) -> list[str]:
 def _conclusion(report: Report, style: Style, *, everything: bool, waived: bool) -> list[str]:
     """Return the verdict of a single cell, or the numbers of many, and what to run next."""
     results = [result for result in report.results if result.target]
-    lines = (
-        [_sentence(results[0], style), *_against(results[0], everything=everything)]
-        if len(results) == 1
-        else [_numbers(results)]
-    )
+    if not results:
+        lines = [_sentence(result, style) for result in report.results]
+    elif len(results) == 1:
+        lines = [_sentence(results[0], style), *_against(results[0], everything=everything)]
+    else:
+        lines = [_numbers(results, report.results)]
     lines += _architectures(results)
     if report.waived:
         lines.append(f"{count(report.waived, 'finding')} waived" + ("" if waived else "; --show-waived tells them"))
@@ -251,14 +252,18 @@ def _knowledge(result: Result) -> str:
     return ", ".join(filter(None, [known, f"as of {result.as_of}" if result.as_of else ""]))
 
 
-def _numbers(results: Sequence[Result]) -> str:
-    """Return how many cells have which verdict, and how many findings there are."""
-    judged = [result for result in results if result.target]
-    verdicts = [result.verdict for result in judged]
-    subjects = count(len({result.subject for result in judged}), "subject")
-    targets = count(len({result.target for result in judged}), "target")
-    told = ", ".join(f"{verdicts.count(verdict)} {word}" for verdict, word in MANY.items() if verdict in verdicts)
-    found = _counts([finding for result in results for finding in result.findings])
+def _numbers(results: Sequence[Result], every: Sequence[Result]) -> str:
+    """Return how many cells have which verdict, and how many findings there are, those without a target too."""
+    verdicts = [result.verdict for result in results]
+    waived = [result.verdict for result in results if result.counted != result.verdict]
+    subjects = count(len({result.subject for result in results}), "subject")
+    targets = count(len({result.target for result in results}), "target")
+    told = ", ".join(
+        f"{verdicts.count(verdict)} {word}{but(waived.count(verdict))}"
+        for verdict, word in MANY.items()
+        if verdict in verdicts
+    )
+    found = _counts([finding for result in every for finding in result.findings])
     return f"checked {subjects} on {targets}: {told}" + (f"; {found}" if found else "")
 
 

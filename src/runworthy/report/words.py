@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runworthy.model.finding import Verdict
 
-__all__ = ["MANY", "PLAIN", "Style", "clean", "count", "encodable", "listed", "size", "table", "visible"]
+__all__ = ["MANY", "PLAIN", "Style", "but", "clean", "count", "encodable", "listed", "size", "table", "visible"]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {"runs": "✓", "risky": "!", "unknown": "?", "fails": "✗"}
@@ -83,6 +83,11 @@ PLAIN = Style()
 def count(number: int, one: str, many: str = "") -> str:
     """Return ``1 file`` or ``3 files``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def but(waived: int) -> str:
+    """Return what is said after a number of which so many are waived: `` (2 waived)``, nothing for none."""
+    return f" ({waived} waived)" if waived else ""
 
 
 def listed(words: Sequence[str], limit: int = 0) -> str:
