@@ -19,9 +19,11 @@ from hypothesis import given
 import runworthy
 from runworthy.model.matrix import Matrix
 from runworthy.model.records import replace
+from runworthy.model.trace import Answer, Step, Trace
 from runworthy.report.matrix_html import matrix_html
 from runworthy.report.matrix_page.markup import Html, element
 from runworthy.report.words import clean
+from tests.report.made import symbol
 from tests.report.releases import HOSTILE, hostile, large, small
 
 PARTS = Path(runworthy.__file__).parent / "report" / "matrix_page"
@@ -159,6 +161,34 @@ def test_a_cell_of_many_members_tells_the_steps_of_a_few() -> None:
     assert (len(told), sum("trace" in held for held in told)) == (50, 6)
 
 
+def test_a_release_of_strangers_cannot_make_a_page_without_end() -> None:
+    matrix = small()
+    cell = next(cell for cell in matrix.cells if cell.fit == "fails")
+    [found] = cell.results
+    stretch = found.trace.stretches[0]
+    cells = [
+        replace(
+            cell,
+            asset=other.asset,
+            target=other.target,
+            member="",
+            results=tuple(
+                replace(found, trace=Trace(stretches=(replace(stretch, steps=_steps(f"{at}_{number}")),)))
+                for number in range(6)
+            ),
+        )
+        for at, other in enumerate(matrix.cells)
+    ]
+    text = matrix_html(replace(matrix, cells=tuple(cells)))
+    assert len(text) < 20_000_000
+    told = [len(held["trace"]) for _, held in _results(Page(text).data())]
+    assert (told[0], told[-1], len(told)) == (1, 0, 6 * len(cells))
+
+
+def _steps(name: str) -> tuple[Step, ...]:
+    return tuple(symbol(f"{name}_{at}", Answer.UNMET) for at in range(210))
+
+
 # -- what is told --------------------------------------------------------------------------------
 
 
@@ -195,6 +225,15 @@ def test_without_a_script_everything_can_be_read() -> None:
     assert {page.data()["texts"][at] for trace in page.data()["traces"] for at in trace} <= lines
     for job in matrix.jobs:
         assert job.text.rstrip("\n") in page.within("pre")
+
+
+def test_long_lists_unfold() -> None:
+    matrix = small()
+    served = tuple(replace(row, asset="", verdict="fails", why=f"because of {row.target}") for row in matrix.served)
+    page = Page(matrix_html(replace(matrix, served=served)))
+    assert "8 more targets" in page.within("summary")
+    assert "Nothing serves 14 of 14 targets" in page.within("p")
+    assert {f"because of {row.target}" for row in served} <= set(page.within("p"))
 
 
 def test_the_same_matrix_gives_the_same_page() -> None:

@@ -8,6 +8,7 @@ is not part of it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 from runworthy import __version__
@@ -22,6 +23,8 @@ from runworthy.report.matrix_page.table import table
 from runworthy.report.words import count
 
 __all__ = ["matrix_html"]
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def matrix_html(matrix: Matrix) -> str:
@@ -97,16 +100,16 @@ def _title(matrix: Matrix) -> Html:
 
 
 def _subtitle(matrix: Matrix) -> str:
-    dates = {result.as_of for cell in matrix.cells for result in cell.results if result.as_of}
+    known = {result.as_of for cell in matrix.cells for result in cell.results}
+    dates = [text for text in known if _DATE.fullmatch(text)]  # of some roots it is the number of a release
     as_of = f", targets as of {max(dates)}" if dates else ""
     return f"{count(len(matrix.builds), 'asset')} on {count(len(matrix.columns), 'target')}{as_of}"
 
 
 def _missing(matrix: Matrix, held: Layout) -> Iterator[Html]:
-    missing = list(unserved(matrix, held))
+    missing = unserved(matrix, held)
     if missing:
-        listed = element("ul", *missing, class_="missing")
-        yield element("section", element("h2", "Nothing serves"), listed, class_="card bad")
+        yield element("section", element("h2", "Nothing serves"), missing, class_="card bad")
     if matrix.jobs:
         lead = element("p", "Jobs that would build what is missing, to paste", class_="soft")
         yield element("section", element("h2", "What would build it"), lead, *jobs(matrix), class_="card")

@@ -17,7 +17,17 @@ from runworthy.report.words import PLAIN, count, listed
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-__all__ = ["Told", "against", "asset_facts", "asset_remarks", "bytes_of", "embedded", "target_facts", "tell"]
+__all__ = [
+    "Told",
+    "against",
+    "asset_facts",
+    "asset_remarks",
+    "bytes_of",
+    "embedded",
+    "member_facts",
+    "target_facts",
+    "tell",
+]
 
 Data = dict[str, object]
 Facts = list[tuple[str, str]]
@@ -25,8 +35,10 @@ Kept = TypeVar("Kept", bound="Hashable")
 
 _TRACES = 6
 """Traces of one cell that are told. An asset of a hundred libraries has as many, and they are much alike."""
-_LINES = 400
-"""Lines of one trace that are told."""
+_LINES = 200
+"""Lines of one trace that are told: more are lists of symbols."""
+_TEXTS = 40_000
+"""Different texts after which no more traces are told. A release of 40 programs has a tenth of them."""
 _MEMBERS = 200
 
 
@@ -40,6 +52,9 @@ class _Shared(Generic[Kept]):
 
     def add(self, thing: Kept) -> int:
         return self._at.setdefault(thing, len(self._at))
+
+    def __len__(self) -> int:
+        return len(self._at)
 
     def __iter__(self) -> Iterator[Kept]:
         return iter(self._at)
@@ -66,7 +81,9 @@ class Told:
         return [self.texts.add(shown(line)) for line in lines]
 
     def trace(self, result: Result) -> list[tuple[int, int]]:
-        """Return the stretches of a result, and keep them."""
+        """Return the stretches of a result, and keep them; none where the page is long enough."""
+        if len(self.texts) > _TEXTS:
+            return []
         found: list[tuple[str, list[str]]] = []
         for line in trace_lines(result, PLAIN):
             if line.startswith("trace: "):
@@ -196,8 +213,7 @@ def _asset(asset: Asset, matrix: Matrix, held: Layout) -> Data:
         "name": shown(asset.name),
         "facts": [(label, shown(text)) for label, text in asset_facts(asset)],
         "remarks": [shown(text) for text in asset_remarks(asset, matrix)],
-        "members": [(shown(member.name), shown(_member(member))) for member in asset.members[:_MEMBERS]],
-        "more": max(0, len(asset.members) - _MEMBERS),
+        "members": [(shown(name), shown(text)) for name, text in member_facts(asset)],
     }
 
 
@@ -225,6 +241,13 @@ def asset_remarks(asset: Asset, matrix: Matrix) -> list[str]:
         *(f"named wrongly: it claims {row.claim}; {row.fact}" for row in matrix.misnamed if row.asset == asset.name),
         *(f"redundant: {row.reason}" for row in matrix.redundant if row.asset == asset.name),
     ]
+
+
+def member_facts(asset: Asset) -> Facts:
+    """Return what an asset holds: names, and what each is in words."""
+    rows = [(member.name, _member(member)) for member in asset.members[:_MEMBERS]]
+    more = len(asset.members) - _MEMBERS
+    return [*rows, ("…", count(more, "more file"))] if more > 0 else rows
 
 
 def _member(member: Member) -> str:

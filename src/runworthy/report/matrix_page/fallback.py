@@ -8,7 +8,15 @@ from runworthy.model.finding import Finding, Remedy, Result
 from runworthy.model.matrix import Asset, Cell, Column, Matrix, Served
 from runworthy.report.causes import Cause, causes, ranked
 from runworthy.report.finding import place
-from runworthy.report.matrix_page.data import Facts, Told, against, asset_facts, asset_remarks, target_facts
+from runworthy.report.matrix_page.data import (
+    Facts,
+    Told,
+    against,
+    asset_facts,
+    asset_remarks,
+    member_facts,
+    target_facts,
+)
 from runworthy.report.matrix_page.markup import Html, badge, block, element, joined, prose
 from runworthy.report.matrix_page.names import Layout
 from runworthy.report.words import count
@@ -139,9 +147,9 @@ def _target(column: Column, served: Served | None, held: Layout) -> Html:
 
 def _asset(asset: Asset, matrix: Matrix, held: Layout) -> Html:
     remarks = (element("p", prose(text)) for text in asset_remarks(asset, matrix))
-    return element(
-        "section", element("h3", asset.name), _facts(asset_facts(asset)), *remarks, id=held.asset(asset.name)
-    )
+    members = (element("li", element("span", name, class_="name"), f": {text}") for name, text in member_facts(asset))
+    parts = [element("h3", asset.name), _facts(asset_facts(asset)), *remarks, element("ul", *members)]
+    return element("section", *parts, id=held.asset(asset.name))
 
 
 def _plain_cell(cell: Cell, held: Layout, told: Told) -> Html:

@@ -59,6 +59,7 @@
     if (!result.trace) return null;
     const stretches = result.trace.map(([head, body]) =>
       [make("p", null, text(head)), pre(data.traces[body].map(text), { tabindex: "0", role: "region", "aria-label": `Steps of ${text(head)}` })]);
+    if (!stretches.length) stretches.push(make("p", null, "`runworthy check --trace` tells them: here they are left out for their number."));
     const box = make("details", { class: "steps" }, make("summary", null, "Step by step"), stretches,
       make("ul", null, (result.against ?? []).map((line) => make("li", null, text(line)))));
     box.open = open;
@@ -87,6 +88,9 @@
     ];
   };
 
+  const holds = (asset) => (asset.members.length ? [make("h3", null, "What it holds"), make("ul", null,
+    asset.members.map(([name, told]) => make("li", null, make("span", { class: "name" }, name), `: ${told}`)))] : null);
+
   const cellPanel = (row, column) => {
     const cell = data.cells[row][column];
     const results = cell.results ?? [];
@@ -103,6 +107,7 @@
         results.filter((result) => !rest.includes(result)).map((result) => resultPart(result, results.length === 1)),
         rest.length ? [make("h3", null, "Also judged"), make("ul", { class: "answers" }, rest.map((result) =>
           make("li", null, badge(result.verdict), make("span", { class: "name" }, text(result.subject)))))] : null,
+        results.length || cell.fit === "not-for" ? null : [facts(data.assets[row].facts), holds(data.assets[row])],
         make("h3", null, "This target"), taken(column),
       ],
     };
@@ -125,9 +130,7 @@
         facts(asset.facts),
         make("h3", null, "On targets that it is for"),
         answers(data.cells[row].map((cell, column) => [cell, cellId(row, column), data.targets[column].name])),
-        asset.members.length ? [make("h3", null, "What it holds"), make("ul", null, asset.members.map(([name, told]) =>
-          make("li", null, make("span", { class: "name" }, name), `: ${told}`)))] : null,
-        asset.more ? make("p", null, `and ${asset.more} more`) : null,
+        holds(asset),
       ],
     };
   };

@@ -13,6 +13,8 @@ from runworthy.report.words import count, listed
 
 __all__ = ["headline", "jobs", "legend", "other_files", "remarks", "unserved"]
 
+_SHOWN = 6
+"""Things of a list that are shown at once; the rest can be unfolded, so that the table is not far."""
 _PROVIDERS = {"github": "GitHub Actions", "gitlab": "GitLab CI"}
 _LEGEND: dict[Fit, str] = {
     "runs": "everything that it needs is there",
@@ -67,8 +69,21 @@ def _bar(rows: Sequence[Served]) -> Html:
 # -- what is missing ---------------------------------------------------------------------------------
 
 
-def unserved(matrix: Matrix, held: Layout) -> Iterator[Html]:
-    """Yield a target that nothing serves, why, what comes closest, and which job would build for it."""
+def unserved(matrix: Matrix, held: Layout) -> Html:
+    """Return the targets that nothing serves, why, what comes closest, and which job would build for each."""
+    return _shortened(list(_unserved(matrix, held)), "target", class_="missing")
+
+
+def _shortened(items: Sequence[Html], one: str, **attributes: str) -> Html:
+    """Return a list of which the first items are shown, and the others unfold."""
+    if len(items) <= _SHOWN + 1:
+        return element("ul", *items, **attributes) if items else Html("")
+    head = element("summary", count(len(items) - _SHOWN, f"more {one}"))
+    rest = element("details", head, element("ul", *items[_SHOWN:], **attributes))
+    return joined([element("ul", *items[:_SHOWN], **attributes), rest])
+
+
+def _unserved(matrix: Matrix, held: Layout) -> Iterator[Html]:
     jobs_of = {target: at for at, job in reversed(list(enumerate(matrix.jobs, start=1))) for target in job.targets}
     for row in matrix.served:
         if row.asset:
@@ -92,6 +107,7 @@ def jobs(matrix: Matrix) -> Iterator[Html]:
 
 def _job(job: Job, anchor: str) -> Html:
     title = [element("b", _PROVIDERS[job.provider]), ": ", element("span", job.name, class_="name"), f" ({job.how})"]
+    title.append(element("small", f" for {listed(list(job.targets), 3)}", class_="soft"))
     serves = f"makes {job.asset}, which would serve {listed(list(job.targets))}"
     copy = element(
         "button", "Copy", type="button", data_copy=f"{anchor}-text", hidden="", aria_label=f"Copy {job.name}"
@@ -121,7 +137,7 @@ def remarks(matrix: Matrix, held: Layout) -> Iterator[Html]:
     rows = (("Named wrongly", wrong), ("Redundant", spare), ("Cannot be judged", broken))
     for title, items in rows:
         if items:
-            yield element("section", element("h2", title), element("ul", *items), class_="card")
+            yield element("section", element("h2", title), _shortened(items, "asset"), class_="card")
 
 
 def _misnamed(row: Misnaming, held: Layout) -> Html:
