@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.apewriter import ape, like_ape_loader
 from tests.elfwriter import Symbol, elf
+from tests.wheels import pack_wheel
 
 __all__ = ["LOADER", "MUSL_LOADER", "make"]
 
@@ -108,12 +109,29 @@ def _files() -> dict[str, bytes | str]:
             machine="aarch64", interpreter="/lib/ld-linux-aarch64.so.1", needed=["libc.so.6"], tags=[DT_DEBUG]
         ),
         "release/app_1.0_checksums.txt": b"",
+        # a wheel of which a file needs more than its tag promises
+        "greeting-1.0-cp312-abi3-manylinux_2_17_x86_64.whl": _wheel(),
         # what a project states in a file
         "project/runworthy.toml": _PROJECT,
         "project/build/app": _program(["libc.so.6"], START),
         "notes.txt": b"no program\n",
         "empty": b"",
     }
+
+
+def _wheel() -> bytes:
+    module = elf(
+        needed=["libgreeting.so.1", "libc.so.6"],
+        runpath="$ORIGIN/../greeting.libs",
+        imports=[
+            Symbol("PyModule_Create2", use="plt"),
+            Symbol("greeting", use="plt"),
+            Symbol("fcntl64", "GLIBC_2.28", "libc.so.6", use="plt"),
+        ],
+    )
+    library = elf(soname="libgreeting.so.1", exports=["greeting"])
+    members = {"greeting/_core.abi3.so": module, "greeting.libs/libgreeting.so.1": library}
+    return pack_wheel("greeting-1.0-cp312-abi3-manylinux_2_17_x86_64.whl", members)
 
 
 _PROJECT = b"""\

@@ -11,7 +11,7 @@ from runworthy.engine.containers import Holder
 from runworthy.engine.results import Cell
 from runworthy.model.arch import Architecture
 from runworthy.model.archive import ContainerKind
-from runworthy.model.elf import ElfFile
+from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import ArchitectureError, FormatError
 from runworthy.model.layout import Choice, Contents, Layout, Platform
 from runworthy.model.program import FileFacts
@@ -19,7 +19,6 @@ from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Need, Stage, Step, Stretch, Trace
 from runworthy.model.wheel import WheelName
 from runworthy.simulate.container import container_trace
-from runworthy.simulate.made_for import made_for
 from runworthy.targets.libc import libc_of_root
 from runworthy.targets.names import TargetName
 
@@ -182,18 +181,16 @@ class _Layout:
 
 def _contents(holder: Holder, wanted: set[str]) -> Iterator[tuple[str, Contents]]:
     """Yield what the bytes of members are."""
-    for path, elf in _elf_files(holder):
-        if path in wanted:
-            arch = elf.facts.architecture
-            yield (
-                path,
-                Contents(system="linux", archs=frozenset((arch.name,) if arch else ()), libc=made_for(elf.facts)),
-            )
-    for path, facts in _other_files(holder):
-        if path in wanted and facts.pe is not None:
-            yield path, Contents(system="windows", archs=frozenset((facts.pe.arch,) if facts.pe.arch else ()))
-        elif path in wanted and facts.machos:
-            yield path, Contents(system="macos", archs=frozenset(one.arch for one in facts.machos))
+    from runworthy.simulate.layout.contents import contents_of
+
+    files: list[tuple[str, ElfFacts | None, FileFacts | None]] = [
+        *((path, elf.facts, None) for path, elf in _elf_files(holder)),
+        *((path, None, facts) for path, facts in _other_files(holder)),
+    ]
+    for path, elf, other in files:
+        contents = contents_of(elf, other) if path in wanted else None
+        if contents is not None:
+            yield path, contents
 
 
 # -- members --------------------------------------------------------------------------------

@@ -43,11 +43,12 @@ def report_text(
         from runworthy.report.summary import summary
 
         on_targets = replace(report, results=tuple(results))
-        blocks = [*traces, *summary(on_targets, others, style, everything=everything, waived=waived)]
+        numbers, *found = summary(on_targets, others, style, everything=everything, waived=waived)
+        own = _findings(others, style, everything=everything, waived=waived)
+        blocks = [*traces, numbers, *own, *found]
     else:
         blocks = [_table(results, style)] if len(results) > 1 else []
-        blocks += [*traces, *_findings(results, style, everything=everything, waived=waived)]
-    blocks += _findings(others, style, everything=everything, waived=waived)
+        blocks += [*traces, *_findings((*results, *others), style, everything=everything, waived=waived)]
     blocks += [_unexplained(result, style) for result in (*others, *told)]
     blocks.append(_conclusion(report, style, everything=everything, waived=waived))
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)

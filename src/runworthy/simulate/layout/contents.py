@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from runworthy.model.elf import ElfFacts
 from runworthy.model.layout import Contents
 from runworthy.model.program import FileFacts
+from runworthy.simulate.made_for import made_for
 
 __all__ = ["contents_of"]
 
@@ -36,14 +35,4 @@ def _of_elf(elf: ElfFacts) -> Contents:
     if "libc.so" in elf.needed and not _BIONIC.isdisjoint(elf.needed):
         system = "android"
     name = arch.name if arch else f"machine {elf.header.machine}"
-    return Contents(system=system, archs=frozenset((name,)), libc=_libc(elf) if system == "linux" else "")
-
-
-def _libc(elf: ElfFacts) -> Literal["glibc", "musl", ""]:
-    """Return the C library that a file is linked with: by its loader, by the library it needs, by version names."""
-    loader = (elf.interpreter or "").rpartition("/")[2]
-    if loader.startswith("ld-musl-") or any(one == "libc.so" or one.startswith("libc.musl-") for one in elf.needed):
-        return "musl"
-    versions = any(need.version.startswith("GLIBC_") for need in elf.version_needs)
-    glibc = loader.startswith(("ld-linux", "ld64.so")) or "libc.so.6" in elf.needed
-    return "glibc" if glibc or versions else ""
+    return Contents(system=system, archs=frozenset((name,)), libc=made_for(elf) if system == "linux" else "")
