@@ -86,7 +86,7 @@ file h
 outside (left out): ../a has a name that leads out of the directory by `..`
 outside (left out): b/../../c has a name that leads out of the directory by `..`
 outside: /etc/d has an absolute name, of which unpackers take the `/` away, or refuse it
-name: C:\\e has `\\` in its name, which is a directory's end on Windows alone
+name: C:\\e has `\\` in its name, which some unpackers take for `/`
 outside: C:\\e has a name that begins with a drive of Windows
 outside: C:/f has a name that begins with a drive of Windows
 outside: ..\\g has a name that leads out of the directory on Windows

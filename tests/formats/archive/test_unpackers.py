@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import shutil
+import stat
 import subprocess
+import sys
+import zipfile
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from runworthy.formats.archive import archive_kind, open_archive
 from runworthy.formats.content import FileContent
-from tests.formats.archive.laid import Laid, in_archive, on_disk
+from tests.formats.archive.laid import Laid, in_archive, on_disk, opened
 
 pytestmark = pytest.mark.judge
 
@@ -125,3 +129,68 @@ def test_what_real_programs_made_is_what_real_programs_unpack(name: str, tree: P
     assert in_archive(archive) == expected, "read once more"
     for member in archive.members:
         assert archive.find(member.path) is member
+
+
+# -- modes and names of zip archives -----------------------------------------------------------
+
+SYSTEMS = (0, 3, 7, 10, 11, 14, 19)
+MODES = (0, 0o755, 0o100755, 0o100644, 0o100111, 0o120777)
+
+
+@pytest.mark.parametrize("unpacker", ["unzip -qo {}", "bsdtar -xf {}"])
+def test_modes_by_the_system_that_an_archive_was_made_on(unpacker: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for system, mode in product(SYSTEMS, MODES):
+            info = zipfile.ZipInfo(f"{system}-{mode:o}")
+            info.create_system = system
+            info.external_attr = mode << 16 or 0x20
+            archive.writestr(info, "target")
+        for system, name in product((0, 3), ("b\\c{}", "d/e\\f{}", "..\\g{}")):
+            info = zipfile.ZipInfo("x")
+            info.filename, info.create_system, info.external_attr = name.format(system), system, 0o100644 << 16
+            archive.writestr(info, "x")
+    (tmp_path / "out").mkdir()
+    run(f"{unpacker.format('../a.zip')} || true", tmp_path / "out")
+    found = on_disk(tmp_path / "out")
+    held = in_archive(opened((tmp_path / "a.zip").read_bytes(), "a.zip"))
+    if "bsdtar" in unpacker:  # it takes any backslash for a slash, on any system, where there is no slash
+        held = {name: row for name, row in held.items() if not name.endswith(("\\c3", "\\g3"))}
+        found = {name: row for name, row in found.items() if not name.endswith("/c3")}
+    if "unzip" in unpacker:  # it lays down what leads out, without what leads out
+        found = {name: row for name, row in found.items() if name != "g0"}
+    assert held == found
+
+
+def test_what_becomes_executable_of_a_wheel(tmp_path: Path) -> None:
+    """What pip looks at is any system's modes, where they say that it is a regular file, and makes no links."""
+    wheel = tmp_path / "x-1-py3-none-any.whl"
+    record = []
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for system, mode in product(SYSTEMS, MODES):
+            info = zipfile.ZipInfo(f"x/{system}-{mode:o}")
+            info.create_system = system
+            info.external_attr = mode << 16 or 0x20
+            archive.writestr(info, "target")
+            record.append(f"{info.filename},,\n")
+        archive.writestr("x-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("x-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1\n")
+        record += [f"x-1.dist-info/{name},,\n" for name in ("WHEEL", "METADATA", "RECORD")]
+        archive.writestr("x-1.dist-info/RECORD", "".join(record))
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-index",
+        "--no-deps",
+        "--no-compile",
+        "--target",
+        "out",
+    ]
+    subprocess.run([*command, str(wheel)], check=True, cwd=tmp_path, capture_output=True)
+    found = {name: row for name, row in on_disk(tmp_path / "out").items() if name.startswith("x/")}
+    held = in_archive(opened(wheel.read_bytes(), wheel.name))
+    assert len(found) == len(SYSTEMS) * len(MODES)
+    assert {name: row for name, row in held.items() if name.startswith("x/")} == found
+    assert stat.S_IMODE((tmp_path / "out" / "x" / "3-100755").stat().st_mode) & 0o111

@@ -17,9 +17,10 @@ from runworthy.formats.package.rpm import payload_of_rpm
 from runworthy.formats.package.streams import Slice
 from runworthy.model.archive import ContainerKind, Oddity
 from runworthy.model.errors import FormatError
+from runworthy.model.package import Relation
 from runworthy.model.records import dataclass, field
 
-__all__ = ["ARCHIVE_SUFFIXES", "Archive", "archive_kind", "open_archive"]
+__all__ = ["ARCHIVE_SUFFIXES", "Archive", "archive_kind", "open_archive", "package_metadata"]
 
 ARCHIVE_SUFFIXES = (
     ".whl", ".zip", ".jar", ".war", ".ear", ".aar", ".nupkg", ".deb", ".udeb", ".apk", ".rpm", ".appimage",
@@ -70,6 +71,27 @@ def open_archive(content: Content, kind: ContainerKind) -> Archive:
         problem=problem,
         by_path=gathering.members,
     )
+
+
+def package_metadata(content: Content, kind: ContainerKind) -> Mapping[str, str]:
+    """Return what a package of a system says of itself: ``name``, ``version``, ``architecture`` and ``depends``.
+
+    ``depends`` is written as Debian does (``a, b (>= 1) | c``). Empty for archives of other kinds, and for what tells
+    nothing. Raises FormatError, OSError.
+    """
+    if kind not in _ROOTED:
+        return {}
+    from runworthy.formats.index.metadata import read_metadata
+
+    found = read_metadata(content)
+    if found is None:
+        return {}
+    depends = ", ".join(" | ".join(map(_relation, group)) for group in found.depends)
+    return {"name": found.name, "version": found.version, "architecture": found.arch, "depends": depends}
+
+
+def _relation(one: Relation) -> str:
+    return f"{one.name} ({one.operator} {one.version})" if one.operator else one.name
 
 
 def _read(content: Content, kind: ContainerKind, gathering: Gathering) -> tuple[str, str, str]:

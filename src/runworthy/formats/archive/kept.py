@@ -17,6 +17,8 @@ __all__ = ["HEAD", "SMALL", "Forward", "Keeper", "Kept", "Late", "is_judged"]
 
 _BLOCK: Final = 1 << 18
 _ROOM: Final = 512 << 20
+_AS_IT_IS: Final = 32 << 20
+"""Bytes that are kept without being deflated: that takes longer than most unpacking."""
 _WORK: Final = 8 << 30
 SMALL: Final = 1 << 20
 HEAD: Final = 4096
@@ -40,11 +42,12 @@ def is_judged(head: bytes) -> bool:
 class Keeper:
     """What the members of one archive share: room for blocks that are kept, and the blocks that were read last."""
 
-    __slots__ = ("_work", "blocks", "room")
+    __slots__ = ("_work", "as_it_is", "blocks", "room")
 
     def __init__(self, room: int = _ROOM) -> None:
         self.blocks = Blocks()
         self.room = room
+        self.as_it_is = _AS_IT_IS
         self._work = _WORK
 
     def keep(self, content: Content) -> Kept | None:
@@ -64,19 +67,25 @@ class Keeper:
 
 
 class Kept:
-    """Blocks of 256 KiB, each deflated by itself. ``size`` is that of all of them."""
+    """Blocks of 256 KiB, each deflated by itself but for the first of an archive. ``size`` is that of all of them."""
 
-    __slots__ = ("_at_hand", "_blocks", "_keeper", "_key", "size")
+    __slots__ = ("_at_hand", "_blocks", "_keeper", "_key", "_plain", "size")
 
     def __init__(self, keeper: Keeper, size: int) -> None:
         self.size = size
         self._keeper = keeper
         self._key = keeper.blocks.key()
         self._blocks: list[bytes] = []
+        self._plain = 0
         self._at_hand = (-1, b"")
 
     def append(self, data: bytes) -> bool:
         """Add the next block, which only the last may be short of; return whether there was room for it."""
+        if len(self._blocks) == self._plain and self._keeper.as_it_is >= len(data):
+            self._keeper.as_it_is -= len(data)
+            self._plain += 1
+            self._blocks.append(data)
+            return True
         packed = zlib.compress(data, 1)
         self._keeper.room -= len(packed)
         self._blocks.append(packed)
@@ -84,7 +93,8 @@ class Kept:
 
     def drop(self) -> None:
         """Give the room back."""
-        self._keeper.room += sum(map(len, self._blocks))
+        self._keeper.as_it_is += sum(map(len, self._blocks[: self._plain]))
+        self._keeper.room += sum(map(len, self._blocks[self._plain :]))
         self._blocks.clear()
 
     def pread(self, offset: int, count: int) -> bytes:
@@ -98,6 +108,8 @@ class Kept:
         return data[begin : begin + count]
 
     def _block(self, number: int) -> bytes:
+        if number < self._plain:
+            return self._blocks[number]
         held, data = self._at_hand
         if held != number:
             data = self._keeper.blocks.get((self._key, number)) or zlib.decompress(self._blocks[number])

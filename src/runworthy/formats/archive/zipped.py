@@ -46,7 +46,9 @@ _METHODS: Final = {
     18: "TERSE", 19: "LZ77", 94: "MP3", 96: "JPEG", 97: "WavPack", 98: "PPMd",
 }  # fmt: skip
 _WINDOWS: Final = (0, 10, 11, 14)  # DOS, NTFS, MVS as PKWARE counts, VFAT
-_UNIX: Final = (3, 19)  # Unix, macOS
+_UNIX: Final = 3
+"""Of what was made on any other system, macOS (19) included, unzip, bsdtar and 7-Zip leave the modes alone."""
+_BYTES: Final = (_UNIX, 19)  # where names are bytes, which unpackers lay down as they are
 _UNICODE_PATH: Final = 0x7075
 _WIDE: Final = 0xFFFFFFFF
 
@@ -161,7 +163,7 @@ class _Taken:
                     "outside", name, "has a name that leads out of the directory on Windows", entry.at, read=True
                 )
             else:
-                words = "has `\\` in its name, which is a directory's end on Windows alone"
+                words = "has `\\` in its name, which some unpackers take for `/`"
         if words:
             self._gathering.odd("name", name, words, entry.at, read=True)
         return name
@@ -173,7 +175,7 @@ class _Taken:
             if stat.S_ISLNK(mode):
                 return mode
             return 0o100755 if stat.S_ISREG(mode) and mode & 0o111 else 0o100644
-        if entry.system not in _UNIX:
+        if entry.system != _UNIX:
             return 0o644
         return mode or 0o644
 
@@ -216,7 +218,7 @@ def _decoded(entry: ZipEntry) -> tuple[str, str]:
     if field and field[:1] == b"\1" and int.from_bytes(field[1:5], "little") == zlib.crc32(raw):
         return field[5:].decode("utf-8", "surrogateescape"), ""
     words = "has a name in an encoding that the archive does not tell: unpackers spell it in different ways"
-    if entry.system in _UNIX:
+    if entry.system in _BYTES:
         try:
             return raw.decode(), words
         except UnicodeDecodeError:
