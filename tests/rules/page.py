@@ -184,7 +184,10 @@ def judge(text: str, directory: Path) -> Result:
     report = Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([given], [target])
     report = waived(report, _waivers(text), day=str(facts.get("today", "")))
     wanted = (subject, f"./{subject}", _CONFIGURATION)
-    return [result for result in report.results if result.subject in wanted][-1]
+    found = [result for result in report.results if result.subject in wanted]
+    if any(value.get("appimage") for value in files.values()):  # it is a program, and an archive too
+        found = [result for result in found if result.path.startswith("/")]
+    return found[-1]
 
 
 def _waivers(text: str) -> Sequence[Waiver]:

@@ -39,7 +39,9 @@ def test_weights() -> None:
         *AMBIGUOUS,
     }
     assert {kind for (kind, read), verdict in verdicts.items() if read and verdict == "risky"} == {*UNSAFE, *AMBIGUOUS}
-    assert all(verdicts[kind, read] == "unknown" for kind in get_args(OddityKind) if kind in UNREAD for read in (0, 1))
+    assert all(
+        verdicts[kind, read] == "unknown" for kind in get_args(OddityKind) if kind in UNREAD for read in (False, True)
+    )
 
 
 def test_a_problem_is_unknown() -> None:

@@ -116,7 +116,8 @@ class Engine:
         self._holders = [holder for one in opened for holder in one.holders]
         self._projects, self._platforms, self._choices = None, {}, {}
         given = [subject for one in opened for subject in one.subjects]
-        self._subjects = list({one.name: one for one in given if only is None or one.name in only}.values())
+        wanted = (one for one in given if only is None or one.name in only)
+        self._subjects = list({(one.name, one.whole): one for one in wanted}.values())
         self._roots = {}
         self._alone = only is None and len(self._subjects) == len(targets) == 1
         results: list[Result] = []

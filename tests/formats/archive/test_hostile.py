@@ -330,6 +330,20 @@ def test_nothing_to_read_is_an_error() -> None:
             open_archive(BytesContent(data), kind)  # type: ignore[arg-type] # a tuple of texts
 
 
+def test_images_that_are_not_read_say_so() -> None:
+    elf = b"\x7fELF\2\1\1\0AI\1" + bytes(200)
+    with pytest.raises(FormatError, match="AppImage of type 1"):
+        opened(elf, "a.AppImage")
+    superblock = bytearray(b"hsqs" + bytes(200))
+    for at, value, words in ((20, 3, "lzo"), (20, 9, "something unknown"), (4, 1 << 30, "files")):
+        damaged = superblock.copy()
+        damaged[12:16] = struct.pack("<I", 1 << 17)
+        damaged[20] = 1
+        damaged[at : at + 4] = struct.pack("<I", value)
+        with pytest.raises(FormatError, match=words):
+            opened(bytes(damaged), "a.squashfs")
+
+
 # -- bombs -------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Mapping
 from itertools import product
@@ -17,6 +18,7 @@ import pytest
 from runworthy.formats.archive import archive_kind, open_archive
 from runworthy.formats.content import FileContent
 from tests.formats.archive.laid import Laid, in_archive, on_disk, opened
+from tests.formats.archive.test_any_input import read_all
 
 pytestmark = pytest.mark.judge
 
@@ -194,3 +196,25 @@ def test_what_becomes_executable_of_a_wheel(tmp_path: Path) -> None:
     assert len(found) == len(SYSTEMS) * len(MODES)
     assert {name: row for name, row in held.items() if name.startswith("x/")} == found
     assert stat.S_IMODE((tmp_path / "out" / "x" / "3-100755").stat().st_mode) & 0o111
+
+
+# -- damaged images ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packing", ["gzip", "xz", "zstd", "lz4"])
+def test_damaged_images(packing: str, tree: Path, tmp_path: Path) -> None:
+    pytest.importorskip("PySquashfsImage")
+    shutil.copytree(tree / "tree" / "lib", tmp_path / "lib", symlinks=True)
+    run(f"mksquashfs lib a.squashfs -quiet -no-progress -comp {packing}", tmp_path)
+    whole = (tmp_path / "a.squashfs").read_bytes()
+    chance = random.Random(7)  # noqa: S311 - not for secrets
+    start = time.process_time()
+    for _ in range(150):
+        data = bytearray(whole)
+        tables = chance.randrange(2)  # the tables are at the end, and the superblock at the beginning
+        for _ in range(chance.randrange(1, 5)):
+            data[chance.randrange(len(data) - 700, len(data)) if tables else chance.randrange(96)] = chance.randrange(
+                256
+            )
+        read_all(bytes(data[: chance.choice((len(data), len(data) - 300))]), "squashfs")
+    assert time.process_time() - start < 30

@@ -78,9 +78,11 @@ def _damage() -> Iterator[None]:
     """Turn whatever the library raises into a FormatError, but for what reading the file raises."""
     try:
         yield
-    except (FormatError, OSError):
+    except FormatError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the library's own have none
+            raise
         raise FormatError(f"its tables are damaged ({type(error).__name__})") from error
 
 
