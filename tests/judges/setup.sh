@@ -34,7 +34,8 @@ TOOLS=(
     bash dash zsh fish tcsh perl man-db mandoc
     default-jre-headless strace # loaders of Java libraries and .NET are asked where they look
     libjna-java libsnappy-java libxerial-sqlite-jdbc-java libzstd-jni-java libnetty-java liblz4-java
-    e2fsprogs # images of file systems
+    e2fsprogs squashfs-tools # images of file systems
+    zip unzip cpio # what makes and unpacks archives
     chromium fonts-dejavu-core # reads the pages that are made
 )
 
