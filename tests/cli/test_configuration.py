@@ -230,7 +230,7 @@ def test_verbose_says_what_came_from_where(runworthy: Run, world: Path) -> None:
             "on = '@prod'\n[targets]\nproduction = 'x'",
             [],
             [
-                "error: there is no set @prod",
+                "error: @prod is no set of targets",
                 "note: --on is taken from runworthy.toml line 1",
                 "note: runworthy.toml has the sets @production",
             ],
@@ -299,7 +299,7 @@ def test_every_command_knows_the_sets(runworthy: Run, world: Path, command: list
     assert ended.code == 1
     text = json.dumps(json.loads(ended.out))
     assert all(f'"{name}"' in text for name in ("ubuntu:20.04", "debian:12"))
-    assert "there is no set @nothing" in runworthy(*command, "--on", "@nothing").err
+    assert "@nothing is no set of targets" in runworthy(*command, "--on", "@nothing").err
 
 
 def test_other_commands_do_not_read_the_file(runworthy: Run, world: Path) -> None:

@@ -183,11 +183,10 @@ def judge(text: str, directory: Path) -> Result:
     given = "." if facts.get("tree") else subject
     report = Engine(Wishes(launch=launch, at=facts.get("at"), additions=[add])).check([given], [target])
     report = waived(report, _waivers(text), day=str(facts.get("today", "")))
-    wanted = (subject, f"./{subject}", _CONFIGURATION)
-    found = [result for result in report.results if result.subject in wanted]
-    if any(value.get("appimage") for value in files.values()):  # it is a program, and an archive too
-        found = [result for result in found if result.path.startswith("/")]
-    return found[-1]
+    amiss = [result for result in report.results if result.subject == _CONFIGURATION]
+    own = [result for result in report.results if result.subject in (subject, f"./{subject}")]
+    # An archive that can be started is judged on the target and by itself.
+    return next(iter((*amiss, *(result for result in own if result.target), *own)))
 
 
 def _waivers(text: str) -> Sequence[Waiver]:
