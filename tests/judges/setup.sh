@@ -105,8 +105,8 @@ ENVIRONMENTS=(
                       @parcel/watcher@2.5.1 msgpackr-extract@3.0.3 @biomejs/biome@1.9.4 turbo@2.5.4 oxlint@1.1.0"
     "dotnet       wheel dotnetcore2==3.1.23 manylinux1_x86_64"
     "auditwheel   audit auditwheel==6.8.2 installer==0.7.0"
-    "wheels       wheels numpy==2.2.6 cryptography==45.0.4 psycopg2-binary==2.9.10 cffi==2.1.1 greenlet==3.5.6 \
-        grpcio==1.85.1 lxml==6.1.3 markupsafe==3.0.4 msgpack==1.2.4 orjson==3.13.0 pillow==13.0.0 \
+    "wheels       wheels numpy==2.2.6 cryptography==45.0.4 psycopg2-binary==2.9.10 cffi==2.1.1 greenlet==3.5.6
+        grpcio==1.85.1 lxml==6.1.3 markupsafe==3.0.4 msgpack==1.2.4 orjson==3.13.0 pillow==13.0.0
         pydantic-core==2.50.4 pyyaml==6.0.3 ruff==0.17.6 shapely==2.2.0 uv==0.13.9 zstandard==0.25.0"
 )
 
