@@ -57,8 +57,11 @@ class Wheel:
         return deserved(self.facts, self.elves, promises_on)
 
 
-def open_wheel(name: str, data: bytes | str, *, hashes: bool = True) -> Wheel:
-    """Read a wheel from its bytes, or from the path of the file; ``hashes``: its native files are hashed."""
+def open_wheel(name: str, data: bytes | str, *, hashes: bool = True, everything: bool = False) -> Wheel:
+    """Read a wheel from its bytes, or from the path of the file.
+
+    ``hashes``: its native files are hashed; ``everything``: the others too.
+    """
     with ZipFile(BytesIO(data) if isinstance(data, bytes) else data) as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
         facts = read_wheel(name, [(info.filename, info.file_size) for info in infos], archive.read)
@@ -68,12 +71,12 @@ def open_wheel(name: str, data: bytes | str, *, hashes: bool = True) -> Wheel:
         for info in infos:
             with archive.open(info) as member:
                 head = member.read(4)
-                if not head.startswith(_NATIVE):
+                if not everything and not head.startswith(_NATIVE):
                     continue
                 content = BytesContent(head + member.read())
             if head == _NATIVE[0]:
                 elves[info.filename] = read_elf(content, info.filename)
-            elif (other := identify(content)).pe or other.machos:
+            elif head.startswith(_NATIVE) and ((other := identify(content)).pe or other.machos):
                 others[info.filename] = other
             if hashes:
                 digests[info.filename] = digest_of(content)

@@ -105,6 +105,18 @@ ENVIRONMENTS=(
     "npm-lock     lock esbuild@0.25.5 sharp@0.34.2 rollup@4.43.0 @swc/core@1.12.1 lightningcss@1.30.1
                       @parcel/watcher@2.5.1 msgpackr-extract@3.0.3 @biomejs/biome@1.9.4 turbo@2.5.4 oxlint@1.1.0"
     "dotnet       wheel dotnetcore2==3.1.23 manylinux1_x86_64"
+    "auditwheel   audit auditwheel==6.8.2 installer==0.7.0"
+    "wheels       wheels numpy==2.2.6 cryptography==45.0.4 psycopg2-binary==2.9.10 cffi==2.1.1 greenlet==3.5.6
+        grpcio==1.85.1 lxml==6.1.3 markupsafe==3.0.4 msgpack==1.2.4 orjson==3.13.0 pillow==13.0.0
+        pydantic-core==2.50.4 pyyaml==6.0.3 ruff==0.17.6 shapely==2.2.0 uv==0.13.9 zstandard==0.25.0"
+)
+
+# Which wheels `wheels` fetches of each project: the newest tag that it has for each.
+WHEEL_PLATFORMS=(
+    "manylinux_2_28_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64 manylinux_2_5_x86_64 manylinux1_x86_64"
+    "musllinux_1_2_x86_64 musllinux_1_1_x86_64"
+    "manylinux_2_28_aarch64 manylinux_2_17_aarch64 manylinux2014_aarch64"
+    "musllinux_1_2_aarch64 musllinux_1_1_aarch64"
 )
 
 say() { printf '%s\n' "judges: $*" >&2; }
@@ -360,6 +372,23 @@ make_corpus() {
 
 # --- environments ----------------------------------------------------------
 
+# wheel_files INTO PACKAGE...: the files as they are, for CPython 3.12 on each platform.
+# The word splitting of a table's rows is meant.
+# shellcheck disable=SC2086
+wheel_files() {
+    local into=$1 row package platform options
+    shift
+    for package in "$@"; do
+        for row in "${WHEEL_PLATFORMS[@]}"; do
+            options=()
+            for platform in $row; do options+=(--platform "$platform"); done
+            python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
+                --python-version 3.12 --implementation cp "${options[@]}" -d "$into" "$package" 2>&1 |
+                grep -v '^WARNING' >&2 || true
+        done
+    done
+}
+
 # make_environment NAME HOW PACKAGE...
 make_environment() {
     local name=environments/$1 how=$2 made
@@ -378,6 +407,15 @@ make_environment() {
         "$made/bin/pip" install -q --disable-pip-version-check --only-binary=:all: "$@" 2>&1 |
             grep -v '^WARNING' >&2 || true
         [ -d "$made"/lib/python3*/site-packages/ansible ] || die "$name is not complete"
+        ;;
+    audit) # likewise
+        python3 -m venv "$made"
+        "$made/bin/pip" install -q --disable-pip-version-check --only-binary=:all: "$@" 2>&1 |
+            grep -v '^WARNING' >&2 || true
+        [ -d "$made"/lib/python3*/site-packages/auditwheel ] || die "$name is not complete"
+        ;;
+    wheels)
+        wheel_files "$made" "$@"
         ;;
     npm)
         command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }

@@ -8,10 +8,10 @@ what is older than the catalogue there are the numbers of PEP 513, as auditwheel
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
-from runworthy.model.arch import Architecture, architecture
+from runworthy.model.arch import ARCHITECTURES, Architecture
 from runworthy.model.errors import TargetError
 
 if TYPE_CHECKING:
@@ -44,11 +44,8 @@ _LENT_BY_MUSL: Final = frozenset(("libc.so", "libz.so.1"))
 
 _LOADERS: Final = ("ld-linux", "ld64.so.", "ld.so.1", "ld-musl-")
 
-_STATED: Final[Mapping[str, tuple[tuple[Release, tuple[int, ...]], ...]]] = {
-    "GLIBCXX": (((2, 5), (3, 4, 8)),),
-    "CXXABI": (((2, 5), (1, 3, 1)),),
-    "GCC": (((2, 5), (4, 2, 0)),),
-}
+_OLDEST: Final[Release] = (2, 5)
+_STATED: Final[Mapping[str, tuple[int, ...]]] = {"GLIBCXX": (3, 4, 8), "CXXABI": (1, 3, 1), "GCC": (4, 2, 0)}
 """The newest numbers of CentOS 5's libraries. PEP 513 says GLIBCXX_3.4.9 and CXXABI_3.4.8, which are slips."""
 
 _FIRST: Final[Mapping[str, str]] = {
@@ -81,7 +78,7 @@ class Promises:
     @property
     def lowest(self) -> Release:
         """The lowest manylinux that installers take: glibc 2.5 on x86, 2.17 elsewhere (PEP 513, PEP 599)."""
-        return (2, 5) if self.arch.name in _X86 else (2, 17)
+        return _OLDEST if self.arch.name in _X86 else (2, 17)
 
     def customary(self, release: Release) -> Release:
         """Return the lowest tag in use that promises a release of glibc: 2.14 is promised by manylinux_2_17."""
@@ -94,6 +91,10 @@ class Promises:
             self._nodes[node] = self._release_with(node)
         return self._nodes[node]
 
+    def knows(self, node: str) -> bool:
+        """Whether anything is known of the library that a version node is of: of libX11 there is nothing."""
+        return node.startswith("GLIBC_") or node.partition("_")[0] in _FIRST
+
     def lent_since(self, library: str) -> Release | None:
         """Return since which release of glibc a wheel may leave a library to the system, None where it may not."""
         return self.lowest if library.startswith(_LOADERS) else _LENT.get(library)
@@ -103,25 +104,28 @@ class Promises:
         numbers = tuple(int(part) for part in number.split(".") if part.isdecimal())
         if node.startswith("GLIBC_"):
             return None if node == "GLIBC_PRIVATE" else self._glibc_with(node, numbers)
-        for release, newest in _STATED.get(prefix, ()):
-            if self.lowest <= release and numbers <= newest:
-                return release
-        return self._distributions_with(node, prefix)
+        if numbers and self.lowest == _OLDEST and numbers <= _STATED.get(prefix, ()):
+            return _OLDEST
+        return self._distributions_with(node, known_to=True)
 
     def _glibc_with(self, node: str, numbers: tuple[int, ...]) -> Release | None:
-        """A node belongs to the release of its number; distributions have some of them in older ones (EL 7/aarch64)."""
-        found = [row.libc.version[:2] for row in self._rows_of(node) if row.family in ("glibc", "manylinux")
-                 and row.libc.version]  # fmt: skip
-        numbered = (*numbers[:2],) if len(numbers) >= 2 else ()
-        if numbered:
-            found.append(numbered)
-        least = min(found, default=None)
-        return (least[0], least[1]) if least else None
+        """A node belongs to the release of its number, a mark to the first that has it.
 
-    def _distributions_with(self, node: str, prefix: str) -> Release | None:
-        """Return the lowest release of which, and of all later ones, every distribution has the node."""
+        All distributions of an architecture may have it in an older one: EL 7 is where aarch64 begins, and has 2.18's.
+        """
+        found = [self._distributions_with(node, known_to=False)]
+        found += [(numbers[0], numbers[1])] if len(numbers) >= 2 else []
+        versions = (row.libc.version or () for row in self._rows_of(node) if row.family == "glibc")
+        found += [(version[0], version[1]) for version in versions if not numbers]
+        return min((release for release in found if release), default=None)
+
+    def _distributions_with(self, node: str, *, known_to: bool) -> Release | None:
+        """Return the lowest release of which, and of all later ones, every distribution has the node.
+
+        ``known_to``: the manylinux images count as those who have it.
+        """
         with_it = {row.family: row.order for row in self._rows_of(node)}
-        first = {row.family: row.order for row in self._rows_of(_FIRST.get(prefix, node))}
+        first = {row.family: row.order for row in self._rows_of(_FIRST.get(node.partition("_")[0], node))}
         have: list[Release] = []
         lack: list[Release] = []
         for row in self._rows.values():
@@ -129,23 +133,28 @@ class Promises:
             if known and row.libc.family == "glibc" and row.libc.version:
                 release = (row.libc.version[0], row.libc.version[1])
                 if row.family in with_it and row.order >= with_it[row.family]:
-                    have.append(release)
+                    have += [release] if known_to or row.family not in _NO_DISTRIBUTIONS else []
                 elif row.family not in _NO_DISTRIBUTIONS:
                     lack.append(release)
         newest = max(lack, default=(0, 0))
         least = min((release for release in have if release > newest), default=None)
-        return least if lack or least is None else self._as_elsewhere(node, least)
+        if not known_to or (lack and least is None) or (least is None and first):
+            return least
+        return self._as_elsewhere(node, newest, least)
 
-    def _as_elsewhere(self, node: str, least: Release) -> Release:
-        """Return the release for a node that is older than what is known of this architecture.
+    def _as_elsewhere(self, node: str, newest: Release, least: Release | None) -> Release | None:
+        """Return the release of a node between the newest that lacks it and the least that is known to have it.
 
-        The compiler's releases number them, on all architectures alike; x86-64 is the one that is known furthest back.
+        Compilers number them on all architectures alike; x86-64 is the one of which most is known.
         """
         if self.arch.name == "x86_64":
             return least
-        known = architecture("x86_64")
-        other = Promises(known).release_with(node) if known else None
-        return min(least, max(other or self.lowest, self.lowest))
+        other = _of_x86_64().release_with(node)
+        unknown = (2, 12) if self.lowest == _OLDEST else self.lowest
+        if other is None:
+            return least if newest > (0, 0) or least is None else min(least, unknown)
+        nearest = max(other, self.lowest)
+        return nearest if newest < nearest and (least is None or nearest < least) else least
 
     def _rows_of(self, node: str) -> Iterator[Summary]:
         """Yield the oldest release of each family that has a node."""
@@ -167,12 +176,15 @@ class Promises:
         return library in _LENT_BY_MUSL or library.startswith((*_LOADERS, "libc.musl-"))
 
     def musl_with(self, symbol: bytes) -> tuple[int, ...] | None:
-        """Return the first release of musl in the catalogue that exports a name, None where none does."""
-        rows = (row for row in self._rows.values() if row.family == "alpine" and row.libc.version)
-        for row in sorted(rows, key=lambda row: (row.libc.version or (), row.order)):
-            if symbol in (self.names(row.name) or ()):
-                return row.libc.version
-        return None
+        """Return the first release of musl that exports a name on every Alpine Linux that has it, None where none does.
+
+        Alpine 3.15 brought qsort_r to its musl 1.2.2.
+        """
+        rows = [row for row in self._rows.values() if row.family == "alpine"]
+        has = {row.name: symbol in (self.names(row.name) or ()) for row in rows}
+        lack = max((row.libc.version or () for row in rows if not has[row.name]), default=())
+        later = (row.libc.version or () for row in rows if has[row.name])
+        return min((version for version in later if version > lack), default=None)
 
     # -- names --------------------------------------------------------------------------------
 
@@ -196,6 +208,11 @@ class Promises:
         except TargetError:
             return None
         return frozenset().union(*_exports(found))
+
+
+@cache
+def _of_x86_64() -> Promises:
+    return Promises(next(row for row in ARCHITECTURES if row.name == "x86_64"))
 
 
 def _exports(target: CatalogueTarget) -> Iterator[frozenset[bytes]]:

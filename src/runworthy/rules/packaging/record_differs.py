@@ -17,6 +17,7 @@ SEVERITY: Severity = "error"
 READS = ("record:unmet",)
 ORDER = 30
 
+_NOTE = "PEP 427 has an installer refuse it; `installer` does where a file is there, pip and uv do not look"
 _WORDS = {
     "unlisted": "not in RECORD",
     "absent": "in RECORD, not in the wheel",
@@ -46,9 +47,7 @@ def check(case: Case) -> Iterator[Match]:
             items=(step.need.by for step in steps),
             steps=steps,
             lines=table((step.need.by, _difference(step)) for step in steps),
-            notes=("PEP 427 has an installer refuse it; `installer` does, pip and uv do not look",)
-            if severity == "warning"
-            else (),
+            notes=() if severity == SEVERITY else (_NOTE,),
             remedies=(help_("pack it anew: `wheel unpack` and `wheel pack` write RECORD"),),
         ),
         covers=tuple(steps),

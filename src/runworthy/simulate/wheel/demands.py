@@ -60,7 +60,8 @@ def glibc_demands(bundle: Bundle, promises: Promises, release: Release | None = 
     for path, elf in bundle.files.items():
         facts = elf.facts
         for need in facts.version_needs:
-            if need.file not in bundle.carried and not need.weak and promises.lent_since(need.file):
+            lent = need.file not in bundle.carried and promises.lent_since(need.file)
+            if lent and not need.weak and promises.knows(need.version):
                 yield Demand(
                     path,
                     "version",

@@ -71,12 +71,15 @@ def _wheel_version(facts: WheelFacts) -> Iterator[Step]:
 
 
 def _names(facts: WheelFacts) -> Iterator[Step]:
+    """Compare name and version. pip takes the name from the directory, and the version from METADATA."""
     if not facts.name or not facts.metadata:
         return
     member = f"{facts.info}/METADATA"
     project, version = (facts.metadata.get(key, ("",))[0] for key in ("name", "version"))
     if not _same_name(project, facts.name.project):
-        yield _step("metadata", f"METADATA says Name {project}, the file's name {facts.name.project}", member)
+        yield _step(
+            "metadata", f"METADATA says Name {project}, the file's name {facts.name.project}", member, fatal=False
+        )
     if not _same_version(version, facts.name.version):
         yield _step("metadata", f"METADATA says Version {version}, the file's name {facts.name.version}", member)
 
