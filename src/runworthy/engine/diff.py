@@ -58,7 +58,7 @@ def compare_builds(
     docket = _docket(given, builds)
     matches = [match for case in docket.cases for match in case.matches]
     pairs = [pair for case in docket.cases for pair in case.pairs]
-    judged = [at for at in docket.touched() if not pairs[at].problem]
+    judged = [at for at in docket.touched(given) if not pairs[at].problem]
     chosen = ""
     if not targets:
         targets, chosen = _telling(_architectures(matches, judged), len(judged), like or TargetName(""))
@@ -91,19 +91,32 @@ class _Case(NamedTuple):
     matches: list[Match]
     pairs: list[Pair]
 
+    @property
+    def names(self) -> Iterator[str]:
+        """The names of both, as people write them."""
+        return (build.name for build in self.builds if build is not None)
+
 
 class _Docket(NamedTuple):
-    """All that is compared. A change reaches nothing beyond its own case."""
+    """All that is compared."""
 
     cases: list[_Case]
     assets: list[AssetPair]
 
-    def touched(self) -> Iterator[int]:
-        """Yield the places, among all pairs, of those whose verdict is to be judged: not those of added assets."""
+    def touched(self, given: tuple[Given, Given]) -> Iterator[int]:
+        """Yield the places, among all pairs, of those whose verdict is to be judged: not those of added assets.
+
+        A change of an asset reaches those, too, that are installed with it.
+        """
+        reached = [list(touched(case.matches, [pair.identical for pair in case.pairs])) for case in self.cases]
+        changed = {name for case, own in zip(self.cases, reached, strict=True) if own for name in case.names}
         start = 0
-        for case in self.cases:
+        for case, own in zip(self.cases, reached, strict=True):
             if None not in case.builds:
-                yield from (start + at for at in touched(case.matches, [pair.identical for pair in case.pairs]))
+                joined = any(
+                    not changed.isdisjoint(_companions(*side)) for side in zip(given, case.builds, strict=True)
+                )
+                yield from (start + at for at in (range(len(case.matches)) if joined else own))
             start += len(case.matches)
 
 
@@ -132,6 +145,17 @@ def _renamed(matches: Iterable[Match]) -> dict[str, str]:
     """Return the libraries of both builds that go by another name in the new one."""
     pairs = [(match.old.soname, match.new.soname) for match in matches if match.old and match.new]
     return {before: after for before, after in pairs if before and after and before != after}
+
+
+def _companions(given: Given, build: Build | None) -> Iterator[str]:
+    """Yield the names of the packages of a release that are installed with one of them."""
+    if len(given.holders) < 2 or build is None:
+        return
+    from runworthy.engine.containers import companions
+
+    for holder in given.holders:
+        if holder.name == build.name:
+            yield from (one.name for one in companions(holder, given.holders))
 
 
 def _compared(match: Match, renamed: Mapping[str, str], asset: AssetPair | None) -> Pair:
