@@ -81,8 +81,8 @@ def test_each_asset_of_a_release_has_floors_of_its_own(here: Path) -> None:
 def test_programs_and_directories_called_after_a_platform_are_assets(here: Path) -> None:
     for name, node in (
         ("app-linux-amd64", "GLIBC_2.34"),
-        ("tool_linux_amd64_v1/tool", "GLIBC_2.17"),
-        ("other", "GLIBC_2.4"),
+        ("tool_linux_amd64_v1/tool", "GLIBC_2.34"),
+        ("other", "GLIBC_2.2.5"),
     ):
         path = here / "dist" / name
         path.parent.mkdir(exist_ok=True, parents=True)
