@@ -274,6 +274,21 @@ def test_an_asset_that_came_or_went_makes_no_verdict_worse(here: Path) -> None:
     assert [difference.exit_code(fail_on=on) for on in ("fails", "risky", "any-change")] == [0, 0, 1]
 
 
+def test_an_added_file_makes_an_asset_worse_only_where_it_was_of_use(here: Path) -> None:
+    """A module that is called otherwise now, in a wheel for glibc, has never run on Alpine."""
+    (here / "old").mkdir()
+    (here / "new").mkdir()
+    for name, node, path in (("old", "GLIBC_2.2.5", "a/_one.so"), ("new", "GLIBC_2.34", "a/_two.so")):
+        user = elf(needed=["libc.so.6"], imports=[Symbol("__libc_start_main", node, "libc.so.6", use="data")],
+            runpath=name)  # fmt: skip
+        wheel(here / name / f"a-{1 if name == 'old' else 2}.0-py3-none-manylinux_2_17_x86_64.whl", {path: user})
+    difference = runworthy.diff("old", "new", on=["debian:11", "debian:12", "musllinux_1_2"])
+    assert {(pair.name.rpartition("!")[2], tuple(cell.shift for cell in pair.cells)) for pair in difference.pairs} == {
+        ("a/_one.so", ()),
+        ("a/_two.so", ("worse", "same", "same")),
+    }
+
+
 def test_packages_of_one_release_are_not_installed_with_those_of_the_other(here: Path) -> None:
     """The old wheel needs a library of another one, which the new release does not bring any more."""
     user = elf(needed=["liba.so", "libc.so.6"], runpath="$ORIGIN/../base", imports=[Symbol("a", use="data")])
