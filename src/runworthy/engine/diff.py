@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from runworthy.engine.check import Engine, Wishes
@@ -58,12 +59,12 @@ def compare_builds(
     docket = _docket(given, builds)
     matches = [match for case in docket.cases for match in case.matches]
     pairs = [pair for case in docket.cases for pair in case.pairs]
-    judged = [at for at in docket.touched() if not pairs[at].problem]
+    judged = [at for at in docket.touched(given) if not pairs[at].problem]
     chosen = ""
     if not targets:
         targets, chosen = _telling(_architectures(matches, judged), len(judged), like or TargetName(""))
     court = _Court(engine, builds, targets, wishes or Wishes(), watch, named=not chosen)
-    cells = court.judge({at: matches[at] for at in judged})
+    cells = court.judge({at: matches[at] for at in judged}, docket.beside())
     pairs = [replace(pair, judged=at in cells, cells=cells.get(at, ())) for at, pair in enumerate(pairs)]
     return Difference(
         old=old,
@@ -91,20 +92,46 @@ class _Case(NamedTuple):
     matches: list[Match]
     pairs: list[Pair]
 
+    @property
+    def names(self) -> Iterator[str]:
+        """The names of both, as people write them."""
+        return (build.name for build in self.builds if build is not None)
+
 
 class _Docket(NamedTuple):
-    """All that is compared. A change reaches nothing beyond its own case."""
+    """All that is compared."""
 
     cases: list[_Case]
     assets: list[AssetPair]
 
-    def touched(self) -> Iterator[int]:
-        """Yield the places, among all pairs, of those whose verdict is to be judged: not those of added assets."""
+    def touched(self, given: tuple[Given, Given]) -> Iterator[int]:
+        """Yield the places, among all pairs, of those whose verdict is to be judged: not those of added assets.
+
+        A change of an asset reaches those, too, that are installed with it.
+        """
+        reached = [list(touched(case.matches, [pair.identical for pair in case.pairs])) for case in self.cases]
+        changed = {name for case, own in zip(self.cases, reached, strict=True) if own for name in case.names}
+        start = 0
+        for case, own in zip(self.cases, reached, strict=True):
+            if None not in case.builds:
+                joined = any(
+                    not changed.isdisjoint(_companions(*side)) for side in zip(given, case.builds, strict=True)
+                )
+                yield from (start + at for at in (range(len(case.matches)) if joined else own))
+            start += len(case.matches)
+
+    def beside(self) -> dict[int, tuple[File, ...]]:
+        """Return what was beside each added file before, by its place among all pairs: the same asset's old files."""
+        found: dict[int, tuple[File, ...]] = {}
         start = 0
         for case in self.cases:
-            if None not in case.builds:
-                yield from (start + at for at in touched(case.matches, [pair.identical for pair in case.pairs]))
+            old = [match for match in case.matches if match.old is not None]
+            for at, match in enumerate(case.matches, start):
+                if match.old is None:
+                    arch = match.architecture
+                    found[at] = tuple(one.old for one in old if one.old and one.architecture is arch)
             start += len(case.matches)
+        return found
 
 
 def _docket(given: tuple[Given, Given], builds: tuple[Build, Build]) -> _Docket:
@@ -132,6 +159,17 @@ def _renamed(matches: Iterable[Match]) -> dict[str, str]:
     """Return the libraries of both builds that go by another name in the new one."""
     pairs = [(match.old.soname, match.new.soname) for match in matches if match.old and match.new]
     return {before: after for before, after in pairs if before and after and before != after}
+
+
+def _companions(given: Given, build: Build | None) -> Iterator[str]:
+    """Yield the names of the packages of a release that are installed with one of them."""
+    if len(given.holders) < 2 or build is None:
+        return
+    from runworthy.engine.containers import companions
+
+    for holder in given.holders:
+        if holder.name == build.name:
+            yield from (one.name for one in companions(holder, given.holders))
 
 
 def _compared(match: Match, renamed: Mapping[str, str], asset: AssetPair | None) -> Pair:
@@ -295,10 +333,17 @@ class _Court:
         self._engine = engine
         self._named = named
         self._places = _places(targets)
+        self._beside: Mapping[int, tuple[File, ...]] = {}
         self._there: dict[tuple[str, Architecture | None], bool] = {}
 
-    def judge(self, matches: Mapping[int, Match]) -> dict[int, tuple[Cell, ...]]:
-        """Return the cells of each match, one for each target. Raises UsageError, TargetError."""
+    def judge(
+        self, matches: Mapping[int, Match], beside: Mapping[int, tuple[File, ...]]
+    ) -> dict[int, tuple[Cell, ...]]:
+        """Return the cells of each match, one for each target; ``beside`` is what was there before an added file.
+
+        Raises UsageError, TargetError.
+        """
+        self._beside = beside
         self._refuse_unopenable(matches.values())
         cells: dict[int, tuple[Cell, ...]] = {}
         groups: dict[str, dict[int, Match]] = {}
@@ -315,15 +360,18 @@ class _Court:
         step = max(1, _AT_ONCE // (2 * len(matches)))
         for first in range(0, len(targets), step):
             some = targets[first : first + step]
-            found = self._outcomes(matches.values(), some)
+            found = self._outcomes(matches, some)
             for at, match in matches.items():
-                cells[at] += [cell for name in some if (cell := self._cell(name, match, found)) is not None]
+                beside = self._beside.get(at, ())
+                cells[at] += [cell for name in some if (cell := self._cell(name, match, beside, found)) is not None]
             if self._watch is not None:
                 self._watch("judge", first + len(some), len(targets))
         return {at: tuple(held) for at, held in cells.items()}
 
-    def _outcomes(self, matches: Iterable[Match], targets: Sequence[TargetName]) -> _Outcomes:
-        sides = [[match.old for match in matches if match.old], [match.new for match in matches if match.new]]
+    def _outcomes(self, matches: Mapping[int, Match], targets: Sequence[TargetName]) -> _Outcomes:
+        old = [match.old for match in matches.values() if match.old]
+        old += [file for at in matches for file in self._beside.get(at, ())]
+        sides = [old, [match.new for match in matches.values() if match.new]]
         found: _Outcomes = {}
         # Each build by itself: packages of one release are not installed with those of the other.
         for build, side in zip(self._builds, sides, strict=True):
@@ -332,15 +380,17 @@ class _Court:
                 found[result.subject, result.wanted] = _Judged(result)
         return found
 
-    def _cell(self, name: TargetName, match: Match, found: _Outcomes) -> Cell | None:
+    def _cell(self, name: TargetName, match: Match, beside: Iterable[File], found: _Outcomes) -> Cell | None:
         """Return what became of a verdict, None where the new file is not for the target."""
         old = found.get((match.old.name, name.text)) if match.old else None
         new = found.get((match.new.name, name.text)) if match.new else None
         if new is None or not self._is_there(name, match.architecture):
             return None
         family, place = self._places.get(name.text, ("", 0))
-        known = old.causes if old else {}
-        shift = _shift(old, new)
+        before = old or _best([one for file in beside if (one := found.get((file.name, name.text)))])
+        known = before.causes if before else {}
+        shift = _shift(before, new)
+        shift = "same" if old is None and shift == "better" else shift
         because = [need for cause, need in new.causes.items() if cause not in known]
         return Cell(
             target=name.text,
@@ -387,9 +437,18 @@ class _Judged:
     __slots__ = ("causes", "outcome")
 
     def __init__(self, result: Result) -> None:
-        self.causes = _causes(result)
+        self.causes: Mapping[tuple[str, str, str | None], Need] = _causes(result)
         decided = tuple(self.causes.values())[:_DECIDING]
         self.outcome = Outcome(verdict=result.verdict, stage=result.stage, decided_by=decided)
+
+
+def _best(judged: Sequence[_Judged]) -> _Judged | None:
+    """Return the best of what was judged, with the causes of all: an added file takes nothing that was not there."""
+    if not judged:
+        return None
+    best = copy(min(judged, key=lambda one: _RANKS[one.outcome.verdict]))
+    best.causes = {cause: need for one in judged for cause, need in one.causes.items()}
+    return best
 
 
 _Outcomes = dict[tuple[str, str], _Judged]
@@ -413,8 +472,8 @@ def _causes(result: Result) -> dict[tuple[str, str, str | None], Need]:
 def _shift(old: _Judged | None, new: _Judged) -> Shift:
     """Return which way a verdict went.
 
-    What an added file needs was not needed before: it can only make it worse. Where both builds rest on something that
-    is not known of the target, the new one may only rest on the same.
+    ``old`` is None for what was added with nothing beside it before. Where both builds rest on something that is not known
+    of the target, the new one may only rest on the same.
     """
     before, after = old.outcome.verdict if old else "runs", new.outcome.verdict
     if after == "unknown" and before != "fails" and new.causes.keys() - (old.causes.keys() if old else set()):

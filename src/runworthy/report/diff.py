@@ -232,8 +232,9 @@ def _files(difference: Difference, changed: Sequence[Pair], *, everything: bool)
         elif pair.new is None:
             kinds["removed"].append(clean(pair.name))
         elif pair.paired_by != "path":
-            old = pair.old[len(difference.old) :].lstrip("/!")
-            kinds["renamed"].append(f"{clean(old)} -> {clean(pair.name)}, the same by {pair.paired_by}")
+            below = pair.old[len(difference.old) :].lstrip("/!")
+            old = clean(pair.old.rpartition("!")[2] if pair.asset else below)
+            kinds["renamed"].append(f"{old} -> {clean(pair.name)}, the same by {pair.paired_by}")
     for kind, names in kinds.items():
         shown = names if everything or len(names) <= _LINES else names[:_FILES_SHOWN]
         yield from (f"{kind:7}  {name}" for name in shown)

@@ -12,6 +12,7 @@ __all__ = ["FLOOR_NAMES", "asset_lines"]
 
 FLOOR_NAMES: Mapping[str, str] = {"libgcc": "libgcc_s", "cpu": "CPU"}
 _NAMED = 3
+_ROWS = 12
 
 
 def asset_lines(difference: Difference, style: Style = PLAIN, *, everything: bool = False) -> Iterator[str]:
@@ -34,10 +35,23 @@ def asset_lines(difference: Difference, style: Style = PLAIN, *, everything: boo
         )
         for asset in changed
     ]
-    yield from table(_without_empty(rows))
+    yield from table(_without_empty(rows if everything else _grouped(rows)))
     yield from _renamed(both)
     yield from _came_and_went(difference, floors)
     yield from _rest(both, changed, everything=everything)
+
+
+def _grouped(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the rows, where they are many those that tell the same as one."""
+    if len(rows) <= _ROWS:
+        return list(rows)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, *told in rows:
+        groups.setdefault(tuple(told), []).append(name)
+    return [
+        (names[0] if len(names) == 1 else f"{len(names)} assets, as {names[0]}", *told)
+        for told, names in groups.items()
+    ]
 
 
 def _without_empty(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
