@@ -100,15 +100,15 @@ def release(
         served=served,
         redundant=(
             Redundancy(
-                asset=names[7 % len(names)],
-                by=names[1 % len(names)],
+                asset=f"dist/{names[7 % len(names)]}",
+                by=f"dist/{names[1 % len(names)]}",
                 targets=tuple(column.name for column in columns[:5]),
                 reason=f"the static {names[1 % len(names)]} runs on all of them{hostile}",
             ),
         ),
         misnamed=(
             Misnaming(
-                asset=names[6 % len(names)],
+                asset=f"dist/{names[6 % len(names)]}",
                 claim=f"musl{hostile}",
                 fact="its program asks for /lib64/ld-linux-x86-64.so.2, which is glibc's",
                 member=f"dist/{names[6 % len(names)]}!bin/demo",
@@ -181,12 +181,12 @@ def _cell(asset: Asset, build: _Build, column: Column, symbols: int, hostile: st
     if build.system != column.system or column.arch not in build.archs:
         is_for = f"{build.system} on {' and '.join(build.archs)}"
         return Cell(
-            asset=asset.name, target=column.name, fit="not-for", reason=f"it is for {is_for}, and {column.name} is not"
+            asset=asset.path, target=column.name, fit="not-for", reason=f"it is for {is_for}, and {column.name} is not"
         )
     member = asset.members[0].name
     if not column.modelled:
         return Cell(
-            asset=asset.name,
+            asset=asset.path,
             target=column.name,
             fit="unknown",
             reason=f"{column.system} is not modelled: what it asks for is told",
@@ -196,7 +196,7 @@ def _cell(asset: Asset, build: _Build, column: Column, symbols: int, hostile: st
     reason = {"runs": "it runs", "risky": "it leans on what is assumed"}.get(found.verdict, "")
     reason = reason or found.findings[0].message
     return Cell(
-        asset=asset.name,
+        asset=asset.path,
         target=column.name,
         fit=found.verdict,
         reason=f"{reason}{hostile}",

@@ -418,7 +418,12 @@ def test_without_scripts_a_cell_leads_to_what_it_comes_to(browser: Browser, page
         part = held.page.locator(f"[id='{CELL}']")
         assert part.is_visible()
         assert part.locator("h4").inner_text().split() == ["demo-1.4.0-amd64.deb", "on", "debian:11/x86_64", "fails"]
-        assert "docker run debian:13" in part.inner_text()
+        assert "RW301" in part.inner_text()
+        assert "GLIBC_2.34" in part.inner_text()
+        part.get_by_role("link", name="details").first.click()
+        detail = held.page.locator("details > div:target")
+        assert detail.is_visible()
+        assert "docker run debian:13" in detail.inner_text()
         part.get_by_role("link", name="trace").first.click()
         trace = held.page.locator("details > div:target")
         assert trace.is_visible()

@@ -253,19 +253,28 @@ def test_a_cell_that_is_not_there_is_empty() -> None:
     links = set(page.values("href"))
     assert not [link for link in links if link.startswith("#cell-") and link[1:] not in page.values("id")]
     assert page.data()["cells"][0][0] is None
-    assert gone.asset in page.within("a")
+    assert gone.asset == "dist/demo-1.4.0-x86_64-unknown-linux-gnu.tar.gz"
 
 
 def test_anchors_are_made_of_names_and_differ() -> None:
     matrix = small()
-    assets = tuple(replace(asset, name=name) for asset, name in zip(matrix.builds, ("a b", "a/b", "a-b"), strict=False))
-    cells = tuple(replace(cell, asset=name) for cell, name in zip(matrix.cells, ("a b", "a/b", "a-b"), strict=False))
+    names = ("a b", "a/b", "a-b")
+    assets = tuple(replace(one, name=name, path=name) for one, name in zip(matrix.builds, names, strict=False))
+    cells = tuple(replace(cell, asset=name) for cell, name in zip(matrix.cells, names, strict=False))
     page = Page(matrix_html(replace(matrix, assets=assets, cells=cells, served=(), redundant=(), misnamed=())))
     assert [link for link in page.values("href") if link.startswith("#asset-")][:3] == [
         "#asset-a-b",
         "#asset-a-b-2",
         "#asset-a-b-3",
     ]
+
+
+def test_two_assets_of_one_name_are_told_by_their_paths() -> None:
+    matrix = small()
+    first, second = matrix.builds[:2]
+    page = Page(matrix_html(replace(matrix, assets=(first, replace(second, name=first.name)))))
+    names = [asset["name"] for asset in page.data()["assets"]]
+    assert names == [first.path, second.path]
 
 
 # -- colours -------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def tell(matrix: Matrix, held: Layout) -> tuple[Data, Told]:
     told = Told()
     jobs = {target: at for at, job in reversed(list(enumerate(matrix.jobs, start=1))) for target in job.targets}
     served = {row.target: row for row in matrix.served}
-    rows = {asset.name: at for at, asset in enumerate(held.rows)}
+    rows = {asset.path: at for at, asset in enumerate(held.rows)}
     data: Data = {
         "assets": [_asset(asset, matrix, held) for asset in held.rows],
         "targets": [
@@ -115,7 +115,7 @@ def tell(matrix: Matrix, held: Layout) -> tuple[Data, Told]:
             for column in held.columns
         ],
         "cells": [
-            [_cell(held.cells.get((asset.name, column.name)), told) for column in held.columns] for asset in held.rows
+            [_cell(held.cells.get((asset.path, column.name)), told) for column in held.columns] for asset in held.rows
         ],
     }
     data["findings"] = [_finding(finding, told) for finding in told.findings]
@@ -209,8 +209,8 @@ def _remedy(remedy: Remedy, told: Told) -> Data:
 
 def _asset(asset: Asset, matrix: Matrix, held: Layout) -> Data:
     return {
-        "id": held.assets[asset.name],
-        "name": shown(asset.name),
+        "id": held.assets[asset.path],
+        "name": shown(held.name(asset.path)),
         "facts": [(label, shown(text)) for label, text in asset_facts(asset)],
         "remarks": [shown(text) for text in asset_remarks(asset, matrix)],
         "members": [(shown(name), shown(text)) for name, text in member_facts(asset)],
@@ -238,8 +238,8 @@ def asset_remarks(asset: Asset, matrix: Matrix) -> list[str]:
     """Return what a person should know of an asset beyond its cells, as sentences."""
     return [
         *([f"cannot be judged: {asset.problem}"] if asset.problem else []),
-        *(f"named wrongly: it claims {row.claim}; {row.fact}" for row in matrix.misnamed if row.asset == asset.name),
-        *(f"redundant: {row.reason}" for row in matrix.redundant if row.asset == asset.name),
+        *(f"named wrongly: it claims {row.claim}; {row.fact}" for row in matrix.misnamed if row.asset == asset.path),
+        *(f"redundant: {row.reason}" for row in matrix.redundant if row.asset == asset.path),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from runworthy.model.finding import Finding, Remedy, Result
 from runworthy.model.matrix import Asset, Cell, Column, Matrix, Served
@@ -30,10 +30,18 @@ _SHOWN = 4
 
 
 def cause_list(held: Layout) -> Html:
-    """Return each cause once, with the cells in which it is found; nothing where nothing is found."""
+    """Return each cause once, with the cells in which it is found; nothing where nothing is found.
+
+    Errors come at once. What keeps nothing from running unfolds.
+    """
     cells = {id(result): cell for cell in held.cells.values() for result in cell.results}
     found = ranked(causes(result for cell in held.cells.values() for result in cell.results))
-    return joined(_cause(cause, cells, held) for cause in found)
+    parts = [_cause(cause, cells, held) for cause in found if cause.severity == "error"]
+    for severity in ("warning", "note"):
+        others = [_cause(cause, cells, held) for cause in found if cause.severity == severity]
+        if others:
+            parts.append(element("details", element("summary", count(len(others), severity)), *others))
+    return joined(parts)
 
 
 def _cause(cause: Cause, cells: dict[int, Cell], held: Layout) -> Html:
@@ -68,7 +76,7 @@ def _places(where: Sequence[tuple[str, str]], held: Layout) -> Html:
         (
             joined(
                 [
-                    element("a", asset, href=f"#{held.asset(asset)}", class_="name"),
+                    element("a", held.name(asset), href=f"#{held.asset(asset)}", class_="name"),
                     " on ",
                     joined((element("a", name, href=f"#{held.cell(asset, name)}") for name in targets), ", "),
                 ]
@@ -82,10 +90,19 @@ def _places(where: Sequence[tuple[str, str]], held: Layout) -> Html:
 def _finding_parts(finding: Finding) -> Iterator[Html]:
     """Yield the message, the places, the small table, the notes and the proposals of a finding."""
     yield element("p", prose(finding.message), class_="message")
+    yield from _places_of(finding)
+    yield from _rest(finding)
+
+
+def _places_of(finding: Finding) -> Iterator[Html]:
     places = list(dict.fromkeys(map(place, finding.evidence)))
     if places:
         more = [f"and {count(len(places) - _SHOWN, 'more place')}"] if len(places) > _SHOWN else []
         yield element("ul", *(element("li", text) for text in [*places[:_SHOWN], *more]), class_="places")
+
+
+def _rest(finding: Finding) -> Iterator[Html]:
+    """Yield what findings have in common on many targets: the small table, the notes and the proposals."""
     if finding.lines:
         yield block(finding.lines)
     for note in finding.notes:
@@ -111,12 +128,18 @@ def plain_cells(matrix: Matrix, held: Layout, told: Told) -> Iterator[Html]:
     served = {row.target: row for row in matrix.served}
     yield element("h2", "Target by target")
     yield from (_target(column, served.get(column.name), held) for column in held.columns)
+    details = _Details()
     yield element("h2", "Asset by asset")
     for asset in held.rows:
         yield _asset(asset, matrix, held)
-        cells = [held.cells[pair] for column in held.columns if (pair := (asset.name, column.name)) in held.cells]
-        head = element("summary", f"{asset.name}: cell by cell")
-        yield element("details", head, *(_plain_cell(cell, held, told) for cell in cells))
+        cells = [held.cells[pair] for column in held.columns if (pair := (asset.path, column.name)) in held.cells]
+        head = element("summary", f"{held.name(asset.path)}: cell by cell")
+        yield element("details", head, *(_plain_cell(cell, held, told, details) for cell in cells))
+    yield element("h2", "Details of findings")
+    for number, detail in enumerate(details.held, start=1):
+        yield element(
+            "details", element("summary", f"details {number}"), element("div", detail, id=f"details-{number}")
+        )
     yield element("h2", "Steps")
     yield element(
         "p", "What the kernel and the loader do, in order. What several cells have in common stands here once."
@@ -135,7 +158,7 @@ def _target(column: Column, served: Served | None, held: Layout) -> Html:
     parts = [element("h3", column.name), _facts(target_facts(column))]
     if served is not None and served.asset:
         asset = (
-            element("a", served.asset, href=f"#{held.asset(served.asset)}")
+            element("a", held.name(served.asset), href=f"#{held.asset(served.asset)}")
             if served.asset in held.assets
             else served.asset
         )
@@ -148,16 +171,34 @@ def _target(column: Column, served: Served | None, held: Layout) -> Html:
 def _asset(asset: Asset, matrix: Matrix, held: Layout) -> Html:
     remarks = (element("p", prose(text)) for text in asset_remarks(asset, matrix))
     members = (element("li", element("span", name, class_="name"), f": {text}") for name, text in member_facts(asset))
-    parts = [element("h3", asset.name), _facts(asset_facts(asset)), *remarks, element("ul", *members)]
-    return element("section", *parts, id=held.asset(asset.name))
+    parts = [element("h3", held.name(asset.path)), _facts(asset_facts(asset)), *remarks, element("ul", *members)]
+    return element("section", *parts, id=held.asset(asset.path))
 
 
-def _plain_cell(cell: Cell, held: Layout, told: Told) -> Html:
+class _Details:
+    """What follows the messages of findings, each once: it is the same for one file on many targets."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held: dict[Html, int] = {}
+
+    def of(self, parts: Iterable[Html]) -> Html:
+        """Return a link to these parts, nothing where there are none."""
+        detail = joined(parts)
+        if not detail:
+            return detail
+        number = self.held.setdefault(detail, len(self.held) + 1)
+        return element("a", f"details {number}", href=f"#details-{number}")
+
+
+def _plain_cell(cell: Cell, held: Layout, told: Told, details: _Details) -> Html:
     member = [element("p", "decided by ", element("span", cell.member, class_="name"))] if cell.member else []
-    results = (part for result in cell.results for part in _plain_result(result, told, alone=len(cell.results) == 1))
+    alone = len(cell.results) == 1
+    results = (part for result in cell.results for part in _plain_result(result, told, details, alone=alone))
     return element(
         "section",
-        element("h4", cell.asset, " on ", cell.target, " ", badge(cell.fit)),
+        element("h4", held.name(cell.asset), " on ", cell.target, " ", badge(cell.fit)),
         element("p", prose(cell.reason)),
         *member,
         *results,
@@ -165,13 +206,21 @@ def _plain_cell(cell: Cell, held: Layout, told: Told) -> Html:
     )
 
 
-def _plain_result(result: Result, told: Told, *, alone: bool) -> Iterator[Html]:
-    if not alone:
-        yield element("p", badge(result.verdict), " ", element("span", result.subject, class_="name"))
-    for finding in result.findings:
-        yield element("div", *_head(finding), *_finding_parts(finding), class_="finding")
+def _plain_result(result: Result, told: Told, details: _Details, *, alone: bool) -> Iterator[Html]:
+    """Yield a member's verdict and a link to its findings; those of the only one are told here."""
+    findings = (_plain_finding(finding, details) for finding in result.findings)
+    if alone:
+        yield from findings
+    else:
+        name = element("span", result.subject, class_="name")
+        yield element("p", badge(result.verdict), " ", name, " ", details.of(findings))
     stretches = told.stretches.get(id(result), [])
     for _, number in stretches:
         yield element("p", "its steps: ", element("a", f"trace {number + 1}", href=f"#trace-{number + 1}"))
     if stretches:
         yield element("ul", *(element("li", line) for line in against(result)))
+
+
+def _plain_finding(finding: Finding, details: _Details) -> Html:
+    message = element("p", *_head(finding), " ", prose(finding.message))
+    return element("div", message, *_places_of(finding), details.of(_rest(finding)), class_="finding")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from runworthy.model.finding import Verdict
 from runworthy.model.matrix import Fit
 from runworthy.report.words import clean
 
-__all__ = ["WORDS", "Html", "badge", "block", "element", "icon", "joined", "prose", "shown"]
+__all__ = ["WORDS", "Html", "badge", "block", "element", "folded", "icon", "joined", "prose", "shown"]
 
 WORDS: dict[Fit, str] = {"runs": "runs", "risky": "risky", "unknown": "unknown", "fails": "fails", "not-for": "not for"}
 """Fits as a cell tells them, the best first."""
@@ -39,6 +39,12 @@ def element(name: str, *children: str, **attributes: str) -> Html:
         for key, value in attributes.items()
     )
     return Html(f"<{name}{held}>{joined(children)}</{name}>")
+
+
+def folded(items: Sequence[Html], shown_at_once: int, one: str) -> tuple[Sequence[Html], str]:
+    """Return the items that are shown at once, and what the summary of the others says; all where few would be left."""
+    left = len(items) - shown_at_once
+    return (items, "") if left < 2 else (items[:shown_at_once], f"{left} more {one}s")
 
 
 def joined(parts: Iterable[str], between: str = "") -> Html:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from runworthy.model.matrix import Asset, Cell, Column, Matrix
@@ -28,21 +29,26 @@ class Group:
 class Layout:
     """A matrix as the page has it: its rows and columns in the order of their groups, and the anchor of each part.
 
-    ``assets`` and ``targets`` give the anchor's end for a name; it holds no ``~``, which stands between the two of a
-    cell. ``cells`` are by names of asset and target.
+    Assets are known by their paths, and ``names`` has what each is called. ``assets`` and ``targets`` give the anchor's
+    end; it holds no ``~``, which stands between the two of a cell. ``cells`` are by asset and target.
     """
 
     rows: tuple[Asset, ...]
     columns: tuple[Column, ...]
     row_groups: tuple[Group, ...]
     column_groups: tuple[Group, ...]
+    names: Mapping[str, str]
     assets: Mapping[str, str]
     targets: Mapping[str, str]
     cells: Mapping[tuple[str, str], Cell]
 
-    def asset(self, name: str) -> str:
+    def name(self, path: str) -> str:
+        """Return what an asset is called: by its own name, by its path where two have one name."""
+        return self.names.get(path, path)
+
+    def asset(self, path: str) -> str:
         """Return the anchor of an asset."""
-        return f"asset-{self.assets[name]}"
+        return f"asset-{self.assets[path]}"
 
     def target(self, name: str) -> str:
         """Return the anchor of a target."""
@@ -60,18 +66,23 @@ def layout(matrix: Matrix) -> Layout:
     """
     columns = _grouped((f"{system_name(column.system)} {column.arch}", column.name) for column in matrix.columns)
     order = [group.label for group in columns]
-    labels = [(_label(asset), asset.name) for asset in matrix.builds]
+    labels = [(_label(asset), asset.path) for asset in matrix.builds]
     rows = _grouped(sorted(labels, key=lambda row: order.index(row[0]) if row[0] in order else len(order)))
-    assets = {asset.name: asset for asset in matrix.builds}
+    assets = {asset.path: asset for asset in matrix.builds}
+    number = Counter(asset.name for asset in matrix.assets)
+    names = {asset.path: asset.name if number[asset.name] == 1 else asset.path for asset in matrix.assets}
     targets = {column.name: column for column in matrix.columns}
     return Layout(
         rows=tuple(assets[name] for group in rows for name in group.names),
         columns=tuple(targets[name] for group in columns for name in group.names),
         row_groups=rows,
         column_groups=columns,
-        assets=_slugs(assets),
-        targets=_slugs(targets),
-        cells={(cell.asset, cell.target): cell for cell in matrix.cells},
+        names=names,
+        assets=_slugs((path, names[path]) for path in assets),
+        targets=_slugs((name, name) for name in targets),
+        cells={
+            (cell.asset, cell.target): cell for cell in matrix.cells if cell.asset in assets and cell.target in targets
+        },
     )
 
 
@@ -101,16 +112,16 @@ def _grouped(rows: Iterable[tuple[str, str]]) -> tuple[Group, ...]:
     return tuple(Group(label=label, names=tuple(dict.fromkeys(names))) for label, names in found.items())
 
 
-def _slugs(names: Iterable[str]) -> dict[str, str]:
-    """Return what stands for each name in an address; where two would be the same, the later ones get a number."""
+def _slugs(names: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return what stands for each key in an address, made of its name; of two that are the same one gets a number."""
     found: dict[str, str] = {}
     taken: set[str] = set()
-    for name in names:
+    for key, name in names:
         slug = base = _NO_SLUG.sub("-", name)[:_LONGEST].strip("-") or "-"
         number = 1
         while slug in taken:
             number += 1
             slug = f"{base}-{number}"
         taken.add(slug)
-        found[name] = slug
+        found[key] = slug
     return found

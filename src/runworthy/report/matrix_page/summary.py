@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from runworthy.model.finding import Verdict
 from runworthy.model.matrix import Asset, Fit, Job, Matrix, Misnaming, Redundancy, Served
 from runworthy.report.matrix_page.data import bytes_of
-from runworthy.report.matrix_page.markup import WORDS, Html, badge, block, element, joined, prose
+from runworthy.report.matrix_page.markup import WORDS, Html, badge, block, element, folded, joined, prose
 from runworthy.report.matrix_page.names import Layout
 from runworthy.report.words import count, listed
 
@@ -76,11 +76,9 @@ def unserved(matrix: Matrix, held: Layout) -> Html:
 
 def _shortened(items: Sequence[Html], one: str, **attributes: str) -> Html:
     """Return a list of which the first items are shown, and the others unfold."""
-    if len(items) <= _SHOWN + 1:
-        return element("ul", *items, **attributes) if items else Html("")
-    head = element("summary", count(len(items) - _SHOWN, f"more {one}"))
-    rest = element("details", head, element("ul", *items[_SHOWN:], **attributes))
-    return joined([element("ul", *items[:_SHOWN], **attributes), rest])
+    first, more = folded(items, _SHOWN, one)
+    lists = [element("ul", *part, **attributes) if part else Html("") for part in (first, items[len(first) :])]
+    return joined([lists[0], element("details", element("summary", more), lists[1])]) if more else lists[0]
 
 
 def _unserved(matrix: Matrix, held: Layout) -> Iterator[Html]:
@@ -91,7 +89,7 @@ def _unserved(matrix: Matrix, held: Layout) -> Iterator[Html]:
         parts = [element("h3", element("a", row.target, href=f"#{held.target(row.target)}"))]
         parts += [element("p", prose(row.why))] if row.why else []
         if row.nearest in held.assets:
-            nearest = element("a", row.nearest, href=f"#{held.cell(row.nearest, row.target)}", class_="name")
+            nearest = element("a", held.name(row.nearest), href=f"#{held.cell(row.nearest, row.target)}", class_="name")
             parts.append(element("p", "closest: ", nearest, class_="soft"))
         if row.target in jobs_of:
             job = element("a", "the job that would build it", href=f"#job-{jobs_of[row.target]}")
@@ -100,9 +98,12 @@ def _unserved(matrix: Matrix, held: Layout) -> Iterator[Html]:
 
 
 def jobs(matrix: Matrix) -> Iterator[Html]:
-    """Yield each job as text to paste."""
-    for number, job in enumerate(matrix.jobs, start=1):
-        yield _job(job, f"job-{number}")
+    """Yield each job as text to paste, the first of them at once."""
+    every = [_job(job, f"job-{number}") for number, job in enumerate(matrix.jobs, start=1)]
+    first, more = folded(every, _SHOWN, "job")
+    yield from first
+    if more:
+        yield element("details", element("summary", more), *every[len(first) :], class_="job")
 
 
 def _job(job: Job, anchor: str) -> Html:
@@ -132,7 +133,7 @@ def remarks(matrix: Matrix, held: Layout) -> Iterator[Html]:
     wrong = [_misnamed(row, held) for row in matrix.misnamed]
     spare = [_redundant(row, held) for row in matrix.redundant]
     broken = [
-        element("li", _asset_link(row.name, held), ": ", prose(row.problem)) for row in matrix.assets if row.problem
+        element("li", _asset_link(row.path, held), ": ", prose(row.problem)) for row in matrix.assets if row.problem
     ]
     rows = (("Named wrongly", wrong), ("Redundant", spare), ("Cannot be judged", broken))
     for title, items in rows:
@@ -150,10 +151,10 @@ def _redundant(row: Redundancy, held: Layout) -> Html:
     return element("li", _asset_link(row.asset, held), ": ", prose(row.reason), where)
 
 
-def _asset_link(name: str, held: Layout) -> Html:
-    return (
-        element("a", name, href=f"#{held.asset(name)}", class_="name") if name in held.assets else element("span", name)
-    )
+def _asset_link(path: str, held: Layout) -> Html:
+    name = held.name(path)
+    link = element("a", name, href=f"#{held.asset(path)}", class_="name") if path in held.assets else None
+    return link or element("span", name, class_="name")
 
 
 # -- below the table ---------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ __all__ = ["table"]
 def table(matrix: Matrix, held: Layout) -> Html:
     """Return the table: a row for what to take on each target, then the assets in their groups."""
     served = {row.target: row for row in matrix.served}
-    common = len(_common([asset.name for asset in held.rows]))
+    common = len(_common([held.name(asset.path) for asset in held.rows]))
     width = str(len(held.columns) + 1)
-    assets = {asset.name: asset for asset in held.rows}
+    assets = {asset.path: asset for asset in held.rows}
     bodies = [element("tbody", _served_row(held, served, common), class_="served")]
     for group in held.row_groups:
         head = element(
@@ -63,16 +63,19 @@ def _served_cell(column: Column, held: Layout, served: Served | None, common: in
     if served is None:
         return element("td")
     words = WORDS[served.verdict] if served.asset else "nothing"
-    small = element("small", served.asset[common:] if served.asset else "serves it")
+    small = element("small", held.name(served.asset)[common:] if served.asset else "serves it")
     link = _link(served.verdict if served.asset else "fails", words, small, href=held.target(column.name))
     return element("td", link)
 
 
 def _row(asset: Asset, matrix: Matrix, held: Layout, served: dict[str, Served]) -> Html:
     name = element(
-        "a", asset.name, element("small", joined(_marks(asset, matrix), " · ")), href=f"#{held.asset(asset.name)}"
+        "a",
+        held.name(asset.path),
+        element("small", joined(_marks(asset, matrix), " · ")),
+        href=f"#{held.asset(asset.path)}",
     )
-    cells = (_cell(held.cells.get((asset.name, column.name)), held, served.get(column.name)) for column in held.columns)
+    cells = (_cell(held.cells.get((asset.path, column.name)), held, served.get(column.name)) for column in held.columns)
     return element("tr", element("th", name, scope="row"), *cells)
 
 
@@ -85,8 +88,8 @@ def _marks(asset: Asset, matrix: Matrix) -> Iterator[str]:
         yield bytes_of(asset.size)
     remarks = (
         ("unreadable", bool(asset.problem)),
-        ("named wrongly", any(row.asset == asset.name for row in matrix.misnamed)),
-        ("redundant", any(row.asset == asset.name for row in matrix.redundant)),
+        ("named wrongly", any(row.asset == asset.path for row in matrix.misnamed)),
+        ("redundant", any(row.asset == asset.path for row in matrix.redundant)),
     )
     yield from (element("strong", word) for word, holds in remarks if holds)
 
