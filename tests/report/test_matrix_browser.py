@@ -16,7 +16,7 @@ import pytest
 from runworthy.model.matrix import Matrix
 from runworthy.report.matrix_html import matrix_html
 from runworthy.report.words import clean
-from tests.judges.roots import corpus
+from tests.judges.roots import requires_corpus
 from tests.report.releases import HOSTILE, hostile, large, small
 
 if TYPE_CHECKING:
@@ -362,9 +362,7 @@ def test_axe_finds_nothing(
     size: tuple[int, int],
     at: str,
 ) -> None:
-    axe = corpus("axe-core") / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("no axe-core: tests/judges/setup.sh corpus/axe-core installs it")
+    axe = requires_corpus("axe-core") / "axe.min.js"
     with opened(browser, pages["small"], size=size, at=at, color_scheme=scheme, reduced_motion="reduce") as held:
         held.page.evaluate(axe.read_text(encoding="utf-8"))
         found = held.page.evaluate(

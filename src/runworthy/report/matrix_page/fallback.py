@@ -213,7 +213,9 @@ def _plain_result(result: Result, told: Told, details: _Details, *, alone: bool)
         yield from findings
     else:
         name = element("span", result.subject, class_="name")
-        yield element("p", badge(result.verdict), " ", name, " ", details.of(findings))
+        # What is remarked of one that runs stands with its cause: it would be most of the page.
+        more = details.of(findings) if result.verdict != "runs" else ""
+        yield element("p", badge(result.verdict), " ", name, " ", more)
     stretches = told.stretches.get(id(result), [])
     for _, number in stretches:
         yield element("p", "its steps: ", element("a", f"trace {number + 1}", href=f"#trace-{number + 1}"))
