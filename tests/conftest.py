@@ -16,6 +16,9 @@ FOREIGN = (
     *("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_BIND_NOW", "GLIBC_TUNABLES"),
 )
 
+SHOWN = 16
+"""The longest bytes that stand in the name of a test."""
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 # Two workers on a busy machine are slow at times; where everybody must see the same, the examples are the same.
@@ -50,3 +53,8 @@ def _without_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid}: {reason}; RUNWORTHY_REQUIRE_JUDGES=1 forbids skips"
     return report
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter that is a file's bytes by its name: packed ones hold the time at which they were made."""
+    return argname if isinstance(val, bytes) and len(val) > SHOWN else None
