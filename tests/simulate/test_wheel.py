@@ -14,7 +14,7 @@ from runworthy.simulate.wheel import accepts, choose, promise
 from runworthy.simulate.wheel.tags import platform_tag
 from runworthy.simulate.wheel.versions import version_key
 from tests.elfwriter import MACHINES, Symbol, elf, gnu_property
-from tests.wheels import open_wheel, pack_wheel, platform_of, promises_on
+from tests.wheels import judge_wheel, open_wheel, pack_wheel, platform_of, promises_on
 
 GNU = "demo/_core.cpython-312-x86_64-linux-gnu.so"
 
@@ -26,7 +26,7 @@ def wheel_of(tag: str, members: dict[str, bytes], **changes: str) -> list[Step]:
 
 
 def told(steps: list[Step]) -> list[tuple[str, str | None, str, str]]:
-    return [(step.need.by, step.need.version or step.need.file, step.answer.value, step.detail) for step in steps]
+    return [(step.need.by, step.need.version, step.answer.value, step.detail) for step in steps]
 
 
 def gnu(*imports: Symbol, needed: tuple[str, ...] = ("libc.so.6",), **more: object) -> bytes:
@@ -78,7 +78,7 @@ def test_data_for_other_machines_is_no_fault_beside_what_is_right() -> None:
     other = elf(machine="aarch64", needed=["libc.so.6"])
     assert not wheel_of("manylinux_2_17_x86_64", {GNU: gnu(), "demo/data/agent.so": other})
     found = told(wheel_of("manylinux_2_17_x86_64", {GNU: gnu(), "demo/_a.abi3.so": other}))
-    assert found == [("demo/_a.abi3.so", None, "unmet", "machine: aarch64")]
+    assert found == [("demo/_a.abi3.so", "aarch64", "unmet", "machine: aarch64")]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_wheels_for_macos() -> None:
     core = "demo/_core.cpython-312-darwin.so"
     assert mac("macosx_11_0_arm64", ("arm64", "11.0")) == []
     assert mac("macosx_10_13_universal2", ("arm64", "11.0"), ("x86_64", "10.13")) == []
-    assert mac("macosx_10_9_x86_64", ("x86_64", "10.13")) == [(core, None, "unmet", "minimum: macOS 10.13")]
-    assert mac("macosx_10_13_universal2", ("x86_64", "10.13")) == [(core, None, "unmet", "machine: x86_64")]
-    assert mac("manylinux_2_17_x86_64", ("x86_64", "10.13")) == [(core, None, "unmet", "system: macos")]
+    assert mac("macosx_10_9_x86_64", ("x86_64", "10.13")) == [(core, "macOS 10.13", "unmet", "minimum: macOS 10.13")]
+    assert mac("macosx_10_13_universal2", ("x86_64", "10.13")) == [(core, "x86_64", "unmet", "machine: x86_64")]
+    assert mac("manylinux_2_17_x86_64", ("x86_64", "10.13")) == [(core, "macos", "unmet", "system: macos")]
 
 
 @pytest.mark.parametrize(
@@ -178,3 +178,13 @@ def test_spellings_of_one_tag() -> None:
 
 def test_what_is_no_version_comes_first() -> None:
     assert version_key("not a version") < version_key("0.dev0")
+
+
+def test_findings_of_one_kind_are_told_apart() -> None:
+    """Two things of one member under one rule have a fingerprint each."""
+    name = "demo-1.0-cp312-cp312-manylinux_2_17_aarch64.whl"
+    core = elf(machine="aarch64", needed=["libc.so.6"], flags=4, exec_stack=True)
+    text = "Metadata-Version: 2.1\nName: other\nVersion: 2.0\n"
+    found = judge_wheel(name, pack_wheel(name, {GNU: core}, metadata=text)).findings
+    assert [finding.code for finding in found] == ["RW515", "RW518", "RW518", "RW515", "RW518"]
+    assert len({finding.fingerprint for finding in found}) == len(found)

@@ -1,8 +1,8 @@
 """A wheel against its own promise: what its platform tags say, and what its files ask for.
 
 A stretch for each platform tag; the tag stands for every system that it promises to work on (PEP 513, PEP 600,
-PEP 656). Its steps are needs of the kind ``tag``: ``name`` is the tag, ``by`` the member, ``version`` and ``file`` what
-is asked of which library; ``detail`` begins with one of :data:`ASPECTS`. Before them come the wheel's own records.
+PEP 656). Its steps are needs of the kind ``tag``: ``name`` is the tag, ``by`` the member, ``version`` what is asked and
+``file`` of which library; ``detail`` begins with one of :data:`ASPECTS`. Before them come the wheel's own records.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def _step_of(tag: PlatformTag, demand: Demand, answer: Answer) -> Step:
         kind="tag",
         name=tag.text,
         by=demand.member,
-        version=demand.name if versioned else None,
+        version=demand.name,
         file=demand.library or (None if versioned else demand.name),
         evidence=Evidence(file=demand.member, section=demand.section),
     )
@@ -321,7 +321,8 @@ def _tag_step(
     fatal: bool = True,
     file: str | None = None,
 ) -> Step:
-    need = Need(kind="tag", name=tag.text, by=member, file=file, evidence=Evidence(file=member))
+    asked = words if answer is Answer.UNMET else None
+    need = Need(kind="tag", name=tag.text, by=member, version=asked, file=file, evidence=Evidence(file=member))
     return Step(
         stage="environment",
         need=need,

@@ -156,7 +156,8 @@ def record_steps(facts: WheelFacts, digests: Mapping[str, str]) -> Iterator[Step
 
 
 def _step(kind: Kind, words: str, member: str, *, fatal: bool = True, answer: Answer = Answer.UNMET) -> Step:
-    need = Need(kind=kind, name=member, by=member, evidence=Evidence(file=member))
+    asked = words if kind == "metadata" else None
+    need = Need(kind=kind, name=member, by=member, version=asked, evidence=Evidence(file=member))
     return Step(stage="environment", need=need, answer=answer, fatal=fatal, detail=words)
 
 
