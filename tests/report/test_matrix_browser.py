@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from runworthy.model.matrix import Matrix
+from runworthy.model.records import replace
 from runworthy.report.matrix_html import matrix_html
 from runworthy.report.words import clean
 from tests.judges.roots import requires_corpus
@@ -305,6 +306,20 @@ def test_back_closes_and_links_in_a_panel_lead_on(browser: Browser, pages: dict[
         held.page.get_by_role("link", name="The job that would build it", exact=True).click()
         assert not held.is_open()
         assert held.page.locator("#job-1[open] pre").is_visible()
+
+
+def test_a_job_that_is_folded_away_unfolds(browser: Browser, tmp_path: Path) -> None:
+    matrix = small()
+    job = matrix.jobs[0]
+    jobs = tuple(replace(job, name=f"job {at}", targets=(row.target,)) for at, row in enumerate(matrix.served))
+    served = tuple(replace(row, asset="", verdict="fails") for row in matrix.served)
+    path = tmp_path / "jobs.html"
+    path.write_text(matrix_html(replace(matrix, jobs=jobs, served=served)), encoding="utf-8")
+    with opened(browser, path, at="target-macos-x86_64") as held:
+        assert not held.page.locator("#job-14").is_visible()
+        held.page.get_by_role("link", name="The job that would build it", exact=True).click()
+        assert held.page.locator("#job-14 pre").is_visible()
+        assert held.page.locator("#job-14 > summary").evaluate("(summary) => summary === document.activeElement")
 
 
 # -- filter ----------------------------------------------------------------------------------------

@@ -156,6 +156,7 @@
 
   const here = () => location.hash.slice(1);
   let opener = null; // what had the focus when the panel was opened
+  let leaving = ""; // where a link in the panel leads outside of it
   let pushed = false; // the panel has an entry of its own in the browser's history
 
   const go = (method, id) => {
@@ -169,7 +170,7 @@
   const reveal = (id) => {
     const found = id && byId(id);
     if (!found) return;
-    if (found instanceof HTMLDetailsElement) found.open = true;
+    for (let box = found.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
     found.scrollIntoView({ block: "start" });
     found.querySelector("summary")?.focus({ preventScroll: true });
   };
@@ -202,8 +203,8 @@
     if (!panels.has(id)) {
       if (dialog.open) {
         event.preventDefault();
+        leaving = id;
         dialog.close();
-        reveal(id);
       }
       return;
     }
@@ -218,6 +219,12 @@
   });
   dialog.addEventListener("close", () => {
     table.querySelectorAll("a.open").forEach((mark) => mark.classList.remove("open"));
+    if (leaving) {
+      go("replaceState", leaving);
+      reveal(leaving);
+      [leaving, pushed] = ["", false];
+      return;
+    }
     const shown = gridLink(dialog.dataset.shows);
     const back = [opener, shown].find((place) => place instanceof HTMLAnchorElement && place.offsetParent);
     (back ?? byId("find")).focus();
