@@ -29,11 +29,10 @@ from runworthy.targets.target import Target
 from runworthy.targets.view import UnseenError
 
 if TYPE_CHECKING:
+    from runworthy.engine.choices import Choices
     from runworthy.engine.containers import Holder
-    from runworthy.engine.projects import Projects
     from runworthy.engine.recall import Recall
     from runworthy.engine.siblings import Siblings
-    from runworthy.model.layout import Choice, Platform
     from runworthy.targets.cache import Cache
     from runworthy.targets.trees import Watch
 
@@ -85,9 +84,7 @@ class Engine:
         self._subjects: list[Subject] = []
         self._trees: list[Tree] = []
         self._holders: list[Holder] = []
-        self._projects: Projects | None = None
-        self._platforms: dict[tuple[int, str], Platform | None] = {}
-        self._choices: dict[tuple[int, Platform], Choice | None] = {}
+        self._choices: Choices | None = None
         self._added: list[Holder] | None = None
         self._alone = True
 
@@ -114,7 +111,11 @@ class Engine:
         opened = self._given(subjects, watch)
         trees = self._trees = [tree for one in opened for tree in one.trees]
         self._holders = [holder for one in opened for holder in one.holders]
-        self._projects, self._platforms, self._choices = None, {}, {}
+        self._choices = None
+        if self._holders:
+            from runworthy.engine.choices import Choices
+
+            self._choices = Choices(self._holders, self._wheels)
         given = [subject for one in opened for subject in one.subjects]
         wanted = (one for one in given if only is None or one.name in only)
         self._subjects = list({(one.name, one.whole): one for one in wanted}.values())
@@ -217,7 +218,8 @@ class Engine:
         """Yield what there is to say of an archive itself: on no target, then on each that it has a rule for."""
         from runworthy.engine.promises import chosen_on, promise_of
 
-        if subject.holder is None:
+        choices = self._choices
+        if subject.holder is None or choices is None:
             return
         trace = promise_of(subject.holder, self._wishes.launch.until)
         if trace is not None:
@@ -226,39 +228,13 @@ class Engine:
         archs = dict.fromkeys(one.arch for one in self._subjects if one.holder is subject.holder and one.arch) or [None]
         for name in targets:
             # A target without an architecture of its own is judged on each that the archive has something for.
-            for choice in dict.fromkeys(self._choice(subject.holder, name, arch) for arch in archs):
+            for choice in dict.fromkeys(choices.of(subject.holder, name, arch) for arch in archs):
                 if choice is not None and choice.steps:
                     cell = chosen_on(subject.name, choice, self._wishes.launch.until, name.text)
                     yield self._finish(replace(cell, shown=subject.holder.member_named))
 
     def _is_taken(self, subject: Subject, name: TargetName) -> bool:
-        """Whether a member of an archive is what its ecosystem takes on a target."""
-        if subject.holder is None or subject.source is None:
-            return True
-        choice = self._choice(subject.holder, name, subject.arch)
-        if choice is None:
-            return True
-        member = subject.holder.view.name_at(subject.source.real)
-        return member not in choice.among or member in choice.taken
-
-    def _choice(self, holder: Holder, name: TargetName, arch: Architecture | None) -> Choice | None:
-        """Return what the rule of an archive's kind takes on a target, None where it has no such rule."""
-        from runworthy.engine.promises import choice_on, platform_of
-
-        key = (id(name), arch.name if arch else "")
-        if key not in self._platforms:
-            self._platforms[key] = platform_of(name, arch)
-        platform = self._platforms[key]
-        if platform is None:
-            return None
-        held = (id(holder), platform)
-        if held not in self._choices:
-            if self._projects is None:
-                from runworthy.engine.projects import Projects
-
-                self._projects = Projects(self._holders)
-            self._choices[held] = self._projects.choice(holder, choice_on(holder, platform), platform)
-        return self._choices[held]
+        return self._choices is None or self._choices.takes(subject, name)
 
     # -- cells ------------------------------------------------------------------------------
 
@@ -307,7 +283,7 @@ class Engine:
             if package is not None:
                 from runworthy.targets.additions import lay
 
-                for one in (*self._companions(package, name, arch), package):
+                for one in (*(self._choices.joined(package, name, arch) if self._choices else ()), package):
                     lay(one.name, one.view, target, overlay)
             target = replace(target, view=overlay)
             program = self._wishes.launch.loaded_by
@@ -324,22 +300,11 @@ class Engine:
 
     def _join(self, name: TargetName, overlay: Overlay, arch: Architecture | None) -> None:
         """Show with each package what it requires and what is given with it, as they would be installed together."""
-        for holder in self._holders:
-            if holder.container.kind not in INSTALLED:
-                for other in self._companions(holder, name, arch):
+        choices = self._choices
+        for holder in self._holders if choices else ():
+            if choices and holder.container.kind not in INSTALLED:
+                for other in choices.joined(holder, name, arch):
                     overlay.mount(holder.shown, other.view)
-
-    def _companions(self, holder: Holder, name: TargetName, arch: Architecture | None) -> list[Holder]:
-        """Return the packages among the subjects that are installed with one on a target."""
-        extra = self._wheels() if holder.container.kind == "wheel" else []
-        if len(self._holders) < 2:
-            holder.joined = extra
-            return extra
-        from runworthy.engine.companions import companions
-
-        found = [one for one in companions(holder, self._holders, arch) if not self._refuses(one, name, arch)]
-        holder.joined = [*found, *extra]
-        return holder.joined
 
     def _wheels(self) -> list[Holder]:
         """Return the wheels that are added to every target: they are installed with each wheel that is judged."""
@@ -349,11 +314,6 @@ class Engine:
             wheels = [one.spec for one in self._wishes.additions if isinstance(one, WheelAddition)]
             self._added = [holder for spec in wheels for holder in archive_at(spec, self._machine).holders[:1]]
         return self._added
-
-    def _refuses(self, holder: Holder, name: TargetName, arch: Architecture | None) -> bool:
-        choice = self._choice(holder, name, arch)
-        steps = choice.steps if choice else ()
-        return any(isinstance(step, Step) and step.answer is Answer.UNMET for step in steps)
 
     def _siblings(self, machinery: Machinery, paths: Mapping[str, str | OSError]) -> dict[int, Siblings]:
         """Return the files of one architecture that come out of directories, and those of each archive."""

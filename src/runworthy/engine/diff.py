@@ -165,7 +165,7 @@ def _companions(given: Given, build: Build | None) -> Iterator[str]:
     """Yield the names of the packages of a release that are installed with one of them."""
     if len(given.holders) < 2 or build is None:
         return
-    from runworthy.engine.containers import companions
+    from runworthy.engine.companions import companions
 
     for holder in given.holders:
         if holder.name == build.name:
