@@ -472,8 +472,8 @@ def _causes(result: Result) -> dict[tuple[str, str, str | None], Need]:
 def _shift(old: _Judged | None, new: _Judged) -> Shift:
     """Return which way a verdict went.
 
-    ``old`` is None for what was added with nothing beside it before. Where both builds rest on something that is not known
-    of the target, the new one may only rest on the same.
+    ``old`` is None for what was added with nothing beside it before. Where both builds rest on something that is not
+    known of the target, the new one may only rest on the same.
     """
     before, after = old.outcome.verdict if old else "runs", new.outcome.verdict
     if after == "unknown" and before != "fails" and new.causes.keys() - (old.causes.keys() if old else set()):

@@ -215,7 +215,8 @@ def _floors(difference: Difference) -> Iterator[str]:
         because = f" because of {why}" if why else ""
         if difference.pairs[0].paired_by != "given" and floor.file and why:
             because += f" in {clean(floor.file.rpartition('/')[2])}"
-        yield f"{FLOOR_NAMES.get(floor.kind, floor.kind)} floor{of} {floor.old or 'none'} -> {floor.new or 'none'}{because}"
+        name = FLOOR_NAMES.get(floor.kind, floor.kind)
+        yield f"{name} floor{of} {floor.old or 'none'} -> {floor.new or 'none'}{because}"
 
 
 # -- what differs ----------------------------------------------------------------------------
