@@ -76,9 +76,9 @@ def test_a_wheel_compares_as_what_is_unpacked(releases: Path, tmp_path: Path) ->
     number = 0
     for old, new in wheels(releases):
         loose = [unpack(one, tmp_path / one.parent.name / one.stem) for one in (old, new)]
-        wanted = told(diff_json(runworthy.diff(*loose, on=ON)))
-        for pair in ((old, new), (old, loose[1]), (loose[0], new)):
-            assert told(diff_json(runworthy.diff(*pair, on=ON))) == wanted, pair
+        wanted = told(diff_json(runworthy.diff(loose[0], loose[1], on=ON)))
+        for before, after in ((old, new), (old, loose[1]), (loose[0], new)):
+            assert told(diff_json(runworthy.diff(before, after, on=ON))) == wanted, (before, after)
         assert all(one.identical for one in runworthy.diff(new, loose[1], on=ON).pairs)
         number += len(wanted["pairs"])
     assert number > 6 * len(RELEASES)
