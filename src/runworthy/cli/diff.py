@@ -20,9 +20,9 @@ Tell what a new build needs and offers that the old one did not, and on which ta
 are two ELF files, two archives or directories, or two releases: directories of archives and programs, compared asset by
 asset. Nothing is executed."""
 EPILOG = """\
-Files are paired by relative path, then by soname, then by name without versions and hashes. An archive and the directory
-that it unpacks to are the same. The assets of two releases are paired by name without version, then by the program and
-the platform that the name says.
+Files are paired by relative path, then by soname, then by name without versions and hashes. An archive and the
+directory that it unpacks to are the same. The assets of two releases are paired by name without version, then by the
+program and the platform that the name says.
 
 exit codes: 0 no target got worse, 1 it no longer runs on some target, 2 usage or internal error, 3 no ELF file found,
 4 it cannot be told whether one got worse

@@ -122,10 +122,10 @@ class Engine:
         self._roots = {}
         self._alone = only is None and len(self._subjects) == len(targets) == 1
         results: list[Result] = []
-        for judged in self._judge(targets):
+        for number, judged in enumerate(self._judge(targets), 1):
             results += judged
             if watch is not None:
-                watch("judge", len(results), len(self._subjects) * len(targets))
+                watch("judge", number * len(targets), len(self._subjects) * len(targets))
         report = Report(results=tuple(results), trees=tuple(trees))
         self._settle()
         if recall:

@@ -74,7 +74,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What was given: a file, a directory or an archive, or an asset of a release. ``is_tree``: it is no single file."""
+    """What was given: a file, a directory, an archive, or an asset of a release. ``is_tree``: it is no single file."""
 
     name: str
     is_tree: bool

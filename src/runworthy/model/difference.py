@@ -166,8 +166,8 @@ class FloorChange:
 class AssetPair:
     """Two assets that are the same thing in two releases; ``old`` or ``new`` is None for what was added or removed.
 
-    ``name`` is that of the new asset in its release, of one that was removed the old one. ``files`` is how many programs
-    and libraries are in either of them: of one without any nothing is compared.
+    ``name`` is that of the new asset in its release, of one that was removed the old one. ``files`` is how many
+    programs and libraries are in either of them: of one without any nothing is compared.
     """
 
     name: str
@@ -182,8 +182,8 @@ class Difference:
     """The document of ``runworthy diff``.
 
     ``targets`` are the names of those that were judged; ``chosen`` says how they were, empty where the user named
-    them. ``floors`` are those that differ, None where they were not worked out: for many files it takes long. ``assets``
-    are those of two releases, empty for any other builds.
+    them. ``floors`` are those that differ, None where they were not worked out: for many files it takes long.
+    ``assets`` are those of two releases, empty for any other builds.
     """
 
     old: str

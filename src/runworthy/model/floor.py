@@ -109,7 +109,8 @@ class Oldest:
 class ShippedFloor:
     """The floors of the files of one architecture.
 
-    ``asset`` is the archive, or the part of a release, that they come in, empty where they come in none. ``libc`` is set where there are files for both C libraries, which then have floors of their own: nobody loads both.
+    ``asset`` is the archive, or the part of a release, that they come in, empty where they come in none. ``libc`` is
+    set where there are files for both C libraries, which then have floors of their own: nobody loads both.
     ``files`` are the subjects, ``bundled`` other files of their tree that they load. ``presumed`` are libraries from
     outside: they are taken to be there, in a release that fits.
     """

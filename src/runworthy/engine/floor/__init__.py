@@ -46,8 +46,6 @@ def floors_of(given: Iterable[Given], gates: Gates | None = None) -> FloorReport
     for group in _groups(gathered.files):
         targets = [rows[-1].target for kind in _LIBCS if (rows := releases_of(kind, group.arch))]
         try:
-            if not targets:
-                raise UnfitError(f"no C library is known for {group.arch.name}")
             shipped.append(_shipped(group, gathered.copies, targets))
         except UnfitError as error:
             problems |= {file.name: str(error) for file in group.files}
@@ -94,8 +92,10 @@ def _built_for(facts: ElfFacts) -> str:
 
 
 def _shipped(group: _Group, copies: Mapping[str, str], targets: Sequence[str]) -> ShippedFloor:
-    """Return the floors of one group; ``targets`` are the newest of each C library."""
+    """Return the floors of one group; ``targets`` are the newest of each C library. Raises UnfitError."""
     arch = group.arch
+    if not targets:
+        raise UnfitError(f"no C library is known for {arch.name}")
     jury = Jury(arch, group.files, copies=copies)
     holdings, heads = holdings_of(jury, targets)
     present = outside(holdings)

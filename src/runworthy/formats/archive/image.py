@@ -10,9 +10,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
-
-from PySquashfsImage import SquashFsImage
 
 from runworthy.formats.archive.gathering import MEMBERS
 from runworthy.formats.archive.inflated import Blocks
@@ -24,6 +23,8 @@ from runworthy.formats.package.streams import pieces, reader
 from runworthy.model.errors import FormatError
 
 __all__ = ["entries"]
+
+_SquashFsImage: Any = import_module("PySquashfsImage").SquashFsImage  # an extra, as the others of the project are
 
 _METADATA: Final = 8 << 10
 _TABLES: Final = 32 << 10  # blocks of metadata: 256 MiB
@@ -102,7 +103,7 @@ class _File:
         return data
 
 
-class _Image(SquashFsImage):  # type: ignore[misc] # it has no types
+class _Image(_SquashFsImage):  # type: ignore[misc] # it has no types
     """An image whose tables are read as far as they are asked for, and no farther than they may be."""
 
     def __init__(self, content: Content, packing: str) -> None:
