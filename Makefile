@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 MADE_FROM := pyproject.toml scripts/environment.py src/runworthy/__init__.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench judges build clean
+.PHONY: help demo test quick lint format bench judges build clean
 
 help:
 	@echo 'make demo    check real files of this machine against several targets'
 	@echo 'make test    run the tests; PYTEST_ARGS="-k musl" chooses among them'
+	@echo 'make quick   those that need no judges and take no long time: under two minutes'
 	@echo 'make lint    ruff, mypy, import-linter'
 	@echo 'make format  let ruff rewrite the source'
 	@echo 'make bench   measure the budgets'
@@ -23,6 +24,9 @@ demo:
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+
+quick: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 -m 'not judge and not slow' $(PYTEST_ARGS)
 
 lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(BIN)/ruff check

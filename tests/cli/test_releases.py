@@ -79,6 +79,7 @@ def test_assets_for_other_systems_alone(runworthy: Run, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_many_assets_that_tell_the_same_are_one_line(runworthy: Run, tmp_path: Path) -> None:
     for name, node in (("one", "GLIBC_2.2.5"), ("two", "GLIBC_2.34")):
         (tmp_path / name).mkdir()
@@ -121,6 +122,7 @@ def test_what_is_compared_with_what(runworthy: Run) -> None:
     assert runworthy("diff", same, same) == (0, f"{same} and {same} hold the same bytes\n", "")
 
 
+@pytest.mark.slow
 def test_floors_of_a_release_are_a_line_for_each_asset(runworthy: Run) -> None:
     ended = runworthy("floor", "v2")
     assert (ended.code, ended.err) == (0, "")

@@ -164,6 +164,7 @@ def grown(tree: Path, pick: random.Random) -> None:
 EDITS: tuple[Callable[[Path, random.Random], None], ...] = (replaced, removed, added, forbidden, linked, grown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_changes_the_answer_is_that_of_a_fresh_look(tree: Path, tmp_path: Path, seed: int) -> None:
     pick = random.Random(seed)  # noqa: S311 - a choice of edits

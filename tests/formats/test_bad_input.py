@@ -90,6 +90,7 @@ def test_truncated_at_every_byte(sample: int) -> None:
         ask_everything(BytesContent(data[:size]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", range(4))
 def test_every_byte_spoiled(sample: int) -> None:
     data = samples()[sample]
@@ -197,6 +198,7 @@ HOSTILE: dict[str, Callable[[], Content]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_hostile_sizes(name: str) -> None:
     content = HOSTILE[name]()

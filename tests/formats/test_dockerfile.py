@@ -227,6 +227,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_large_and_deep_files_end() -> None:
     with pytest.raises(FormatError, match="not read"):
         parse_dockerfile(b"#" * (SIZE_LIMIT + 1))

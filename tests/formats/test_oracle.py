@@ -119,6 +119,7 @@ def compare_relocations(said: Said, reader: ElfReader) -> None:
     assert said.relocations == found.count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", ["/usr/bin", "/usr/lib"])
 def test_sample_equals_readelf(root: str) -> None:
     small = [path for path in elf_files(root) if os.path.getsize(path) < 1 << 20]

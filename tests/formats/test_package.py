@@ -203,6 +203,7 @@ def test_what_is_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read(bytes(head) + bytes(1 << 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [tar(FILES), rpm(FILES, bytes), deb(FILES), apk(FILES)])
 def test_cut_off_at_every_byte_is_an_error_or_less(data: bytes) -> None:
     whole = shown(data)

@@ -161,6 +161,7 @@ def test_a_cell_of_many_members_tells_the_steps_of_a_few() -> None:
     assert (len(told), sum("trace" in held for held in told)) == (50, 6)
 
 
+@pytest.mark.slow
 def test_a_release_of_strangers_cannot_make_a_page_without_end() -> None:
     matrix = small()
     cell = next(cell for cell in matrix.cells if cell.fit == "fails")

@@ -45,7 +45,8 @@ def _wanted(situation: Situation, step: Step) -> Wanted | None:
     if need.kind in ("library", "dlopen"):
         return Wanted(kind="path" if need.name.startswith("/") else "library", name=need.name, arch=arch)
     if need.kind in ("interpreter", "script-interpreter"):
-        absent = need.name.startswith("/") and (not step.detail or step.detail.startswith("ENOENT"))
+        # A name with a carriage return at its end is a slip, and no package's file.
+        absent = need.name.startswith("/") and need.name.isprintable() and step.detail[:6] in ("", "ENOENT")
         return Wanted(kind="path", name=need.name, arch=arch) if absent else None
     if need.kind == "symbol-version" and need.file:
         return Wanted(kind="library", name=need.file, arch=arch)

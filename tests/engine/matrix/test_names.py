@@ -39,6 +39,7 @@ ARCHS = {"amd64": "x86_64", "x86_64": "x86_64", "x64": "x86_64", "arm64": "aarch
 PACKINGS = ["", ".tar.gz", ".zip", ".tar.xz", ".tgz"]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     name=st.from_regex(r"[b-h]{2,8}q", fullmatch=True),

@@ -40,6 +40,7 @@ def fits(files: Mapping[str, object]) -> bool:
     return not any(other.startswith(f"{path}/") for path in files for other in files)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(FILES.filter(fits), METHODS)
 def test_members_of_a_zip(files: dict[str, tuple[bytes, bool]], method: int) -> None:
@@ -50,6 +51,7 @@ def test_members_of_a_zip(files: dict[str, tuple[bytes, bool]], method: int) -> 
     assert laid == {name: ("file", data, run) for name, (data, run) in files.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(FILES.filter(fits), PACKERS, st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]))
 def test_members_of_a_tar(files: dict[str, tuple[bytes, bool]], pack: Callable[[bytes], bytes], style: int) -> None:
@@ -67,6 +69,7 @@ def test_members_of_a_tar(files: dict[str, tuple[bytes, bool]], pack: Callable[[
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     reads=st.lists(st.tuples(st.integers(0, 5 << 20), st.integers(0, 1 << 20)), min_size=1, max_size=12),
@@ -140,6 +143,7 @@ def test_a_whole_one_has_nothing_odd(name: str) -> None:
     assert in_archive(archive)["a/b"][1] == _ROWS[0][1]
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(
     st.sampled_from(sorted(WHOLE)),

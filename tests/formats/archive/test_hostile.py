@@ -366,6 +366,7 @@ def peak(data: bytes, kind: ContainerKind) -> tuple[int, str]:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_zeros_of_a_stream() -> None:
     zeros = gzip.compress(tar({"a": bytes(200 << 20)}), 9)
     most, told = peak(zeros, "tar")
@@ -373,6 +374,7 @@ def test_zeros_of_a_stream() -> None:
     assert most < 50 << 20
 
 
+@pytest.mark.slow
 def test_zeros_of_a_zip() -> None:
     most, told = peak(make_zip(("a", bytes(100 << 20)), method=zipfile.ZIP_DEFLATED), "zip")
     assert "size (left out)" in told
@@ -443,6 +445,7 @@ def test_links_that_lead_through_one_another_end() -> None:
     assert len(archive.members) == 60
 
 
+@pytest.mark.slow
 def test_directories_without_end() -> None:
     rows = [(f"{number}/" + "d/" * 2000 + "f", FILE, "") for number in range(40)]
     archive = opened(gzip.compress(make_tar(*rows)), "a.tar")
