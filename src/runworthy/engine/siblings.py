@@ -117,7 +117,7 @@ class Siblings:
         """Whether the library misses one that a sibling is called by, or leaves symbols to whoever loads it."""
         return any(
             step.answer is Answer.HOST
-            or (step.answer is Answer.UNMET and step.need.kind == "library" and step.need.name in self._names)
+            or (_is_lost(step) and step.need.kind == "library" and step.need.name in self._names)
             for step in trace.needs
         )
 
@@ -193,14 +193,19 @@ def _within(alone: Trace, process: Stretch, path: str, objects: frozenset[str]) 
     return replace(alone, stretches=(stretch,))
 
 
+def _is_lost(step: Step) -> bool:
+    """Whether a need is not met by what is there; of a root of which the core is known, more may be there."""
+    return step.answer is Answer.UNMET or step.why == "outside-core"
+
+
 def _by(step: Step | Event) -> str:
     return step.need.by if isinstance(step, Step) else step.by
 
 
 def _told(trace: Trace, path: str, process: str, alone: Trace) -> Trace:
     """Return the trace with the event that says in whose process, and what was found there only."""
-    held = {step.key for step in trace.needs if step.answer in (Answer.UNMET, Answer.HOST)}
-    left = [step for step in alone.needs if step.answer in (Answer.UNMET, Answer.HOST) and step.key not in held]
+    held = {step.key for step in trace.needs if step.answer is Answer.HOST or _is_lost(step)}
+    left = [step for step in alone.needs if (step.answer is Answer.HOST or _is_lost(step)) and step.key not in held]
     libraries = dict.fromkeys(step.need.name for step in left if step.need.kind == "library")
     symbols = {step.need.name for step in left if step.need.kind == "symbol" and step.because is None}
     brought = ", ".join(f"`{name}`" for name in libraries) or f"{len(symbols)} symbol{'s' if len(symbols) != 1 else ''}"
