@@ -8,7 +8,7 @@ Here the whole way is compared, from the walk over the directory to the result o
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from tests.judges import panel, roots
 from tests.judges.answer import Answer
 from tests.judges.roots import Root
 
-__all__ = ["ENVIRONMENTS", "ROOTS", "compare_directory"]
+__all__ = ["ENVIRONMENTS", "ROOTS", "compare_directory", "compare_results"]
 
 _AT = "/mnt/subject"
 _BROUGHT, _FIRST = "loaded-by-sibling", "wants-sibling-first"
@@ -48,11 +48,18 @@ def compare_directory(name: str, environment: str) -> Comparison:
     root = roots.requires(name)
     directory = _directory(environment)
     binds = {_AT: directory}
-    model = Model(root, binds=binds)
-    asked = [_asked(result) for result in _results(root, directory) if _can_be_asked(result, model)]
+    return compare_results(Model(root, binds=binds), _results(root, directory), binds=binds)
+
+
+def compare_results(
+    model: Model, results: Iterable[Result], *, binds: Mapping[str, Path], layers: Sequence[Path] = ()
+) -> Comparison:
+    """Ask a root, with what is bound into it and laid over it, about each file of which there is a result."""
+    root = model.root
+    asked = [_asked(result) for result in results if _can_be_asked(result, model)]
     dead = 0
     wrong: dict[str, object] = {}
-    for one, answer in _answers(root, asked, directory):
+    for one, answer in _answers(root, asked, binds, layers):
         if answer.unparsed and root.libc == "glibc":
             wrong[one.result.subject] = answer.unparsed
         elif answer.died:
@@ -106,12 +113,14 @@ def _asked(result: Result) -> _Asked:
     return _Asked(result=result, process=result.path, preload=":".join(first))
 
 
-def _answers(root: Root, asked: list[_Asked], directory: Path) -> Iterator[tuple[_Asked, Answer]]:
+def _answers(
+    root: Root, asked: list[_Asked], binds: Mapping[str, Path], layers: Sequence[Path]
+) -> Iterator[tuple[_Asked, Answer]]:
     """Yield the loader's answer about each process."""
     for preload in sorted({one.preload for one in asked}):
         share = [one for one in asked if one.preload == preload]
         env = {"LD_PRELOAD": preload} if preload else None
-        answers = panel.ask_many(root, [one.process for one in share], binds={_AT: directory}, env=env)
+        answers = panel.ask_many(root, [one.process for one in share], binds=binds, layers=layers, env=env)
         yield from ((one, answer) for one, (_, answer) in zip(share, answers, strict=True))
 
 

@@ -115,6 +115,14 @@ def requires_environment(name: str) -> Path:
     return found
 
 
+def requires_packed(name: str) -> Path:
+    """The directory of packed files `name` of setup.sh's PACKED table, or a skip that says how to get it."""
+    found = home() / "packed" / name
+    if not found.is_dir():
+        lacking(f"no packed files {name}: `{_SETUP} packed/{name}` fetches them")
+    return found
+
+
 def requires_tool(command: str, *, package: str) -> Path:
     """The path of `command`, or a skip that names the Debian package it is in."""
     found = shutil.which(command)

@@ -136,7 +136,7 @@ PACKED=(
         manylinux_2_17_x86_64 musllinux_1_2_x86_64 manylinux_2_17_aarch64 musllinux_1_2_aarch64"
     "wheels-here         wheels-here numpy==2.2.6 cryptography==45.0.4 psycopg2-binary==2.9.10 cffi==1.17.1 greenlet==3.2.3
         lxml==5.4.0 markupsafe==3.0.2 msgpack==1.1.1 orjson==3.10.18 pillow==11.2.1 pyyaml==6.0.2 zstandard==0.23.0
-        regex==2024.11.6 pydantic-core==2.33.2 pycparser==2.22 typing-extensions==4.14.0"
+        regex==2024.11.6 psutil==7.0.0 objgraph==3.6.2 pydantic-core==2.33.2 pycparser==2.22 typing-extensions==4.14.0"
     "go                  go-programs amd64 386 arm64 arm riscv64 ppc64le s390x"
     "debs-bullseye-amd64 debs bullseye amd64 libssl1.1 libreadline8 libmagic1 libncurses6"
     "debs-bullseye-arm64 debs bullseye arm64 libssl1.1 libreadline8 libmagic1 libncurses6"
