@@ -33,6 +33,7 @@ OF_THE_COMMAND_LINE = {
 }
 # What a caller of the function can say and a person cannot: what to keep in memory, whom to tell.
 OF_THE_FUNCTION = {"steps", "watch", "waivers", "today"}
+FUNCTIONS = {name: held for name in library.__all__ if inspect.isfunction(held := getattr(library, name))}
 
 
 @pytest.fixture(autouse=True)
@@ -94,19 +95,18 @@ def test_what_is_not_public() -> None:
             getattr(runworthy, name)
 
 
-@pytest.mark.parametrize("module", [runworthy, library], ids=lambda module: module.__name__)
-def test_examples_of_the_docstrings(module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", sorted({"runworthy", *(function.__module__ for function in FUNCTIONS.values())}))
+def test_examples_of_the_docstrings(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # no other test has changed anything in it
-    tests = doctest.DocTestFinder().find(module, globs={})
+    tests = doctest.DocTestFinder().find(sys.modules[module], globs={})
     assert sum(len(test.examples) for test in tests) > 2
     for test in tests:
         assert doctest.DocTestRunner().run(test).failed == 0
 
 
 def test_functions_have_an_example_each() -> None:
-    functions = [name for name in library.__all__ if inspect.isfunction(getattr(library, name))]
-    assert "check" in functions
-    lacking = [name for name in functions if f"runworthy.{name}(" not in (getattr(library, name).__doc__ or "")]
+    assert "check" in FUNCTIONS
+    lacking = [name for name, function in FUNCTIONS.items() if f"runworthy.{name}(" not in (function.__doc__ or "")]
     assert not lacking
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import runworthy
 from runworthy.engine import Wishes
-from runworthy.library import target_names
+from runworthy.library.asking import target_names
 from runworthy.model.edit import BringFile, InstallPackages, PatchElf
 from runworthy.model.finding import Remedy
 from runworthy.remedies.fixing import for_dockerfile, plans

@@ -10,7 +10,7 @@ import pytest
 
 import runworthy
 from runworthy.engine import Wishes
-from runworthy.library import target_names
+from runworthy.library.asking import target_names
 from runworthy.model.edit import InstallPackages, UnpackPackage
 from runworthy.model.finding import Remedy
 from runworthy.remedies.fixing import plans

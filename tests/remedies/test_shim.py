@@ -11,7 +11,7 @@ import pytest
 
 import runworthy
 from runworthy.engine import Wishes
-from runworthy.library import target_names
+from runworthy.library.asking import target_names
 from runworthy.model.arch import architecture
 from runworthy.model.edit import BringFile, PatchElf
 from runworthy.model.finding import Remedy

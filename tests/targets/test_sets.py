@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runworthy.library import target_names
+from runworthy.library.asking import target_names
 from runworthy.model.errors import TargetError
 from runworthy.targets.catalogue import open_catalogue
 from runworthy.targets.catalogue.sets import SETS, as_of, members, names_in, pseudo_target, pseudo_targets

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from runworthy.cli.commands import EXIT_CODES_TOLD
 from runworthy.cli.options import add_where, environment, where
-from runworthy.library import ENVIRONMENT
+from runworthy.library.asking import ENVIRONMENT
 from runworthy.model.errors import SubjectError, UsageError
 from runworthy.model.finding import Limits, Report
 from runworthy.model.trace import STAGES
 
 if TYPE_CHECKING:
-    from runworthy.library import Watch
+    from runworthy.library.asking import Watch
 
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 

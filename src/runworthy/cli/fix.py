@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from runworthy.cli.options import add_where, environment, where
-from runworthy.library import ENVIRONMENT
+from runworthy.library.asking import ENVIRONMENT
 from runworthy.model.errors import SubjectError
 
 if TYPE_CHECKING:

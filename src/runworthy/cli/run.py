@@ -126,7 +126,7 @@ def _report(told: Attempt) -> tuple[Report | None, str]:
 
 
 def _environment() -> dict[str, str]:
-    from runworthy.library import ENVIRONMENT
+    from runworthy.library.asking import ENVIRONMENT
 
     return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 

@@ -73,7 +73,7 @@ def _page_sizes() -> Iterator[tuple[str, str]]:
 
 
 def _variables() -> Iterator[tuple[str, str]]:
-    from runworthy.library import ENVIRONMENT
+    from runworthy.library.asking import ENVIRONMENT
 
     return ((f"{name}=", "") for name in ENVIRONMENT)
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 from runworthy.model.binfmt import Handler
 from runworthy.model.edit import Edit
-from runworthy.model.errors import FormatError
 from runworthy.model.finding import Approach, Cost, Result
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass
 from runworthy.targets.host import in_container
+from runworthy.targets.os_release import family_of, os_release
 from runworthy.targets.placement import SUBJECT_ROOT
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
@@ -138,8 +138,7 @@ def system_of(target: Target) -> System:
     view = target.view
     program = next((path for path in _SYSTEMD_BINFMT if exists(view, path)), "")
     openrc = exists(view, "/sbin/openrc") or exists(view, "/usr/sbin/openrc")
-    release = _os_release(view)
-    family = (release.get("ID", ""), *release.get("ID_LIKE", "").split())
+    release = os_release(view)
     facts = target.machine_facts
     return System(
         init="systemd" if program else "openrc" if openrc else "",
@@ -147,7 +146,7 @@ def system_of(target: Target) -> System:
         binfmt_support=exists(view, "/usr/sbin/update-binfmts"),
         wsl=(facts is not None and "microsoft" in facts.kernel.lower()) or any(map(is_wsl, target.handlers.entries)),
         container=in_container(target),
-        family=tuple(word for word in family if word),
+        family=family_of(release),
         version=release.get("VERSION_ID", ""),
     )
 
@@ -172,15 +171,3 @@ def exists(view: FileView, path: str) -> bool:
         return view.exists(path)
     except UnseenError:
         return False
-
-
-def _os_release(view: FileView) -> dict[str, str]:
-    """Return the fields of os-release(5), without their quotes."""
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        try:
-            text = view.read(path, 1 << 16).decode("utf-8", "replace")
-        except (FormatError, OSError, UnseenError):
-            continue
-        pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-        return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
-    return {}

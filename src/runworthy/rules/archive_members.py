@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runworthy.model.trace import Answer, Step
-from runworthy.rules import Case
-from runworthy.rules.words import count, rows
+from runworthy.rules import Case, Match
+from runworthy.rules.words import count, finding, rows
 
-__all__ = ["by_oddity", "how_many", "table"]
+__all__ = ["by_oddity", "how_many", "odd_members", "table"]
 
 _SHOWN = 10
+
+
+def odd_members(
+    case: Case, code: str, name: str, kinds: Mapping[str, tuple[str, str, str]], *, note: str = "", left_out: str = ""
+) -> Iterator[Match]:
+    """Yield each way in which members are odd: a warning, and an error where they are left out of what is judged.
+
+    ``kinds`` has for each way what one such member is called, what several are, and what is said of them; ``note`` is
+    told in any case, ``left_out`` of those that are.
+    """
+    for kind, steps in by_oddity(case, kinds, Answer.UNMET).items():
+        one, many, what = kinds[kind]
+        fatal = any(step.fatal for step in steps)
+        found = finding(
+            case,
+            (code, name, "error" if fatal else "warning"),
+            f"`{case.needer(steps[0].need)}` holds {how_many(steps, one, many)} {what}",
+            cause=f"it holds {many} {what}",
+            items=(step.need.name for step in steps),
+            steps=steps,
+            lines=table(steps),
+            notes=(note, left_out if fatal else ""),
+        )
+        yield Match(finding=found, covers=tuple(steps))
 
 
 def by_oddity(case: Case, kinds: Iterable[str], answer: Answer) -> dict[str, list[Step]]:

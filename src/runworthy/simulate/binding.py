@@ -15,7 +15,7 @@ from runworthy.model.trace import Answer, Evidence, Need, Step
 from runworthy.simulate.hosts import has_own, host_api
 from runworthy.simulate.linkmap import LinkMap, Loaded
 
-__all__ = ["BindContext", "BoundMemo", "Left", "copied_steps", "unreadable_step", "unresolved_steps"]
+__all__ = ["BindContext", "BoundMemo", "Left", "copied_steps", "met_step", "unreadable_step", "unresolved_steps"]
 
 RuntimeNames = Callable[[bytes], bool]
 Left = tuple[ImportGroup, frozenset[bytes]]
@@ -102,6 +102,19 @@ def copied_steps(context: BindContext, loaded: Loaded, missing: Sequence[Left]) 
     for group, unresolved in missing:
         for name in sorted(unresolved):
             yield _step(context, group, name, evidence, lazy=False)
+
+
+def met_step(main: Loaded, group: ImportGroup, name: bytes, provider: Loaded) -> Step:
+    """Return the step of a symbol of the main object that a loaded one meets."""
+    need = Need(
+        kind="symbol",
+        name=name.decode("utf-8", "backslashreplace"),
+        version=group.version,
+        file=group.file,
+        by=main.path,
+        weak=name in group.weak,
+    )
+    return Step(stage="bind", need=need, answer=Answer.MET, met_by=provider.path)
 
 
 def unreadable_step(loaded: Loaded, error: FormatError) -> Step:

@@ -12,7 +12,7 @@ from itertools import takewhile
 from runworthy.model.elf import Exports, ImportGroup
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step
-from runworthy.simulate.binding import BindContext, Left, copied_steps, unreadable_step, unresolved_steps
+from runworthy.simulate.binding import BindContext, Left, copied_steps, met_step, unreadable_step, unresolved_steps
 from runworthy.simulate.glibc.version import RELR_NODE
 from runworthy.simulate.linkmap import Loaded
 
@@ -154,13 +154,5 @@ def _met(main: Loaded, scope: Sequence[Loaded]) -> Iterator[Step]:
             for loaded in scope:
                 exports = loaded.elf.exports()
                 if name in _matching(exports, group.version) or (group.version and name in exports.base):
-                    need = Need(
-                        kind="symbol",
-                        name=name.decode("utf-8", "backslashreplace"),
-                        version=group.version,
-                        file=group.file,
-                        by=main.path,
-                        weak=name in group.weak,
-                    )
-                    yield Step(stage="bind", need=need, answer=Answer.MET, met_by=loaded.path)
+                    yield met_step(main, group, name, loaded)
                     break

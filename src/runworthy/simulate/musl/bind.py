@@ -11,7 +11,7 @@ from runworthy.model.arch import Architecture
 from runworthy.model.elf import Binding
 from runworthy.model.errors import FormatError
 from runworthy.model.trace import Answer, Evidence, Need, Step
-from runworthy.simulate.binding import BindContext, Left, copied_steps, unreadable_step, unresolved_steps
+from runworthy.simulate.binding import BindContext, Left, copied_steps, met_step, unreadable_step, unresolved_steps
 from runworthy.simulate.linkmap import Loaded
 
 __all__ = ["bind"]
@@ -171,12 +171,4 @@ def _met(main: Loaded, scope: Sequence[Loaded]) -> Iterator[Step]:
         for name in sorted(group.strong | group.weak):
             provider = next((loaded for loaded in scope if name in loaded.elf.exports().default), None)
             if provider is not None:
-                need = Need(
-                    kind="symbol",
-                    name=name.decode("utf-8", "backslashreplace"),
-                    version=group.version,
-                    file=group.file,
-                    by=main.path,
-                    weak=name in group.weak,
-                )
-                yield Step(stage="bind", need=need, answer=Answer.MET, met_by=provider.path)
+                yield met_step(main, group, name, provider)

@@ -16,12 +16,13 @@ from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.package import Manager, Package
 from runworthy.targets.catalogue.target import CatalogueTarget
 from runworthy.targets.catalogue.views import CatalogueView
+from runworthy.targets.os_release import family_of, os_release
 from runworthy.targets.overlay import Overlay
 from runworthy.targets.packages.dialect import architectures
 from runworthy.targets.target import Target
 from runworthy.targets.view import FileView, UnseenError
 
-__all__ = ["base_view", "installed", "key_of", "manager_of", "read_file", "release_of"]
+__all__ = ["base_view", "installed", "key_of", "manager_of", "read_file"]
 
 _DPKG: Final = "/var/lib/dpkg/status"
 _DPKG_PARTS: Final = "/var/lib/dpkg/status.d"
@@ -63,7 +64,7 @@ def manager_of(target: Target) -> Manager | None:
         ((*_RPM, *_RPM_OTHER), "dnf"),
     )
     found = {manager for paths, manager in databases if any(_exists(view, path) for path in paths)}
-    release = release_of(view)
+    release = family_of(os_release(view))
     by_name = next((_FAMILIES[word] for word in release if word in _FAMILIES), None)
     if len(found) == 1 and by_name in (None, *found):
         return found.pop()
@@ -73,18 +74,6 @@ def manager_of(target: Target) -> Manager | None:
     if known is None:
         return None
     return "dnf" if known.package_manager == "rpm" and known.family in _DNF else _CATALOGUE.get(known.package_manager)
-
-
-def release_of(view: FileView) -> tuple[str, ...]:
-    """Return the names that os-release(5) gives a distribution and those it descends from."""
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        content = read_file(view, path)
-        if content is not None and content.size < 1 << 16:
-            lines = content.pread(0, content.size).decode("utf-8", "replace").splitlines()
-            pairs = dict(line.partition("=")[::2] for line in lines if "=" in line)
-            words = f"{pairs.get('ID', '')} {pairs.get('ID_LIKE', '')}".replace('"', "").replace("'", "")
-            return tuple(words.split())
-    return ()
 
 
 def installed(target: Target) -> Mapping[str, Package] | None:

@@ -15,10 +15,10 @@ from typing import Final
 
 from runworthy.model.arch import Architecture
 from runworthy.model.edit import BringLibrary
-from runworthy.model.errors import FormatError
 from runworthy.model.package import Manager
 from runworthy.model.records import dataclass
 from runworthy.targets.catalogue.layout import musl_soname
+from runworthy.targets.os_release import family_of, os_release
 from runworthy.targets.packages.choice import Choice, Wanted
 from runworthy.targets.packages.recorded import known_library
 from runworthy.targets.target import Target
@@ -268,12 +268,11 @@ def _release(text: str) -> Release:
 
 def _system_of(target: Target) -> _System | None:
     """Return the family and release of a root, by its os-release, else by the catalogue's name of it."""
-    fields = _os_release(target.view)
+    fields = os_release(target.view)
     if not fields:
         return _of_catalogue(target)
     own = fields.get("ID", "")
-    like = (own, *fields.get("ID_LIKE", "").split())
-    family = next((_WORDS[word] for word in like if word in _WORDS), None)
+    family = next((_WORDS[word] for word in family_of(fields) if word in _WORDS), None)
     if family is None or own in _OTHERS:
         return None
     release = _release(fields.get("VERSION_ID", ""))
@@ -293,17 +292,6 @@ def _system(family: str, release: Release, *, exact: bool) -> _System:
     if family in ("debian", "rhel", "fedora"):
         release = release[:1]
     return _System(family=family, release=_NEWEST if release[0] > 1000 else release, exact=exact)
-
-
-def _os_release(view: FileView) -> Mapping[str, str]:
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        try:
-            text = view.read(path, 1 << 16).decode("utf-8", "replace")
-        except (FormatError, OSError, UnseenError):
-            continue
-        pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-        return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
-    return {}
 
 
 def _has_manager(target: Target, system: _System) -> bool:

@@ -14,6 +14,7 @@ from runworthy.formats.index.control import paragraphs
 from runworthy.model.errors import FormatError
 from runworthy.model.package import Manager
 from runworthy.model.records import dataclass
+from runworthy.targets.os_release import os_release
 from runworthy.targets.packages.dialect import architectures
 from runworthy.targets.packages.installed import read_file
 from runworthy.targets.target import Target
@@ -129,10 +130,7 @@ _READERS: Final[Mapping[Manager, Callable[[Target], Iterator[Repository]]]] = {"
 
 def _variables(target: Target) -> dict[str, str]:
     """Return what dnf puts into URLs (dnf.conf(5)): for most families the release is the major version."""
-    version = ""
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        found = re.search(r'^VERSION_ID="?([^"\n]+)"?$', _text(target.view, path), re.MULTILINE)
-        version = version or (found[1] if found else "")
+    version = os_release(target.view).get("VERSION_ID", "")
     arch = architectures("dnf", target.arch)[0]
     found_ones = {"releasever": version.partition(".")[0], "basearch": "i386" if arch == "i686" else arch, "arch": arch}
     for directory in ("/etc/yum/vars", "/etc/dnf/vars"):
