@@ -171,6 +171,38 @@ def test_a_member_can_be_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> N
         runworthy.check("nowhere.zip!nowhere", on="debian:12")
 
 
+def test_a_copy_a_link_a_script_and_what_lies_in_another_archive_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a whole archive, copies and links are told with the first of them, and scripts not at all."""
+    monkeypatch.chdir(tmp_path)
+    library = elf(soname="libone.so", exports=["one"])
+    with zipfile.ZipFile("inner.zip", "w") as archive:
+        for name in ("lib/one.so", "lib/same.so", "run"):
+            archive.writestr(name, library if name != "run" else b"#!/nowhere\n")
+        link = zipfile.ZipInfo("lib/link.so")
+        link.create_system, link.external_attr = 3, 0o120777 << 16
+        archive.writestr(link, "one.so")
+    with zipfile.ZipFile("outer.zip", "w") as archive:
+        archive.write("inner.zip")
+    whole = runworthy.check("inner.zip", on="debian:12")
+    assert [one.subject for one in whole.results] == ["inner.zip!lib/one.so"]
+    for packed in ("inner.zip", "outer.zip!inner.zip"):
+        for name in ("lib/one.so", "lib/same.so", "lib/link.so"):
+            (alone,) = runworthy.check(f"{packed}!{name}", on="debian:12").results
+            assert (alone.subject, alone.verdict) == (f"{packed}!{name}", "runs")
+            assert not runworthy.floor(f"{packed}!{name}").problems
+        (script,) = runworthy.check(f"{packed}!run", on="debian:12/amd64").results
+        assert (script.verdict, script.stage) == ("fails", "exec")
+        within = runworthy.check(f"{packed}!lib", on="debian:12").results
+        assert [one.subject for one in within] == [f"{packed}!lib/one.so"]
+    inner = runworthy.check("outer.zip!inner.zip", on="debian:12")
+    assert [one.subject for one in inner.results] == ["outer.zip!inner.zip!lib/one.so"]
+    assert [one.name for one in inner.trees] == ["outer.zip!inner.zip"]
+    fixed = runworthy.fix("inner.zip!run", on="debian:12/amd64")
+    assert [plan.subjects for plan in fixed.plans] == [("inner.zip!run",)]
+
+
 def test_a_directory_shows_what_its_archives_hold(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree.parent)
     (tree.parent / "dist").mkdir()
@@ -223,7 +255,13 @@ def test_a_wheel_is_laid_out_as_pip_does(tmp_path: Path, monkeypatch: pytest.Mon
     report = runworthy.check(name, on="debian:12", trace=True)
     found = next(result for result in report.results if result.subject == f"{name}!deep/_deep.so")
     assert found.verdict == "runs"
-    assert f"{name}!deep-1.0.data/data/lib/libdeep.so.1" in {result.subject for result in report.results}
+    library = f"{name}!deep-1.0.data/data/lib/libdeep.so.1"
+    assert library in {result.subject for result in report.results}
+    with zipfile.ZipFile(name, "w") as archive:
+        archive.writestr("deep/_deep.so", module)
+        archive.writestr("deep-1.0.data/data/lib/libdeep.so.1", b"libreal.so.1")
+    broken = runworthy.check(f"{name}!deep/_deep.so", on="debian:12").results[0]
+    assert [f"ends at `{library}`" in found.message for found in broken.findings] == [True]
 
 
 def test_a_package_of_a_system_lays_its_files_into_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,6 +298,18 @@ def npm(path: Path, name: str, files: dict[str, bytes], **fields: object) -> Non
             row = tarfile.TarInfo(member)
             row.size, row.mode = len(data), 0o755
             archive.addfile(row, io.BytesIO(data))
+
+
+def test_a_manifest_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for text, why in ((b"[" * 200_000, "is nested too deeply"), (b"{,}", "is no JSON"), (b"[]", "is no JSON object")):
+        with tarfile.open("odd.tgz", "w:gz") as archive:
+            row = tarfile.TarInfo("package/package.json")
+            row.size = len(text)
+            archive.addfile(row, io.BytesIO(text))
+        (result,) = runworthy.check("odd.tgz", on="debian:12/amd64").results
+        assert (result.verdict, [one.code for one in result.findings]) == ("unknown", ["RW503"])
+        assert why in result.findings[0].message
 
 
 def test_what_requires_each_other_is_installed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,6 +362,26 @@ def test_of_the_wheels_of_a_release_pip_takes_one_on_each_target(
     assert [(one.subject, one.verdict) for one in alone.results if one.target] == [
         (many, "fails"), (f"{many}!deep/_deep.so", "runs"),
     ]  # fmt: skip
+
+
+def test_a_wheel_is_offered_where_its_name_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else it carries: debuggers bring libraries for the processes of other architectures."""
+    monkeypatch.chdir(tmp_path)
+    both = "deep-1.0-py3-none-manylinux_2_28_x86_64.whl"
+    with zipfile.ZipFile(both, "w") as archive:
+        for machine in ("x86_64", "aarch64"):
+            archive.writestr(f"deep/{machine}.so", elf(machine=machine, needed=["libc.so.6"], exports=["deep"]))
+    none = "none-1.0-py3-none-manylinux_2_28_aarch64.whl"
+    with zipfile.ZipFile(none, "w") as archive:
+        archive.writestr("none/__init__.py", b"")
+    for name, target in ((both, "debian:12"), (none, "debian:12")):
+        results = runworthy.check(name, on=target).results
+        assert [(one.verdict, one.target) for one in results if one.subject == name and one.target] == [
+            ("runs", "debian:12")
+        ]
+    refused = runworthy.check(none, on="debian:12/amd64").results[-1].findings
+    assert [one.code for one in refused] == ["RW519"]
+    assert f"`{none}`" in refused[0].message
 
 
 def test_what_npm_leaves_out_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

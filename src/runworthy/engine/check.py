@@ -216,7 +216,7 @@ class Engine:
 
     def _whole(self, subject: Subject, targets: Sequence[TargetName]) -> Iterator[Result]:
         """Yield what there is to say of an archive itself: on no target, then on each that it has a rule for."""
-        from runworthy.engine.promises import chosen_on, promise_of
+        from runworthy.engine.promises import archs_of, chosen_on, promise_of
 
         choices = self._choices
         if subject.holder is None or choices is None:
@@ -225,7 +225,8 @@ class Engine:
         if trace is not None:
             cell = Cell(subject=subject.name, target="", path=subject.name, trace=trace)
             yield self._finish(replace(cell, shown=subject.holder.member_named))
-        archs = dict.fromkeys(one.arch for one in self._subjects if one.holder is subject.holder and one.arch) or [None]
+        held = (one.arch for one in self._subjects if one.holder is subject.holder and one.arch)
+        archs = archs_of(subject.holder) or tuple(dict.fromkeys(held)) or (None,)
         for name in targets:
             # A target without an architecture of its own is judged on each that the archive has something for.
             for choice in dict.fromkeys(choices.of(subject.holder, name, arch) for arch in archs):

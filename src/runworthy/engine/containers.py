@@ -32,7 +32,7 @@ from runworthy.targets.twins import Named, once_each
 from runworthy.targets.unpacked import Unpacked, unpacked
 from runworthy.targets.view import Resolved
 
-__all__ = ["Holder", "Opened", "open_container", "split_member"]
+__all__ = ["Holder", "Opened", "found_at", "open_container", "split_member"]
 
 _WITH_PROMISES: frozenset[ContainerKind] = frozenset(("wheel",))
 _FOREIGN = (b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
@@ -95,8 +95,10 @@ class Holder:
         return _whole(self.members.get(member))
 
     def member_named(self, member: str) -> str | None:
-        """Return a member's name with that of the archive, None for what is no member."""
-        return f"{self.name}{MARK}{member}" if member in self.members else None
+        """Return a member's name with that of the archive, the archive's for its own; None for what is neither."""
+        if member in self.members:
+            return f"{self.name}{MARK}{member}"
+        return self.name if member == self.name.rpartition(MARK)[2].rpartition("/")[2] else None
 
     def named(self, path: str) -> str | None:
         """Return the name of what lies, or would lie, at a path of a target in which this archive is shown."""
@@ -140,6 +142,18 @@ def open_container(name: str, path: str, content: Content, within: str = "") -> 
         shown = "/" if kind in INSTALLED else f"{SUBJECT_ROOT}{path}{MARK}"
         _open(opened, _Place(name, shown, within, _DEPTH), content, kind)
     return opened
+
+
+def found_at(holder: Holder, name: str) -> Found | None:
+    """Return the file of an archive that is called ``dist/app.whl!pkg/_core.so``, None where that is none of its files.
+
+    A link is what it leads to.
+    """
+    real = holder.view.places.get(name.removeprefix(f"{holder.name}{MARK}"))
+    leads = holder.view.find(real) if real is not None and name.startswith(f"{holder.name}{MARK}") else None
+    if not isinstance(leads, Resolved) or leads.entry.kind != "file":
+        return None
+    return Found(name=name, source=_source(holder, leads.path))
 
 
 class _Place(NamedTuple):

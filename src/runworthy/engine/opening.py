@@ -79,10 +79,7 @@ def _file(name: str, view: DirectoryView) -> Given:
 
         place = split_member(name)
         held = _archive(given, place[0], view) if place else []
-        given.trees.clear()
-        given.subjects = [one for one in held if one.name == name] or [
-            Subject(name, problem=FormatError("is no member"))
-        ]
+        given.subjects = _members(given, held, view)
         return given
     subject = read_subject(name, view)
     is_elf = subject.file is None
@@ -96,6 +93,27 @@ def _file(name: str, view: DirectoryView) -> Given:
     else:
         given.subjects = [subject, *held] if is_elf else held
     return given
+
+
+def _members(given: Given, held: list[Subject], view: DirectoryView) -> list[Subject]:
+    """Return what a member of an archive stands for: itself, or all that is judged in it where it holds more.
+
+    ``held`` is what is judged of the whole archive: copies and links are told with the first of them there, scripts and
+    data not at all. Asked for by name, each is judged.
+    """
+    name = given.name.rstrip("/")
+    below = (name + MARK, name + "/")
+    given.trees = [tree for tree in given.trees if tree.name == name or tree.name.startswith(below)]
+    found = [one for one in held if one.name == name or one.name.startswith(below)]
+    if found:
+        return found
+    from runworthy.engine.containers import found_at
+
+    for holder in given.holders:
+        one = found_at(holder, name)
+        if one is not None:
+            return [_found(one, holder, view)]
+    return [Subject(name, problem=FormatError("is no member"))]
 
 
 def _may_be_started(subject: Subject) -> bool:

@@ -22,7 +22,7 @@ from runworthy.simulate.container import container_trace
 from runworthy.targets.libc import libc_of_root
 from runworthy.targets.names import TargetName
 
-__all__ = ["choice_on", "chosen_on", "layout_in", "platform_of", "promise_of", "wheel_name"]
+__all__ = ["archs_of", "choice_on", "chosen_on", "layout_in", "platform_of", "promise_of", "wheel_name"]
 
 _FAMILIES: Mapping[str, Literal["glibc", "musl"]] = {"glibc": "glibc", "musl": "musl"}
 
@@ -54,6 +54,14 @@ def wheel_name(holder: Holder) -> WheelName | None:
     """Return the parts of a wheel's name, None of what is none, or is not named as one."""
     promise = _promise(holder)
     return promise.name if isinstance(promise, _Wheel) else None
+
+
+def archs_of(holder: Holder) -> tuple[Architecture, ...]:
+    """Return the architectures that the name of a wheel is for; none of what says none, or is no wheel."""
+    from runworthy.simulate.wheel.tags import platform_tags
+
+    name = wheel_name(holder)
+    return tuple(dict.fromkeys(tag.arch for tag in platform_tags(name) if tag.arch)) if name else ()
 
 
 def layout_in(holder: Holder) -> Layout | None:

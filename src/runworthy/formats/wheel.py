@@ -7,7 +7,9 @@ tags and their compressed sets; PEP 376 and "Recording installed projects" for R
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import StringIO
+from itertools import islice
 
 from runworthy.formats.content import Content
 from runworthy.model.errors import FormatError
@@ -19,6 +21,9 @@ TEXT_LIMIT = 16 << 20
 """Largest WHEEL, METADATA or RECORD (bytes) that is read: the largest RECORD seen is near 2 MiB."""
 
 _SETS_LIMIT = 64
+_FIELDS_MAX = 20_000
+_ROWS_MAX = 300_000
+"""As many as an archive may have members."""
 _STRETCH = 1 << 20
 _NAME = re.compile(r"[^\s/\\-]+", re.ASCII)
 
@@ -116,7 +121,7 @@ def _headers(text: str) -> dict[str, tuple[str, ...]]:
     """Return the fields up to the first empty line, by name in lower case; a line with a blank first goes on."""
     found: dict[str, list[str]] = {}
     values: list[str] | None = None
-    for line in text.splitlines():
+    for line in islice(_lines(text), _FIELDS_MAX):
         if not line:
             break
         if line[0] in " \t":
@@ -130,17 +135,25 @@ def _headers(text: str) -> dict[str, tuple[str, ...]]:
     return {key: tuple(held) for key, held in found.items()}
 
 
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text one by one: all of them at once take many times the room of the text."""
+    return (line.rstrip("\r\n") for line in StringIO(text, newline=None))
+
+
 def _rows(text: str) -> tuple[tuple[RecordRow, ...], str]:
     """Return the rows of RECORD, and what is wrong with those that are left out."""
     import csv
 
     rows: list[RecordRow] = []
     problem = ""
-    reader = csv.reader(text.splitlines())
+    reader = csv.reader(_lines(text))
     try:
         for row in reader:
             if not row:
                 continue
+            if len(rows) >= _ROWS_MAX:
+                problem = problem or f"RECORD has more than {_ROWS_MAX} rows"
+                break
             path, digest, size, *_ = [*row, "", ""]
             if len(row) > 3 or (size and not (size.isascii() and size.isdecimal() and len(size) < 20)):
                 problem = problem or f"line {reader.line_num} of RECORD is not a path, a hash and a size"

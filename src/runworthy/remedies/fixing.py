@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from runworthy.engine import Wishes
 from runworthy.engine.again import Latest, judge_again
-from runworthy.engine.containers import open_container, split_member
+from runworthy.engine.containers import Holder, found_at, open_container, split_member
 from runworthy.engine.context import launch_on
 from runworthy.engine.subjects import MARK, Subject, read_subject
+from runworthy.engine.trees import Found
 from runworthy.model.arch import Architecture
 from runworthy.model.edit import InstallPackages
 from runworthy.model.errors import RunworthyError
@@ -159,8 +160,9 @@ def _by_hand(remedy: Remedy, why: str) -> Remedy:
 def _in_archive(remedy: Remedy, planned: Sequence[Situation]) -> Remedy:
     """Return a remedy that changes what lies in an archive as one for whoever makes the archive."""
     own = {one.real for one in planned}
+    names = {one.path: one.name for one in planned}
     changes = [
-        edit.words.replace(f"{SUBJECT_ROOT}/", "/")
+        edit.words.replace(path := getattr(edit, "path", ""), names.get(path, path)).replace(f"{SUBJECT_ROOT}/", "/")
         for edit in remedy.edits
         if getattr(edit, "path", "").startswith(f"{SUBJECT_ROOT}/") or getattr(edit, "path", "") in own
     ]
@@ -177,6 +179,7 @@ class _Archives:
         self._outermost = [tree.name for tree in trees if tree.kind and MARK not in tree.name.removeprefix(tree.within)]
         self._machine = machine
         self._members: dict[str, Subject] = {}
+        self._holders: list[Holder] = []
         self._opened: set[str] = set()
 
     def member(self, name: str) -> Subject | None:
@@ -189,7 +192,15 @@ class _Archives:
         split = split_member(name)
         if name not in self._members and split is not None:
             self._open(split[0])
-        return self._members.get(name)
+        return self._members.get(name) or self._copy(name)
+
+    def _copy(self, name: str) -> Subject | None:
+        """Return what is judged with another member, as copies and links are, or only where it is asked for."""
+        for holder in self._holders:
+            found = found_at(holder, name)
+            if found is not None:
+                return self._keep(found, holder)
+        return None
 
     def _open(self, archive: str) -> None:
         if archive in self._opened:
@@ -200,10 +211,14 @@ class _Archives:
             opened = open_container(archive, source.real, source.view.content(source.real))
         except OSError:
             return
+        self._holders += opened.holders
         for found, holder in opened.found:
-            subject = read_subject(found.name, self._machine, found.source)
-            subject.holder = holder
-            self._members[found.name] = subject
+            self._keep(found, holder)
+
+    def _keep(self, found: Found, holder: Holder) -> Subject:
+        subject = self._members[found.name] = read_subject(found.name, self._machine, found.source)
+        subject.holder = holder
+        return subject
 
 
 def _subject(name: str, trees: Sequence[Tree], machine: DirectoryView) -> Subject | None:

@@ -95,8 +95,9 @@ def _trees(report: Report, by_itself: Mapping[str, Result], style: Style, *, eve
 
 def _by_itself(result: Result, style: Style) -> str:
     """Return what an archive is worth by what it says of itself."""
-    words = {"runs": "sound", "risky": "doubtful", "unknown": "not read to its end", "fails": "unsound"}
-    return style.verdict(result.verdict, f"{style.mark(result.verdict)} {words[result.verdict]} in itself")
+    in_itself = " in itself" if result.verdict != "unknown" else ""
+    words = {"runs": "sound", "risky": "doubtful", "unknown": "not judged to its end", "fails": "unsound"}
+    return style.verdict(result.verdict, f"{style.mark(result.verdict)} {words[result.verdict]}{in_itself}")
 
 
 def _passed_over(tree: Tree) -> Iterator[str]:

@@ -206,7 +206,7 @@ def _sentence_by_itself(result: Result, style: Style) -> str:
     told = {
         "runs": "is what it says",
         "risky": "may not be what it says",
-        "unknown": "cannot be read to its end",
+        "unknown": "cannot be judged to its end",
         "fails": "is not what it says",
     }[result.verdict]
     found = _counts(result.findings)

@@ -22,7 +22,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("load.dropped_search_path", "path-dropped"),
     ("symbols.musl_too_old", "symbol:unmet"),
     ("packaging.unsafe_member", "archive-member:unmet"),
-    ("packaging.archive_not_read", "archive-member:unknown"),
+    ("packaging.archive_not_read", "archive-member:unknown metadata:unknown"),
     ("packaging.wrong_libc", "tag:unmet"),
     ("packaging.platform_refused", "layout:unmet"),
     ("configuration.unmatched_waiver", "waiver:unmet"),

@@ -11,7 +11,7 @@ from runworthy.formats.content import Content
 from runworthy.formats.package.member import Member
 from runworthy.model.archive import ContainerKind
 from runworthy.targets.overlay import Overlay
-from runworthy.targets.view import Entry, FileView, failure
+from runworthy.targets.view import Entry, FileView, Resolved, failure
 
 __all__ = ["Unpacked", "put", "unpacked"]
 
@@ -61,6 +61,7 @@ class Unpacked(Overlay):
         self.left_out: dict[str, OSError] = {}
         """Members that do not go where they belong, and why."""
         self._names: dict[str, str] = {}
+        self._directories: dict[str, str] = {}
 
     def lay(self, member: Member, where: Where) -> None:
         """Lay one member where it belongs. One that does not go there is left out."""
@@ -72,10 +73,23 @@ class Unpacked(Overlay):
         else:
             self.places[member.path] = real
             self._names[real] = member.path
+            self._directories.setdefault(posixpath.dirname(real), posixpath.dirname(member.path))
 
     def name_at(self, path: str) -> str:
         """Return the name of the member that lies at a path, or what a member there would be called."""
-        return self._names.get(path) or posixpath.relpath(path, self.top)
+        leads = self.find(path)
+        real = leads.path if isinstance(leads, Resolved) else posixpath.normpath(path)
+        return self._names.get(path) or self._names.get(real) or self._beside(real)
+
+    def _beside(self, real: str) -> str:
+        """Return what a member would be called that would lie at a path, by those that lie beside it, or above."""
+        above, below = posixpath.split(real)
+        while above not in self._directories and above not in ("", "/"):
+            above, name = posixpath.split(above)
+            below = f"{name}/{below}"
+        if above in self._directories:
+            return posixpath.join(self._directories[above], below)
+        return posixpath.relpath(real, self.top)
 
 
 def unpacked(members: Iterable[Member], kind: ContainerKind = "tar", name: str = "") -> Unpacked:

@@ -28,6 +28,8 @@ _ROOM: Final = 64 << 20
 _EFFORT: Final = 20_000_000
 """Parts of paths that are looked at to follow links: links can be made that lead through one another without end."""
 _LINKS: Final = 40  # MAXSYMLINKS of Linux
+_NOWHERE: Final = "\0"
+"""Where links lead that lead through one another in a circle, or too often: open(2) answers ELOOP."""
 _PATH_MAX: Final = 4096
 _NAME_MAX: Final = 255
 _TOLD: Final = 1000
@@ -152,6 +154,9 @@ class Gathering:
         if real is None:
             self.odd("through-link", name, "would be written through a link that leads out of the directory", offset)
             return None
+        if real == _NOWHERE:
+            self.odd("through-link", name, "would be written through links that lead nowhere", offset)
+            return None
         if not self._is_directory(real):
             self.odd("duplicate", name, "lies below a file", offset)
             return None
@@ -179,7 +184,10 @@ class Gathering:
         return True
 
     def _follow(self, at: Sequence[str], parts: Sequence[str]) -> str | None:
-        """Return the path of ``parts`` seen from the directory ``at``, all links followed; None where it leads out."""
+        """Return the path of ``parts`` seen from the directory ``at``, all links followed.
+
+        None where it leads out, ``_NOWHERE`` where it leads to nothing that can be opened.
+        """
         if not self._links and ".." not in parts:
             return "/".join((*at, *parts))
         done, ahead, links = list(at), list(reversed(parts)), 0
@@ -198,7 +206,9 @@ class Gathering:
                 if target is None:
                     continue
                 links += 1
-                if links > _LINKS or (target.startswith("/") and not self._rooted):
+                if links > _LINKS:
+                    return _NOWHERE
+                if target.startswith("/") and not self._rooted:
                     return None
                 done = [] if target.startswith("/") else done[:-1]
                 ahead += reversed(target.split("/"))

@@ -27,7 +27,9 @@ def json_object(read: Read, path: str) -> Mapping[str, Any]:
         raise FormatError(f"is {len(data)} bytes, too many for a manifest", path=path)
     try:
         held = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+    except RecursionError:
+        raise FormatError("is nested too deeply for a manifest", path=path) from None
+    except ValueError as error:  # UnicodeDecodeError is one
         raise FormatError(f"is no JSON: {error}", path=path) from None
     if not isinstance(held, dict):
         raise FormatError("is no JSON object", path=path)

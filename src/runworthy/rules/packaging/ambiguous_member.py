@@ -19,7 +19,7 @@ _KINDS: Mapping[str, tuple[str, str, str]] = {
     "duplicate": ("member", "members", "of which there is another one of the same name"),
     "name": ("member", "members", "with a name that is not the same everywhere"),
     "overlap": ("member", "members", "with bytes of others, as archives have that are made to fill disks"),
-    "disagrees": ("place", "places", "that say different things of one member"),
+    "disagrees": ("contradiction", "contradictions", "in what it says of its members"),
 }
 
 

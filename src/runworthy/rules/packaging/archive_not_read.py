@@ -14,7 +14,7 @@ CODE = "RW503"
 NAME = "archive-not-read"
 SINCE = "0.1.0"
 SEVERITY: Severity = "warning"
-READS = ("archive-member:unknown",)
+READS = ("archive-member:unknown", "metadata:unknown")
 ORDER = 20
 
 _WORDS: Mapping[str, str] = {
@@ -31,6 +31,20 @@ def check(case: Case) -> Iterator[Match]:
     """Yield each reason for which something could not be judged."""
     for kind, steps in by_oddity(case, _WORDS, Answer.UNKNOWN).items():
         yield Match(finding=_finding(case, kind, steps), covers=tuple(steps))
+    for step in case.steps("metadata", answers=(Answer.UNKNOWN,)):
+        yield Match(finding=_manifest(case, step), covers=(step,))
+
+
+def _manifest(case: Case, step: Step) -> Finding:
+    """Return that what is taken of a package is not known, since what says so cannot be read."""
+    words = step.detail.partition(": ")[2]
+    return finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        f"what of `{case.needer(step.need)}` is taken where cannot be judged: {words}",
+        cause="its manifest cannot be read",
+        steps=(step,),
+    )
 
 
 def _finding(case: Case, kind: str, steps: list[Step]) -> Finding:

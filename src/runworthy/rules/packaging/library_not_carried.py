@@ -29,9 +29,9 @@ def _finding(case: Case, tag: str, steps: list[Step], *, known: bool) -> Finding
     libraries = unique(step.need.file or "" for step in steps)
     python = [name for name in libraries if name.startswith("libpython")]
     message = (
-        f"it relies on {quoted(libraries)}, which it does not carry and {tag} does not promise"
+        f"`{case.subject}` relies on {quoted(libraries)}, which it does not carry and {tag} does not promise"
         if known
-        else f"it relies on {quoted(libraries)}, which a distribution that it requires may bring"
+        else f"`{case.subject}` relies on {quoted(libraries)}, which a distribution that it requires may bring"
     )
     helps = (
         [help_("`auditwheel repair` copies libraries into the wheel")] if known and len(python) < len(libraries) else []

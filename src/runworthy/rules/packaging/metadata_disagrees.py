@@ -31,7 +31,7 @@ def check(case: Case) -> Iterator[Match]:
             finding=finding(
                 case,
                 (CODE, NAME, severity),
-                f"the wheel disagrees with itself: {first}{more}",
+                f"`{case.subject}` disagrees with itself: {first}{more}",
                 cause="the wheel disagrees with itself",
                 items=(step.detail for step in held),
                 steps=held,

@@ -25,7 +25,7 @@ def check(case: Case) -> Iterator[Match]:
             finding=finding(
                 case,
                 (CODE, NAME, SEVERITY),
-                f"pip does not take it on {step.need.name}: {reasons[0]}",
+                f"pip does not take `{case.subject}` on {step.need.name}: {reasons[0]}",
                 cause="pip does not take it",
                 steps=(step,),
                 lines=tuple(reasons) if len(reasons) > 1 else (),

@@ -42,7 +42,7 @@ def check(case: Case) -> Iterator[Match]:
         finding=finding(
             case,
             (CODE, NAME, severity),
-            f"RECORD is not what the wheel holds: {join(parts)}",
+            f"RECORD of `{case.subject}` is not what the wheel holds: {join(parts)}",
             cause="RECORD is not what the wheel holds",
             items=(step.need.by for step in steps),
             steps=steps,

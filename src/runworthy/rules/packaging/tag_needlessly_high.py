@@ -22,7 +22,7 @@ def check(case: Case) -> Iterator[Match]:
         tag, deserved, *newest = event.text.split()
         plain = tag.startswith("linux_")
         most = f"the most that its files ask for is {newest[0]}, in `{case.show(event.by)}`" if newest else ""
-        message = f"the tag is {tag}, its files work wherever {deserved} is promised"
+        message = f"the tag of `{case.subject}` is {tag}, its files work wherever {deserved} is promised"
         notes = (most, "PyPI takes no wheel with a plain linux tag" if plain else "")
         yield Match(
             finding=finding(

@@ -25,7 +25,7 @@ def check(case: Case) -> Iterator[Match]:
         message = (
             f"what {step.need.name} promises cannot be judged: {said}"
             if step.detail.startswith("unknown")
-            else f"whether pip takes it on {step.need.name} is not known"
+            else f"whether pip takes `{case.subject}` on {step.need.name} is not known"
         )
         yield Match(
             finding=finding(case, (CODE, NAME, SEVERITY), message, cause="the tag is not judged", steps=(step,)),

@@ -31,10 +31,11 @@ def check(case: Case) -> Iterator[Match]:
                 yield Match(finding=_finding(case, tag, kind, of_kind), covers=tuple(of_kind))
     for event in case.events("native-in-pure"):
         tag, number = event.text.split()
-        message = f"the tag is {tag} and it holds {count(int(number), 'native file')}, as `{case.show(event.by)}`"
+        held = f"{count(int(number), 'native file')}, as `{case.show(event.by)}`"
+        message = f"the tag of `{case.subject}` is {tag}, and it holds {held}"
         yield _note(case, message, "native files in a wheel for every platform", _PROGRAMS)
     for event in case.events("tag-without-code"):
-        message = f"the tag is {event.text}, and it holds no native file"
+        message = f"the tag of `{case.subject}` is {event.text}, and it holds no native file"
         yield _note(case, message, "a platform tag without native files", _NOTHING)
 
 
