@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from runworthy.configuration.waiving import waived
+from runworthy.model.errors import UsageError
 from runworthy.model.finding import VERDICTS, Finding, Limits, Report, Result, Verdict
+from runworthy.model.records import replace
 from runworthy.model.waiver import Waiver
 from tests.report.made import finding, report, result
 
@@ -92,6 +94,12 @@ def test_limits(verdicts: tuple[Verdict, ...], limits: Limits, codes: tuple[int,
         (waiver(targets=("*/amd64",)), False),
         (waiver(targets=("@production",)), True),
         (waiver(targets=("@other", "debian:*")), True),
+        (waiver(targets=("@production/arm64",)), True),
+        (waiver(targets=("@production/amd64",)), False),
+        (waiver(targets=("@glibc",)), True),  # of the catalogue
+        (waiver(targets=("@release/arm64",)), True),
+        (waiver(targets=("@musl",)), False),
+        (waiver(targets=("@windows",)), False),  # it has no roots, and is not every target
         (waiver(subjects=("dist",), targets=("alpine:*",)), False),
         (waiver(fingerprint="0123456789abcdef"), True),
         (waiver(fingerprint="0123456789abcdee"), False),
@@ -104,6 +112,20 @@ def test_what_a_waiver_is_of(held: Waiver, *, is_of: bool) -> None:
     after = waived(before, [held], day=DAY, sets={"production": ("debian:12",), "other": ("x",)})
     assert bool(after.results[0].findings[0].waived) is is_of
     assert after.exit_code() == (0 if is_of else 1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "counts"), [("*/arm64", 0), ("*/amd64", 1), ("debian:12", 0), ("debian:12/arm64", 0)]
+)
+def test_a_target_has_the_architecture_of_the_subject_that_it_took(pattern: str, counts: int) -> None:
+    row = replace(cell("debian:12", "fails", fails()), machine="aarch64", arch_stated=False)
+    assert waived(report(row), [waiver(targets=(pattern,))], day=DAY).exit_code() == counts
+
+
+def test_a_waiver_on_a_set_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match="@nowhere is no set") as caught:
+        waived(report(cell("debian:12", "fails", fails())), [waiver(targets=("@nowhere",))], day=DAY)
+    assert "runworthy.toml line" in caught.value.__notes__[0]
 
 
 def test_subjects_are_named_from_the_directory_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

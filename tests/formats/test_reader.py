@@ -290,6 +290,23 @@ def test_abi_note_of_another_system() -> None:
     assert (facts.abi_os, facts.abi_kernel) == (1, None)
 
 
+@pytest.mark.parametrize(
+    ("owners", "system"),
+    [
+        ([b"FreeBSD"], "FreeBSD"),
+        ([b"NetBSD"], "NetBSD"),
+        ([b"OpenBSD"], "OpenBSD"),
+        ([b"DragonFly"], "DragonFly"),
+        ([b"Go"], ""),
+        ([b"OpenBSD", b"NetBSD"], ""),  # Cosmopolitan: for each of them
+        ([b"FreeBSD", b"GNU"], ""),
+    ],
+)
+def test_notes_of_other_systems(owners: list[bytes], system: str) -> None:
+    notes = [Note(owner + b"\0", 1, struct.pack("<4I", 0, 3, 2, 0)) for owner in owners]
+    assert read(elf(kind=2, notes=notes)).facts.system == system
+
+
 def test_dlopen_note() -> None:
     text = '[{"soname": ["libzstd.so.1", 3], "feature": "zstd", "priority": "suggested"}, {"soname": ["a\\ud800"]}, 5]'
     zstd, odd = read(elf(notes=[dlopen_note(text)])).facts.dlopen_notes

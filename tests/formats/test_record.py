@@ -14,7 +14,7 @@ from runworthy.formats.elf import read_elf
 from runworthy.formats.elf.record import PARTS, RecordedElf, decode, encode, encode_known, known_parts
 from runworthy.model.elf import ElfFile
 from runworthy.model.errors import FormatError
-from tests.elfwriter import elf
+from tests.elfwriter import Note, elf
 from tests.formats.test_reader import go_blob
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.elf"))
@@ -130,3 +130,9 @@ def test_go_build_settings_and_comments_are_recorded() -> None:
     assert go is not None
     assert go.settings["GOAMD64"] == "v3"
     assert record.build().rust == "1.80.0"
+
+
+def test_a_record_of_a_program_for_another_system() -> None:
+    file = read(elf(kind=2, notes=[Note(b"FreeBSD\0", 1, bytes(4))]))
+    assert decode(encode(file)).facts == file.facts
+    assert file.facts.system == "FreeBSD"

@@ -13,7 +13,7 @@ from runworthy.model.arch import Architecture, architecture
 from runworthy.model.errors import ArchitectureError, TargetError, UsageError
 from runworthy.model.machine import baseline
 from runworthy.targets.directory import DirectoryView
-from runworthy.targets.names import MachineWish, TargetName, parse_page_size
+from runworthy.targets.names import MachineWish, TargetName, expand, parse_page_size
 from tests.elfwriter import elf
 from tests.targets.trees import build
 
@@ -177,3 +177,24 @@ def test_a_target_without_the_subjects_architecture_is_one_unknown_cell(tmp_path
     assert "riscv64" in report.results[1].findings[0].message
     with pytest.raises(ArchitectureError):
         Engine().check(subjects[1:], [TargetName("rhel:9")])
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("@all", ["debian:12", "alpine:3.20/arm64", "ubuntu:24.04/x86_64", "./root"]),
+        ("@all/arm64", ["debian:12/aarch64", "alpine:3.20/arm64", "./root"]),
+        ("@all/linux/arm64", ["debian:12/aarch64", "alpine:3.20/arm64", "./root"]),
+        ("@some/amd64", ["debian:12/x86_64"]),
+        ("@other", ["@other"]),
+        ("@other/arm64", ["@other/arm64"]),
+    ],
+)
+def test_sets(written: str, names: list[str]) -> None:
+    some = ["debian:12", "alpine:3.20/arm64"]
+    assert expand([written], {"some": some, "all": ["@some", "ubuntu:24.04/x86_64", "./root"]}) == names
+
+
+def test_a_part_of_a_set_that_is_no_architecture() -> None:
+    with pytest.raises(UsageError, match="@some/nothing: nothing is no architecture"):
+        expand(["@some/nothing"], {"some": ["debian:12"]})

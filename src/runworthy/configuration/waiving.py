@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from runworthy.configuration.patterns import covers
 from runworthy.engine.results import Cell, result_of
 from runworthy.model.arch import architecture
+from runworthy.model.errors import UsageError
 from runworthy.model.finding import Finding, Report, Result
 from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Evidence, Need, Probe, Step, Stretch, Trace
@@ -48,7 +49,10 @@ def waived(
 
 
 def _with_waivers(result: Result, subject: str, held: Sequence[_Held]) -> Result:
-    matching = [one for one in held if one.looks_at(subject, result.target)]
+    target = result.target
+    if target and result.machine and not target.endswith(f"/{result.machine}"):
+        target = f"{target}/{result.machine}"  # that of the subject, which a pattern may be of as well
+    matching = [one for one in held if one.looks_at(subject, target)]
     if not matching or not result.findings:
         return result
     findings = tuple(_judged(finding, matching) for finding in result.findings)
@@ -68,7 +72,7 @@ class _Held:
         self.waiver = waiver
         self.expired = waiver.expired(day)
         self.codes = {_spelled(code): code for code in waiver.codes}
-        self.targets = [_with_own_word(pattern) for pattern in expand(waiver.targets, sets)]
+        self.targets = [_with_own_word(pattern) for pattern in _targets(waiver, sets)]
         self.matched: dict[str, int] = {}
         self.looked = False
         self._subjects: dict[str, bool] = {}
@@ -80,7 +84,7 @@ class _Held:
             patterns = self.waiver.subjects
             self._subjects[subject] = not patterns or any(covers(pattern, subject) for pattern in patterns)
         if target not in self._targets:
-            self._targets[target] = not self.targets or any(covers(pattern, target) for pattern in self.targets)
+            self._targets[target] = not self.waiver.targets or any(covers(pattern, target) for pattern in self.targets)
         found = self._subjects[subject] and self._targets[target]
         self.looked = self.looked or found
         return found
@@ -166,6 +170,21 @@ def _spelled(code: str) -> str:
     """Return a code or name as rules spell theirs."""
     upper = code.upper()
     return upper if upper.startswith("RW") and upper[2:].isdecimal() else code.lower().replace("_", "-")
+
+
+def _targets(waiver: Waiver, sets: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the patterns of targets, what a set holds in its place. Raises UsageError for one that is not there."""
+    for pattern in expand(waiver.targets, sets):
+        if not pattern.startswith("@"):
+            yield pattern
+            continue
+        from runworthy.targets.catalogue.sets import names_in
+
+        try:
+            yield from names_in(pattern)
+        except UsageError as error:
+            error.add_note(f"it is in the waiver in {waiver.file} line {waiver.line}")
+            raise
 
 
 def _with_own_word(pattern: str) -> str:

@@ -131,7 +131,8 @@ class ElfFacts:
     """All that is known of an ELF file before its symbols are read.
 
     ``abi_kernel`` is the minimum kernel of NT_GNU_ABI_TAG (None when there is no note, or when
-    ``abi_os`` is not Linux=0). ``isa_needed`` and ``isa_used`` are the bit sets of
+    ``abi_os`` is not Linux=0). ``system`` is the system whose own note the file carries (``FreeBSD``, ``NetBSD``,
+    ``OpenBSD``, ``DragonFly``), empty where none or several do. ``isa_needed`` and ``isa_used`` are the bit sets of
     GNU_PROPERTY_X86_ISA_1_NEEDED/_USED. ``exec_stack`` is None when the file has no PT_GNU_STACK.
     ``dt_flags`` has the bits that DT_BIND_NOW, DT_SYMBOLIC and DT_TEXTREL stand for, as ld.so folds them in.
     ``filters`` (DT_FILTER) and ``auxiliaries`` (DT_AUXILIARY) are libraries that ld.so loads before this one's
@@ -169,6 +170,7 @@ class ElfFacts:
     build_id: str | None = None
     dlopen_notes: tuple[DlopenNote, ...] = ()
     has_sections: bool = True
+    system: str = ""
 
     @property
     def architecture(self) -> Architecture | None:

@@ -45,6 +45,7 @@ Kind = Literal[
     "isa",
     "page-size",
     "kernel",
+    "system",
     "exec-stack",
     "static-tls",
     "run-time-file",

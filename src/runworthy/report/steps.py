@@ -27,6 +27,7 @@ _KINDS = {
     "segments": "segments",
     "static-tls": "static TLS",
     "kernel": "kernel",
+    "system": "operating system",
     "exec-stack": "executable stack",
     "run-time-file": "file used at run time",
 }

@@ -87,6 +87,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("machine.executable_stack", "exec-stack"),
     ("machine.unmarked_arm_code", "isa:unknown"),
     ("machine.static_tls", "static-tls:unmet"),
+    ("machine.other_calls", "system:unmet"),
     ("packaging.native_library_not_found", "layout:unmet"),
     ("packaging.glibc_build_on_musl", "glibc-build perhaps-glibc-build"),
     ("exec.no_format", "exec-format:unmet caller:unmet"),

@@ -13,6 +13,7 @@ from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine, format_kernel, isa_level, isa_name
 from runworthy.model.trace import Answer, Evidence, Need, Step
 from runworthy.simulate.linkmap import Loaded
+from runworthy.simulate.system import system_of
 from runworthy.targets.target import Target
 
 __all__ = ["OLDEST_KERNEL", "machine_steps"]
@@ -33,6 +34,8 @@ def machine_steps(
     subject: ElfFile, path: str, objects: Sequence[Loaded], target: Target, libc: Libc | None
 ) -> Iterator[Step]:
     """Yield what is asked of the machine and not simply met."""
+    if subject.facts.is_static:
+        yield from _system(subject, path)
     shipped = objects or (Loaded(path, subject, subject.facts, path),)
     yield from _isa(shipped, target.machine, libc)
     yield from _isa_of_root(objects, target, libc)
@@ -43,6 +46,14 @@ def machine_steps(
     yield from _kernel(subject.facts, path, objects, target, libc)
     yield from _stack(subject, objects, target, libc)
     yield from _static_tls(objects, libc)
+
+
+def _system(subject: ElfFile, path: str) -> Iterator[Step]:
+    """Tell of a static program for another system: it is started, and its first calls mean something else to Linux."""
+    system = system_of(subject)
+    if system:
+        need = Need(kind="system", name=system, by=path, evidence=Evidence(file=path))
+        yield Step(stage="machine", need=need, answer=Answer.UNMET, detail="ends by a signal (SIGSEGV, SIGSYS)")
 
 
 def _isa(objects: Iterable[Loaded], machine: Machine, libc: Libc | None) -> Iterator[Step]:

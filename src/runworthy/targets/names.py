@@ -80,20 +80,37 @@ def parse_page_size(text: str) -> int:
 def expand(names: Iterable[str], sets: Mapping[str, Sequence[str]]) -> list[str]:
     """Return names of targets, each once, with what is in a set in the place of ``@NAME``.
 
-    A set that is none of ``sets`` stays as it is. Raises UsageError for one that contains itself.
+    A set that is none of ``sets`` stays as it is. ``@NAME/arm64`` is what a set has for one architecture: its names
+    that carry none get it, those that carry another are left out, and roots that are at hand have one of their own.
+    Raises UsageError for a set that contains itself, and one that is written with no architecture after its ``/``.
     """
     return list(dict.fromkeys(name for text in names for name in _expanded(text, sets, ())))
 
 
 def _expanded(text: str, sets: Mapping[str, Sequence[str]], within: tuple[str, ...]) -> Sequence[str]:
-    if not text.startswith("@") or text[1:] not in sets:
+    name, slash, spelling = text[1:].partition("/")
+    if not text.startswith("@") or name not in sets:
         return (text,)
-    name = text[1:]
+    arch = architecture(spelling)
+    if slash and arch is None:
+        raise UsageError(f"{text}: {spelling} is no architecture", hint=f"@{name}/arm64 is a part of it", option="--on")
     if name in within:
         circle = ", which contains ".join(f"@{one}" for one in (*within[within.index(name) :], name))
         raise UsageError(f"a set of targets contains itself: {circle}", option="--on")
     # Each name once: sets of sets of sets would else grow without bound.
-    return list(dict.fromkeys(one for held in sets[name] for one in _expanded(held, sets, (*within, name))))
+    held = list(dict.fromkeys(one for held in sets[name] for one in _expanded(held, sets, (*within, name))))
+    return held if arch is None else [bound for one in held if (bound := _bound(one, arch))]
+
+
+def _bound(text: str, arch: Architecture) -> str:
+    """Return a target's name with an architecture, empty where it has another."""
+    from runworthy.targets.catalogue.naming import carries_architecture
+
+    if not TargetName(text).in_catalogue:
+        return text
+    if not carries_architecture(text):
+        return f"{text}/{arch.name}"
+    return text if architecture(text.rpartition("/")[2]) is arch else ""
 
 
 @dataclass(slots=True)

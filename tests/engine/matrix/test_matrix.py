@@ -10,7 +10,7 @@ import pytest
 from runworthy.engine.matrix import matrix_of
 from runworthy.model.errors import TargetError
 from runworthy.model.matrix import Matrix
-from tests.elfwriter import Symbol, elf
+from tests.elfwriter import Note, Symbol, elf
 from tests.engine.matrix.made import deb, dynamic, mach_o, pe, static, tar_gz, write, zipped
 
 X86 = ("debian:12/x86_64", "alpine:3.20/x86_64")
@@ -194,6 +194,19 @@ def test_only_what_cannot_be_told_ends_with_four(tmp_path: Path) -> None:
     matrix = judged(tmp_path, {"app.exe": pe()}, "windows/x86_64")
     assert served(matrix) == {"windows/x86_64": ("app.exe", "unknown")}
     assert (matrix.exit_code(), matrix.exit_code(strict=True)) == (4, 1)
+
+
+def test_programs_of_other_systems_serve_no_linux(tmp_path: Path) -> None:
+    """The kernel starts a static program for FreeBSD, which ends at its first call."""
+    bsd = elf(kind=2, base=4 << 20, notes=[Note(b"FreeBSD\0", 1, bytes(4))])
+    sun = elf(interpreter="/lib/amd64/ld.so.1", needed=["libc.so.1"], tags=[(21, 0)])
+    files = {"app_freebsd_amd64": bsd, "app_solaris_amd64": sun, "app_linux_amd64": bsd}
+    matrix = judged(tmp_path, files, *X86)
+    assert served(matrix) == dict.fromkeys(X86, ("", "fails"))
+    assert {cell.reason for cell in matrix.cells} == {"it is for freebsd", "it is for illumos"}
+    assert [(one.asset[-15:], one.claim, one.fact) for one in matrix.misnamed] == [
+        ("app_linux_amd64", "linux", "it is for freebsd")
+    ]
 
 
 def test_no_build_at_all(tmp_path: Path) -> None:

@@ -167,6 +167,8 @@ def _misnamed(asset: Asset, claim: str, fact: str, member: Member) -> Misnaming:
 
 
 def _is_for(member: Member, system: str) -> bool:
+    if system == "solaris" and member.system == "illumos":
+        return True  # one format, one loader, and no mark that tells them apart
     return member.format == "ape" or member.system == system or (system == "linux" and member.system == "android")
 
 

@@ -7,11 +7,12 @@ from runworthy.formats.content import Content
 from runworthy.formats.elf import read_elf
 from runworthy.formats.elf_kind import elf_kind
 from runworthy.formats.identify import identify
-from runworthy.model.elf import BuildInfo, ElfFacts
+from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.matrix import Linkage, Member, Role
 from runworthy.model.program import FileFacts, MachoFacts, PeFacts
 from runworthy.rules.known import known_loader, libc_of_library
+from runworthy.simulate.system import system_of
 
 __all__ = ["MAGICS", "read_member"]
 
@@ -21,6 +22,16 @@ MAGICS = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xf
 
 _BIONIC = frozenset(("liblog.so", "libdl.so", "libm.so", "libandroid.so"))
 """Libraries of Android beside its libc.so; musl has all of them in one."""
+
+_LOADERS: dict[str, frozenset[str]] = {
+    "freebsd": frozenset(("/libexec/ld-elf.so.1",)),
+    "netbsd": frozenset(("/libexec/ld.elf_so", "/usr/libexec/ld.elf_so")),
+    "openbsd": frozenset(("/usr/libexec/ld.so",)),
+    "dragonfly": frozenset(("/libexec/ld-elf.so.2", "/usr/libexec/ld-elf.so.2")),
+    "illumos": frozenset(("/lib/amd64/ld.so.1", "/lib/64/ld.so.1", "/usr/lib/ld.so.1", "/usr/lib/amd64/ld.so.1")),
+    "haiku": frozenset(("/system/runtime_loader",)),
+}
+"""Loaders of systems that are not Linux. Those of Solaris and illumos are one."""
 
 _APPLE = {"arm64": "aarch64", "arm64e": "aarch64", "x86_64h": "x86_64"}
 _PROGRAM, _LIBRARY, _BUNDLE = 2, 6, 8
@@ -43,13 +54,14 @@ def _elf(name: str, content: Content) -> Member:
         tools = toolchain_of(facts, reader.build())
     except FormatError:
         tools = toolchain_of(facts, BuildInfo())
+    system, linkage = _system(reader), linkage_of(facts)
     return Member(
         name=name,
         role="program" if facts.is_program else "library",
         format="elf",
         archs=(facts.architecture.name,) if facts.architecture else (),
-        system="android" if linkage_of(facts) == "bionic" else "linux",
-        linkage=linkage_of(facts),
+        system=system or ("android" if linkage == "bionic" else "linux"),
+        linkage="other" if system and linkage not in ("", "static") else linkage,
         interpreter=facts.interpreter or "",
         imports=facts.needed,
         built_by=tools.kind,
@@ -57,6 +69,13 @@ def _elf(name: str, content: Content) -> Member:
         package=tools.package,
         cgo=tools.cgo,
     )
+
+
+def _system(elf: ElfFile) -> str:
+    """Return the other system that a file is for, by the loader that it names too, empty for Linux and Android."""
+    loader = elf.facts.interpreter or ""
+    found = system_of(elf).lower() or next((name for name, paths in _LOADERS.items() if loader in paths), "")
+    return "illumos" if found == "solaris" else found
 
 
 def linkage_of(facts: ElfFacts) -> Linkage:

@@ -282,6 +282,7 @@ def _facts(
         build_id=notes.build_id,
         dlopen_notes=tuple(notes.dlopen),
         has_sections=has_sections(header, content.size),
+        system=notes.system,
     )
 
 

@@ -23,13 +23,15 @@ def json_of_facts(facts: ElfFacts) -> list[Json]:
         list(map(list, facts.version_needs)),
         [[one.name, one.index, one.base] for one in facts.version_defs],
         [[one.feature, one.description, one.priority, list(one.sonames)] for one in facts.dlopen_notes],
-        [_plain(getattr(facts, name)) for name in _PLAIN],
+        [_plain(getattr(facts, name)) for name in (_PLAIN if facts.system else _PLAIN[:-1])],
     ]
 
 
 def facts_of_json(value: Json) -> ElfFacts:
     """Return the facts. Raises ValueError, TypeError, KeyError or IndexError for anything else than was written."""
     head, segments, needs, defs, notes, plain = value
+    if len(plain) == len(_PLAIN) - 1:
+        plain = [*plain, ""]
     checked: list[Any] = [check(field) for check, field in zip(_CHECKS, plain, strict=True)]
     return ElfFacts(
         header=_header(head),
@@ -103,6 +105,7 @@ def _release(row: Json) -> tuple[int, int, int]:
 _HEADER = tuple(ElfHeader.__annotations__)
 _BY_TYPE: dict[str, Callable[[Json], Any]] = {
     "int": _number,
+    "str": _text,
     "bool": _truth,
     "str | None": _or_none(_text),
     "int | None": _or_none(_number),
@@ -112,4 +115,5 @@ _BY_TYPE: dict[str, Callable[[Json], Any]] = {
 }
 _NESTED = frozenset(("header", "segments", "version_needs", "version_defs", "dlopen_notes"))
 _PLAIN = tuple(name for name in ElfFacts.__annotations__ if name not in _NESTED)
+"""The last of them, ``system``, is left out where it is empty, as it is from records that were made before it."""
 _CHECKS = tuple(_BY_TYPE[ElfFacts.__annotations__[name]] for name in _PLAIN)

@@ -1,7 +1,9 @@
 """Notes: minimum kernel, build id, GNU properties, and libraries that a program opens by itself.
 
-Sources: LSB "ABI note tag" and glibc ``csu/abi-note.S``; x86-64 psABI "Program Property" and glibc
-``sysdeps/x86/dl-prop.h``; the UAPI group's "ELF dlopen metadata" (vendor ``FDO``, type 0x407c0c0a).
+Sources: LSB "ABI note tag" and glibc ``csu/abi-note.S``; FreeBSD ``lib/csu/common/crtbrand.S``, NetBSD
+``lib/csu/common/sysident.S``, OpenBSD ``lib/csu/os-note-elf.h``, DragonFly ``lib/csu/common/crtbrand.c``; x86-64 psABI
+"Program Property" and glibc ``sysdeps/x86/dl-prop.h``; the UAPI group's "ELF dlopen metadata" (vendor ``FDO``, type
+0x407c0c0a).
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ _NOTES_LIMIT = 1 << 20
 
 NT_GNU_ABI_TAG, NT_GNU_BUILD_ID, NT_GNU_PROPERTY_TYPE_0 = 1, 3, 5
 NT_FDO_DLOPEN = 0x407C0C0A
+NT_BSD_ABI_TAG = 1
+_SYSTEMS = {b"FreeBSD": "FreeBSD", b"NetBSD": "NetBSD", b"OpenBSD": "OpenBSD", b"DragonFly": "DragonFly"}
+"""Systems whose programs carry a note of their own, by its owner."""
 GNU_PROPERTY_FEATURE_1_AND = {62: 0xC0000002, 3: 0xC0000002, 183: 0xC0000000, 243: 0xC0000000}
 GNU_PROPERTY_X86_ISA_1_NEEDED, GNU_PROPERTY_X86_ISA_1_USED = 0xC0008002, 0xC0010002
 
@@ -35,6 +40,12 @@ class Notes:
     isa_used: int = 0
     feature_1: int = 0
     dlopen: list[DlopenNote] = field(default_factory=list)
+    systems: set[str] = field(default_factory=set)
+
+    @property
+    def system(self) -> str:
+        """The one other system that it is for. Programs of Cosmopolitan carry the notes of several, and are for all."""
+        return "".join(self.systems) if len(self.systems) == 1 and self.abi_os is None else ""
 
 
 def read_notes(content: Content, header: ElfHeader, segments: tuple[Segment, ...], layout: Layout) -> Notes:
@@ -90,6 +101,8 @@ def _take(notes: Notes, note: tuple[bytes, int, bytes], layout: Layout, machine:
         elif kind == NT_GNU_ABI_TAG and len(body) >= 16:
             notes.abi_os, *kernel = (number for (number,) in layout.word.iter_unpack(body[:16]))
             notes.abi_kernel = (kernel[0], kernel[1], kernel[2]) if notes.abi_os == 0 else None
+    elif owner in _SYSTEMS and kind == NT_BSD_ABI_TAG:
+        notes.systems.add(_SYSTEMS[owner])
     elif owner == b"FDO" and kind == NT_FDO_DLOPEN:
         notes.dlopen.extend(_dlopen_entries(body))
 
