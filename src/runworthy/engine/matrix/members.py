@@ -12,15 +12,13 @@ from runworthy.model.errors import FormatError
 from runworthy.model.matrix import Linkage, Member, Role
 from runworthy.model.program import FileFacts, MachoFacts, PeFacts
 from runworthy.rules.known import known_loader, libc_of_library
+from runworthy.simulate.made_for import is_for_android
 
 __all__ = ["MAGICS", "read_member"]
 
 MAGICS = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
           b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"jartsr='", b"APEDBG='")  # fmt: skip
 """What programs and libraries of some system begin with."""
-
-_BIONIC = frozenset(("liblog.so", "libdl.so", "libm.so", "libandroid.so"))
-"""Libraries of Android beside its libc.so; musl has all of them in one."""
 
 _APPLE = {"arm64": "aarch64", "arm64e": "aarch64", "x86_64h": "x86_64"}
 _PROGRAM, _LIBRARY, _BUNDLE = 2, 6, 8
@@ -66,7 +64,7 @@ def linkage_of(facts: ElfFacts) -> Linkage:
         return family if family in ("glibc", "musl", "bionic", "uclibc") else "other"  # type: ignore[return-value]
     if facts.is_static:
         return "static"
-    if "libc.so" in facts.needed and not _BIONIC.isdisjoint(facts.needed):
+    if is_for_android(facts):
         return "bionic"
     families = (libc_of_library(name) for name in facts.needed)
     found = next(filter(None, families), "")
