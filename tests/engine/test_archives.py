@@ -466,6 +466,22 @@ def test_a_change_in_an_archive_is_seen_though_reports_are_kept(tree: Path, monk
     assert len(again.results) == len(first.results) - 1
 
 
+def test_a_large_archive_is_read_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_zip(tree, tree.parent / "viewer.zip")
+    cache = tmp_path / "cache"
+    runworthy.check("viewer.zip", on="debian:12", cache=cache)
+    assert not cache.exists()  # of a small one the cache is not even opened
+    monkeypatch.setattr("runworthy.engine.check._LARGE", 100)
+    first = runworthy.check("viewer.zip", on="debian:12", cache=cache)
+    assert cache.exists()
+    assert runworthy.check("viewer.zip", on="debian:12", cache=cache) == first
+    (tree / TOP / "plugins/gif.so").unlink()
+    as_zip(tree, tree.parent / "viewer.zip")
+    again = runworthy.check("viewer.zip", on="debian:12", cache=cache)
+    assert len(again.results) == len(first.results) - 1
+
+
 def test_processes_do_not_change_the_report(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree.parent)
     as_tar("w:xz")(tree, tree.parent / "viewer.tar.xz")

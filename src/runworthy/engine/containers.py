@@ -134,8 +134,8 @@ def split_member(name: str) -> tuple[str, str] | None:
 def open_container(name: str, path: str, content: Content, within: str = "") -> Opened:
     """Return the archive ``name``, which lies at ``path`` of this machine, and all that is in it. Raises OSError.
 
-    ``within`` is the directory that it was found in. Of what is no archive nothing is returned, unless it is called like
-    one: a download that became a page of text, a pointer that stands for the file.
+    ``within`` is the directory that it was found in. Of what is no archive nothing is returned, unless it is called
+    like one: a download that became a page of text, a pointer that stands for the file.
     """
     opened = Opened()
     head = content.pread(0, _HEAD)
