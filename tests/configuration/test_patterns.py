@@ -70,7 +70,7 @@ FILES = ("a.so", "b.txt", "d/a.so", "d/e/a.so", "d/e/f/b.so", "d/.hidden/a.so", 
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    top = tmp_path_factory.mktemp("outer") / "tree"  # so that nothing of others lies above it
+    top = tmp_path_factory.mktemp("outer") / "so/that/nothing/of/others/lies/above/tree"
     for name in FILES:
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).touch()

@@ -221,6 +221,30 @@ def test_a_directory_shows_what_its_archives_hold(tree: Path, monkeypatch: pytes
     assert all(one.verdict == "fails" for one in report.results)
 
 
+def test_what_is_called_like_an_archive_and_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of text under the name of a wheel would be passed over in a directory of things that run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/app").write_bytes(elf(interpreter=LOADER, needed=["libc.so.6"], imports=[START]))
+    (tmp_path / "dist/app").chmod(0o755)
+    (tmp_path / "dist/notes.snap").write_text("// a snapshot of a test\n")
+    assert runworthy.check("dist", on="debian:12").exit_code() == 0
+    odd = {"a.deb": b"", "b.tar.gz": b"<html>", "c.zip": b"version https://git-lfs.github.com/spec/v1\n",
+           "deep-1.0-py3-none-any.whl": b"not here"}  # fmt: skip
+    for name, data in odd.items():
+        (tmp_path / "dist" / name).write_bytes(data)
+    report = runworthy.check("dist", on="debian:12")
+    told = {one.subject: found.message.partition(": ")[2] for one in report.results for found in one.findings}
+    assert told == {
+        "dist/a.deb": "the file is empty",
+        "dist/b.tar.gz": "it does not begin as a tar archive does",
+        "dist/c.zip": "it is a pointer of Git LFS, which stands for the file",
+        "dist/deep-1.0-py3-none-any.whl": "it does not begin as a zip archive does",
+    }
+    assert report.exit_code() == 4
+    assert runworthy.check("dist/a.deb", on="debian:12").exit_code() == 4
+
+
 def test_archives_in_archives(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree.parent)
     as_zip(tree, tree.parent / "0.zip")
@@ -384,6 +408,14 @@ def test_a_wheel_is_offered_where_its_name_says(tmp_path: Path, monkeypatch: pyt
     assert f"`{none}`" in refused[0].message
 
 
+def test_a_wheel_that_was_renamed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.move(wheel(tmp_path, "manylinux_2_28_x86_64", "x86_64"), "deep.whl")
+    results = runworthy.check("deep.whl", on="debian:12").results
+    found = [one.message for result in results for one in result.findings if one.code == "RW519"]
+    assert found == ["pip does not take `deep.whl` on debian:12: no wheel has such a name, and it says no tag"]
+
+
 def test_what_npm_leaves_out_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As esbuild and rollup do it: one package for each platform among the optional dependencies of another."""
     monkeypatch.chdir(tmp_path)
@@ -431,6 +463,22 @@ def test_a_change_in_an_archive_is_seen_though_reports_are_kept(tree: Path, monk
     (tree / TOP / "plugins/gif.so").unlink()
     as_zip(tree, tree.parent / "dist/viewer.zip")
     again = runworthy.check("dist", on="debian:12", cache=cache)
+    assert len(again.results) == len(first.results) - 1
+
+
+def test_a_large_archive_is_read_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_zip(tree, tree.parent / "viewer.zip")
+    cache = tmp_path / "cache"
+    runworthy.check("viewer.zip", on="debian:12", cache=cache)
+    assert not cache.exists()  # of a small one the cache is not even opened
+    monkeypatch.setattr("runworthy.engine.check._LARGE", 100)
+    first = runworthy.check("viewer.zip", on="debian:12", cache=cache)
+    assert cache.exists()
+    assert runworthy.check("viewer.zip", on="debian:12", cache=cache) == first
+    (tree / TOP / "plugins/gif.so").unlink()
+    as_zip(tree, tree.parent / "viewer.zip")
+    again = runworthy.check("viewer.zip", on="debian:12", cache=cache)
     assert len(again.results) == len(first.results) - 1
 
 

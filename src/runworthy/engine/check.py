@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Wishes"]
 
 _HANDFUL = 24
+_LARGE = 8 << 20
+"""Bytes of a file that takes longer to read, if it is an archive, than a cache to open."""
 
 Addition = Callable[[Target, Overlay], None]
 
@@ -169,7 +172,7 @@ class Engine:
 
     def _open_cache(self, subjects: Sequence[str], targets: Sequence[TargetName]) -> None:
         """Use the cache, unless a handful of files is read sooner than it is opened."""
-        if self._wishes.cache and (len(subjects) * len(targets) > _HANDFUL or any(map(os.path.isdir, subjects))):
+        if self._wishes.cache and (len(subjects) * len(targets) > _HANDFUL or any(map(_takes_long, subjects))):
             from runworthy.targets.cache import Cache
 
             self._cache = self._machine.cache = Cache(self._wishes.cache)
@@ -431,3 +434,12 @@ def _libc_of_root(root: _Root) -> Libc | None:
         except (OSError, FormatError, UnseenError):
             continue
     return None
+
+
+def _takes_long(name: str) -> bool:
+    """Whether much may be read of what a name stands for: a directory, or a large archive."""
+    try:
+        status = os.stat(name)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISDIR(status.st_mode) or status.st_size >= _LARGE

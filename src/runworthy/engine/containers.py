@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from runworthy.engine.subjects import INSTALLED, MARK
 from runworthy.engine.trees import Found
-from runworthy.formats.archive import Archive, archive_kind, open_archive
+from runworthy.formats.archive import Archive, archive_kind, claimed_kind, open_archive
 from runworthy.formats.content import Content, release
 from runworthy.formats.elf_kind import MAGIC, elf_kind
 from runworthy.formats.package import NeedsZstdError
@@ -134,14 +134,31 @@ def split_member(name: str) -> tuple[str, str] | None:
 def open_container(name: str, path: str, content: Content, within: str = "") -> Opened:
     """Return the archive ``name``, which lies at ``path`` of this machine, and all that is in it. Raises OSError.
 
-    ``within`` is the directory that it was found in. Of what is no archive nothing is returned.
+    ``within`` is the directory that it was found in. Of what is no archive nothing is returned, unless it is called
+    like one: a download that became a page of text, a pointer that stands for the file.
     """
     opened = Opened()
-    kind = archive_kind(content.pread(0, _HEAD), name)
+    head = content.pread(0, _HEAD)
+    kind = archive_kind(head, name)
+    claimed = claimed_kind(name)
     if kind is not None:
         shown = "/" if kind in INSTALLED else f"{SUBJECT_ROOT}{path}{MARK}"
         _open(opened, _Place(name, shown, within, _DEPTH), content, kind)
+    elif claimed is not None and not head.startswith(MAGIC):
+        container = Container(name=name, kind=claimed, format=claimed, problem=_instead(head, claimed))
+        opened.holders.append(Holder(container, Unpacked(), {}, f"{SUBJECT_ROOT}{path}{MARK}", Ties()))
+        opened.trees.append(Tree(name=name, files=0, subjects=0, kind=claimed, within=within))
     return opened
+
+
+def _instead(head: bytes, claimed: ContainerKind) -> str:
+    """Return what a file is that is called like an archive of some kind."""
+    if not head:
+        return "the file is empty"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS, which stands for the file"
+    wanted = {"deb": "a Debian package", "rpm": "an RPM package", "tar": "a tar archive"}.get(claimed, "a zip archive")
+    return f"it does not begin as {wanted} does"
 
 
 def found_at(holder: Holder, name: str) -> Found | None:

@@ -39,7 +39,7 @@ class _Promise(Protocol):
 
 def promise_of(holder: Holder, until: Stage) -> Trace | None:
     """Return what is true of an archive wherever it is taken, None where there is nothing to say."""
-    promise = _promise(holder)
+    promise = _promise(holder) if holder.container.members or not holder.container.problem else None
     stretches = (*container_trace(holder.container).stretches, *(promise.stretches() if promise else ()))
     return Trace(stretches=stretches, until=until) if stretches else None
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from runworthy.model.elf import ElfFacts
 
-__all__ = ["made_for"]
+__all__ = ["ANDROID", "is_for_android", "made_for"]
+
+ANDROID: Final = frozenset((
+    "libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libjnigraphics.so", "libOpenSLES.so",
+    "libOpenMAXAL.so", "libmediandk.so", "libcamera2ndk.so", "libaaudio.so", "libamidi.so", "libnativewindow.so",
+    "libneuralnetworks.so", "libbinder_ndk.so", "libsync.so",
+))  # fmt: skip
+"""Libraries of Android that no Linux has under these names, beside its C library (NDK, "Android NDK Native APIs")."""
+
+
+def is_for_android(facts: ElfFacts) -> bool:
+    """Whether a file asks for Android's C library; what asks for ``libc.so`` alone is for musl, which has all in it."""
+    return "libc.so" in facts.needed and any(name in ANDROID for name in facts.needed if name != "libc.so")
 
 
 def made_for(facts: ElfFacts) -> Literal["glibc", "musl", ""]:

@@ -12,6 +12,7 @@ from runworthy.model.errors import FormatError
 from runworthy.model.matrix import Linkage, Member, Role
 from runworthy.model.program import FileFacts, MachoFacts, PeFacts
 from runworthy.rules.known import known_loader, libc_of_library
+from runworthy.simulate.made_for import is_for_android
 from runworthy.simulate.system import system_of
 
 __all__ = ["MAGICS", "read_member"]
@@ -19,9 +20,6 @@ __all__ = ["MAGICS", "read_member"]
 MAGICS = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
           b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"jartsr='", b"APEDBG='")  # fmt: skip
 """What programs and libraries of some system begin with."""
-
-_BIONIC = frozenset(("liblog.so", "libdl.so", "libm.so", "libandroid.so"))
-"""Libraries of Android beside its libc.so; musl has all of them in one."""
 
 _LOADERS: dict[str, frozenset[str]] = {
     "freebsd": frozenset(("/libexec/ld-elf.so.1",)),
@@ -85,7 +83,7 @@ def linkage_of(facts: ElfFacts) -> Linkage:
         return family if family in ("glibc", "musl", "bionic", "uclibc") else "other"  # type: ignore[return-value]
     if facts.is_static:
         return "static"
-    if "libc.so" in facts.needed and not _BIONIC.isdisjoint(facts.needed):
+    if is_for_android(facts):
         return "bionic"
     families = (libc_of_library(name) for name in facts.needed)
     found = next(filter(None, families), "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runworthy.formats.archive.gathering import Gathering
-from runworthy.formats.archive.kinds import archive_kind
+from runworthy.formats.archive.kinds import archive_kind, claimed_kind
 from runworthy.formats.archive.streamed import read_streamed
 from runworthy.formats.content import Content
 from runworthy.formats.package import part_of_deb
@@ -20,12 +20,12 @@ from runworthy.model.errors import FormatError
 from runworthy.model.package import Relation
 from runworthy.model.records import dataclass, field
 
-__all__ = ["ARCHIVE_SUFFIXES", "Archive", "archive_kind", "open_archive", "package_metadata"]
+__all__ = ["ARCHIVE_SUFFIXES", "Archive", "archive_kind", "claimed_kind", "open_archive", "package_metadata"]
 
 ARCHIVE_SUFFIXES = (
-    ".whl", ".zip", ".jar", ".war", ".ear", ".aar", ".nupkg", ".deb", ".udeb", ".apk", ".rpm", ".appimage",
-    ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tar.lzma",
-    ".tar.lz4", ".cpio", ".squashfs", ".snap",
+    ".whl", ".egg", ".conda", ".zip", ".jar", ".war", ".ear", ".aar", ".aab", ".nupkg", ".vsix", ".xpi", ".deb",
+    ".udeb", ".apk", ".rpm", ".appimage", ".tar", ".tgz", ".txz", ".tbz", ".tbz2", ".tzst", ".tar.gz", ".tar.xz",
+    ".tar.bz2", ".tar.zst", ".tar.lzma", ".tar.lz4", ".crate", ".gem", ".cpio", ".squashfs", ".snap",
 )  # fmt: skip
 """How archives are called (in small letters): in a directory, only files that are called so are opened as archives."""
 

@@ -11,7 +11,7 @@ from runworthy.formats.package.streams import compression_of
 from runworthy.formats.package.tar import is_tar
 from runworthy.model.archive import ContainerKind
 
-__all__ = ["NOTHING", "SQUASHFS_MAGIC", "archive_kind"]
+__all__ = ["NOTHING", "SQUASHFS_MAGIC", "archive_kind", "claimed_kind"]
 
 SQUASHFS_MAGIC: Final = b"hsqs"
 NOTHING: Final = bytes(512)
@@ -53,6 +53,20 @@ _MAGIC: Final[tuple[tuple[bytes | tuple[bytes, ...], ContainerKind], ...]] = (
     (SQUASHFS_MAGIC, "squashfs"),
     (_CPIO, "cpio"),
 )
+
+
+def claimed_kind(name: str) -> ContainerKind | None:
+    """Return what a file must be by its name alone, None for names that are those of other files too."""
+    name = name.lower()
+    if name.endswith(_CLAIMED_TARS):
+        return "tar"
+    return _CLAIMED.get(name[name.rfind(".") :]) if "." in name else None
+
+
+_CLAIMED: Final[dict[str, ContainerKind]] = {
+    **_ZIPS, ".conda": "zip", ".vsix": "zip", ".aar": "zip", ".deb": "deb", ".udeb": "deb", ".rpm": "rpm",
+}  # fmt: skip
+_CLAIMED_TARS: Final = (".tgz", ".txz", ".tbz2", *(f".tar{packing}" for packing in _PACKINGS))
 
 
 def _of_stream(head: bytes, packing: str, name: str) -> ContainerKind | None:

@@ -22,6 +22,7 @@ from runworthy.rules.words import (
     unique,
     version_order,
 )
+from runworthy.simulate.made_for import ANDROID, is_for_android
 
 CODE = "RW201"
 NAME = "libc-mismatch"
@@ -49,12 +50,33 @@ def check(case: Case) -> Iterator[Match]:
     has = case.libc.family if case.libc else ""
     if has not in _OTHER:
         return
+    if case.facts is not None and is_for_android(case.facts):
+        yield from _of_android(case)
+        return
     made = _OTHER[has]
     steps = [step for step in case.steps("interpreter", "library", "symbol") if _only_of(case, step, made, has)]
     if steps:
         yield Match(finding=_finding(case, _foreign(case, steps, made, has), made, has), covers=tuple(steps))
     elif has == "musl" and case.events("libc-stands-in") and not fails(case):
         yield Match(finding=_stands_in(case))
+
+
+def _of_android(case: Case) -> Iterator[Match]:
+    """Yield one finding on all that only Android has: its C library is called as musl's is."""
+    steps = [step for step in case.steps("library") if step.need.name in ANDROID and not step.detail]
+    if not steps:
+        return
+    foreign = _Foreign(steps, unique(step.need.name for step in steps), [])
+    who = case.needer(steps[0].need)
+    made = finding(
+        case,
+        (CODE, NAME, SEVERITY),
+        f"`{who}` is built for Android, {case.target} has {case.libc}: {_only(foreign)} only there",
+        cause="built for Android",
+        steps=steps,
+        remedies=(help_("build it for Linux: Android's C library, bionic, is on no other system"),),
+    )
+    yield Match(finding=made, covers=tuple(steps))
 
 
 def _only_of(case: Case, step: Step, made: str, has: str) -> bool:

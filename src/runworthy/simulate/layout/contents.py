@@ -5,15 +5,12 @@ from __future__ import annotations
 from runworthy.model.elf import ElfFacts
 from runworthy.model.layout import Contents
 from runworthy.model.program import FileFacts
-from runworthy.simulate.made_for import made_for
+from runworthy.simulate.made_for import is_for_android, made_for
 
 __all__ = ["contents_of"]
 
 _ELF_SYSTEMS = {0: "linux", 3: "linux", 9: "freebsd", 6: "solaris", 12: "openbsd", 2: "netbsd"}
 """By EI_OSABI (byte 7 of the header); compilers for Linux write 0 (System V)."""
-
-_BIONIC = frozenset(("liblog.so", "libm.so", "libdl.so", "libandroid.so"))
-"""Libraries of Android that no Linux has under these names."""
 
 _APPLE = {"arm64": "aarch64", "arm64e": "aarch64"}
 
@@ -32,7 +29,7 @@ def contents_of(elf: ElfFacts | None, file: FileFacts | None) -> Contents | None
 def _of_elf(elf: ElfFacts) -> Contents:
     arch = elf.architecture
     system = _ELF_SYSTEMS.get(elf.header.ident[7], "")
-    if "libc.so" in elf.needed and not _BIONIC.isdisjoint(elf.needed):
+    if is_for_android(elf):
         system = "android"
     name = arch.name if arch else f"machine {elf.header.machine}"
     return Contents(system=system, archs=frozenset((name,)), libc=made_for(elf) if system == "linux" else "")

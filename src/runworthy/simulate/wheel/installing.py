@@ -30,7 +30,9 @@ def accepts(facts: WheelFacts, platform: Platform) -> Step:
         return Step(
             stage="environment", need=need, answer=Answer.UNKNOWN, why="not-modelled", detail="offer: not known"
         )
-    reasons = dict.fromkeys(_refusal(tag, platform) for tag in tags)
+    reasons = dict.fromkeys(_refusal(tag, platform) for tag in tags) or (
+        "no wheel has such a name, and it says no tag",
+    )
     return Step(stage="environment", need=need, answer=Answer.UNMET, detail=f"offer: {'; '.join(reasons)}")
 
 
