@@ -14,11 +14,14 @@ import yaml
 
 from runworthy.engine.matrix import matrix_of
 from runworthy.model.matrix import Asset, Claims, Column, Job, Matrix, Member, Served
+from runworthy.model.records import replace
 from runworthy.remedies.missing_builds import with_jobs
 
 COLUMNS = {
     "alpine:3.20/aarch64": Column(name="alpine:3.20/aarch64", system="linux", arch="aarch64", libc="musl 1.2.5"),
     "debian:12/aarch64": Column(name="debian:12/aarch64", system="linux", arch="aarch64", libc="glibc 2.36"),
+    "almalinux:8/aarch64": Column(name="almalinux:8/aarch64", system="linux", arch="aarch64", libc="glibc 2.28"),
+    "centos:7/aarch64": Column(name="centos:7/aarch64", system="linux", arch="aarch64", libc="glibc 2.17"),
     "debian:13/riscv64": Column(name="debian:13/riscv64", system="linux", arch="riscv64", libc="glibc 2.41"),
     "debian:13/armv7": Column(name="debian:13/armv7", system="linux", arch="armv7", libc="glibc 2.41"),
     "windows/x86_64": Column(name="windows/x86_64", system="windows", arch="x86_64", modelled=False),
@@ -93,6 +96,7 @@ def test_targets_of_one_architecture_are_one_build() -> None:
         ("go", "debian:13/armv7", "cross", "ubuntu-24.04", "go build -o app-linux-armv7 example.org/app"),
         ("cgo", "alpine:3.20/aarch64", "native", "ubuntu-24.04-arm", "docker run --rm --platform linux/arm64"),
         ("cgo", "debian:13/riscv64", "emulated", "ubuntu-24.04", "docker run --rm --platform linux/riscv64"),
+        ("cgo", "windows/x86_64", "native", "windows-2025", "go build -o app-windows-x86_64.exe ."),
         ("rust", "alpine:3.20/aarch64", "native", "ubuntu-24.04-arm", "--target aarch64-unknown-linux-musl"),
         (
             "rust",
@@ -113,6 +117,62 @@ def test_how_each_toolchain_builds(tools: str, target: str, how: str, runner: st
     job = missing(tools, target).jobs[0]
     assert (job.how, body(job)["runs-on"]) == (how, runner)
     assert line in commands(job)
+
+
+@pytest.mark.parametrize(
+    ("targets", "images"),
+    [
+        (["debian:12/aarch64"], ["debian:11 sh"]),
+        (["debian:12/aarch64", "almalinux:8/aarch64"], ["almalinux:8 sh"]),  # debian:11 has glibc 2.31
+        (["centos:7/aarch64", "debian:12/aarch64"], ["manylinux2014_aarch64 sh"]),
+        (["debian:13/riscv64"], ["debian:13 sh"]),  # debian:11 is not there for it
+        (["alpine:3.20/aarch64", "debian:12/aarch64"], ["alpine:3.20 sh", "debian:11 sh"]),
+    ],
+)
+@pytest.mark.parametrize("tools", ["cgo", "c++"])
+def test_what_needs_libraries_is_built_for_one_c_library_and_the_oldest(
+    tools: str, targets: list[str], images: list[str]
+) -> None:
+    jobs = [job for job in missing(tools, *targets).jobs if job.provider == "github"]
+    assert all(image in commands(job) for job, image in zip(jobs, images, strict=True))
+    assert sorted(name for job in jobs for name in job.targets) == sorted(targets)
+    assert len({job.name for job in jobs}) == len({job.asset for job in jobs}) == len(jobs)
+
+
+def test_a_static_build_is_called_one() -> None:
+    """Beside another of the platform, and only for targets with glibc: what the recipe makes needs none."""
+    x64 = Column(name="almalinux:8/x86_64", system="linux", arch="x86_64", libc="glibc 2.28")
+    asset = Asset(name="app-linux-x64", path="d/app", kind="build", claims=Claims(name="app"), members=(TOOLS["c"],))
+    asset = replace(asset, systems=("linux",), members=(replace(TOOLS["c"], system="linux", archs=("x86_64",)),))
+    served = (Served(target=x64.name, nearest=asset.path),)
+    held = with_jobs(Matrix(assets=(asset,), columns=(x64,), cells=(), served=served))
+    assert {job.asset for job in held.jobs} == {"app-linux-x86_64-static"}
+
+
+@pytest.mark.parametrize(
+    ("path", "claimed", "made"),
+    [
+        ("ripgrep-14-linux-x64.tar.gz!ripgrep-14/rg", "ripgrep", "rg"),
+        ("dist/docker-compose-linux-x64", "docker-compose", "docker-compose"),
+        ("a.zip!rust-analyzer.exe", "rust-analyzer", "rust-analyzer"),
+    ],
+)
+@pytest.mark.parametrize("tools", ["rust", "c"])
+def test_what_is_copied_is_what_the_sources_make(tools: str, path: str, claimed: str, made: str) -> None:
+    member = replace(TOOLS[tools], name=path)
+    asset = Asset(name="x", path="x", kind="build", claims=Claims(name=claimed), members=(member,))
+    for name, end in (("debian:13/armv7", ""), ("windows/x86_64", ".exe")):
+        served = (Served(target=name),)
+        held = with_jobs(Matrix(assets=(asset,), columns=(COLUMNS[name],), cells=(), served=served))
+        copied = next(line for line in commands(held.jobs[0]).splitlines() if line.startswith("cp "))
+        assert copied.split()[1].rpartition("/")[2] == made + end
+
+
+def test_pip_is_not_asked_to_change_a_distributions_python() -> None:
+    github, gitlab = missing("rust", "debian:13/armv7").jobs
+    for text in (commands(github), "\n".join(body(gitlab)["script"])):
+        assert text.index("-m venv .zig") < text.index(". .zig/bin/activate") < text.index("pip install")
+    assert "python3-venv" in body(gitlab)["script"][0]
 
 
 def test_what_is_emulated_is_set_up_first() -> None:

@@ -27,15 +27,31 @@ How = Literal["native", "cross", "emulated"]
 
 
 class _Wanted(NamedTuple):
-    """One build that is missing: for a system and an architecture, ``libcs`` are those of the targets that want it."""
+    """One build that is missing: for a system and an architecture, ``columns`` are the targets that want it.
+
+    ``program`` is what the sources make. ``shared``: it needs libraries that are not linked into it, so that it is
+    built for one C library.
+    """
 
     system: str
     arch: str
-    libcs: tuple[str, ...]
-    targets: tuple[str, ...]
+    columns: tuple[Column, ...]
     name: str
+    program: str
     like: Member | None
     why: str
+    shared: bool
+
+    @property
+    def libcs(self) -> tuple[str, ...]:
+        """The families of the targets' C libraries."""
+        return tuple(sorted({column.libc.partition(" ")[0] for column in self.columns} - {""}))
+
+    @property
+    def oldest(self) -> tuple[int, ...]:
+        """The oldest glibc among the targets."""
+        releases = (column.libc.split(" ", 1)[1] for column in self.columns if column.libc.startswith("glibc "))
+        return min((tuple(map(int, release.split("."))) for release in releases), default=())
 
 
 class _Steps(NamedTuple):
@@ -56,7 +72,8 @@ def with_jobs(matrix: Matrix) -> Matrix:
 def _jobs(wanted: _Wanted) -> Iterator[Job]:
     kind = wanted.like.built_by if wanted.like else "c"
     steps = _RECIPES.get(kind, _c)(wanted)
-    name = f"build-{wanted.system}-{wanted.arch.replace('_', '-')}"
+    parts = ("build", wanted.system, wanted.arch.replace("_", "-"), *(wanted.libcs if wanted.shared else ()))
+    name = "-".join(parts)
     for provider, write in (("github", _github), ("gitlab", _gitlab)):
         if provider == "gitlab" and wanted.system == "macos" and steps.how == "emulated":
             continue
@@ -67,7 +84,7 @@ def _jobs(wanted: _Wanted) -> Iterator[Job]:
             why=wanted.why,
             text=emit({name: write(wanted, steps)}),
             asset=wanted.name,
-            targets=wanted.targets,
+            targets=tuple(column.name for column in wanted.columns),
         )
 
 
@@ -85,20 +102,48 @@ def _wanted(matrix: Matrix) -> Iterator[_Wanted]:
             groups.setdefault((column.system, column.arch), []).append(column)
             reasons.setdefault((column.system, column.arch), served.why)
     like = _like(matrix.builds)
+    shared = _is_shared(like)
+    program = _program(matrix.builds, like)
     for (system, arch), held in groups.items():
-        yield _Wanted(
-            system=system,
-            arch=arch,
-            libcs=_libcs(held),
-            targets=tuple(column.name for column in held),
-            name=_name(matrix.builds, system, arch, _libcs(held)),
-            like=like,
-            why=reasons[system, arch],
-        )
+        apart = _by_libc(held) if shared else (held,)
+        for columns in apart:
+            yield _Wanted(
+                system=system,
+                arch=arch,
+                columns=tuple(columns),
+                name=_name(matrix.builds, system, arch, _mark(columns, shared=shared), several=len(apart) > 1),
+                program=program + (".exe" if system == "windows" else ""),
+                like=like,
+                why=reasons[system, arch],
+                shared=shared and system == "linux",
+            )
 
 
-def _libcs(columns: Sequence[Column]) -> tuple[str, ...]:
-    return tuple(sorted({column.libc.partition(" ")[0] for column in columns} - {""}))
+def _by_libc(columns: Sequence[Column]) -> Sequence[list[Column]]:
+    found: dict[str, list[Column]] = {}
+    for column in columns:
+        found.setdefault(column.libc.partition(" ")[0], []).append(column)
+    return tuple(found.values())
+
+
+def _is_shared(like: Member | None) -> bool:
+    """Whether it needs libraries that cannot be linked into it."""
+    if like is None or like.built_by in ("rust", "wheel"):
+        return False
+    return bool(_outside(like)) or (like.built_by == "go" and like.cgo and like.role == "library")
+
+
+def _mark(columns: Sequence[Column], *, shared: bool) -> str:
+    """Return what the name of a build for Linux says of its C library: one that needs none is for all."""
+    libcs = {column.libc.partition(" ")[0] for column in columns}
+    return libcs.pop() if len(libcs) == 1 and (shared or libcs == {"musl"}) else "static"
+
+
+def _program(builds: Sequence[Asset], like: Member | None) -> str:
+    """Return what the sources make: the file's own name in an archive, else what is left of the asset's."""
+    path = like.name.rpartition("!")[2] if like and "!" in like.name else ""
+    base = posixpath.basename(path).removesuffix(".exe")
+    return base or next((asset.claims.name for asset in builds if asset.claims.name), "app")
 
 
 def _like(builds: Sequence[Asset]) -> Member | None:
@@ -115,7 +160,7 @@ def _like(builds: Sequence[Asset]) -> Member | None:
     return max(held, key=lambda member: (member.cgo, len(member.imports)))
 
 
-def _name(builds: Sequence[Asset], system: str, arch: str, libcs: Sequence[str]) -> str:
+def _name(builds: Sequence[Asset], system: str, arch: str, libc: str, *, several: bool) -> str:
     """Return a name for what is missing, spelled as the others are; beside another for the platform it says more."""
     names = [asset.name.lower() for asset in builds]
     base = next((asset.claims.name for asset in builds if asset.claims.name), "app")
@@ -123,9 +168,8 @@ def _name(builds: Sequence[Asset], system: str, arch: str, libcs: Sequence[str])
     spelled = _SPELLED.get(arch, arch) if like_go else arch
     word = "darwin" if system == "macos" and any("darwin" in name for name in names) else system
     mark = "_" if any(f"{base}_" in name for name in names) else "-"
-    beside = system == "linux" and any(arch in archs_on(asset, system) for asset in builds)
-    libc = [libcs[0] if len(libcs) == 1 else "static"] if beside else []
-    return mark.join((base, word, spelled, *libc)) + (".exe" if system == "windows" else "")
+    beside = several or (system == "linux" and any(arch in archs_on(asset, system) for asset in builds))
+    return mark.join((base, word, spelled, *([libc] if beside else []))) + (".exe" if system == "windows" else "")
 
 
 _SPELLED = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386"}
@@ -144,10 +188,11 @@ def _go(wanted: _Wanted) -> _Steps:
     like = wanted.like
     package = shlex.quote(like.package) if like and like.package not in ("", "command-line-arguments") else "."
     line = f"go build -o {shlex.quote(wanted.name)} {package}"
-    if like is not None and like.cgo and (_outside(like) or like.role == "library"):
-        return _where_it_runs(
-            wanted, ("apk add go build-base", line), ("apt-get update", "apt-get install -y golang gcc", line)
-        )
+    if wanted.shared:
+        packages = {"apk": "go build-base", "apt-get": "golang gcc", "dnf": "golang gcc", "yum": "golang"}
+        return _where_it_runs(wanted, packages, (line,))
+    if wanted.system != "linux" and _is_shared(like):
+        return _Steps("native", (line,), {"CGO_ENABLED": "1"}, setup="go")
     goos = {"macos": "darwin"}.get(wanted.system, wanted.system)
     variables = dict(part.split("=") for part in f"GOARCH={goarch(wanted.arch)}".split())
     return _Steps("cross", (line,), {"CGO_ENABLED": "0", "GOOS": goos, **variables}, setup="go")
@@ -156,7 +201,7 @@ def _go(wanted: _Wanted) -> _Steps:
 def _rust(wanted: _Wanted) -> _Steps:
     """Rust programs for musl are static, and run beside any C library."""
     triple = _triple(wanted)
-    built = posixpath.join("target", triple, "release", _binary(wanted))
+    built = posixpath.join("target", triple, "release", wanted.program)
     copy = f"cp {shlex.quote(built)} {shlex.quote(wanted.name)}"
     add = f"rustup target add {triple}"
     if wanted.system != "linux" or wanted.arch in ("x86_64", "aarch64"):
@@ -164,7 +209,9 @@ def _rust(wanted: _Wanted) -> _Steps:
         return _Steps(
             "native" if wanted.system != "macos" or wanted.arch == "aarch64" else "cross", lines, setup="rust"
         )
-    zig = (add, "pip install cargo-zigbuild", f"cargo zigbuild --release --target {triple}", copy)
+    # pip installs nothing into the Python of Debian and Ubuntu (PEP 668).
+    tools = ("python3 -m venv .zig", ". .zig/bin/activate", "pip install cargo-zigbuild")
+    zig = (add, *tools, f"cargo zigbuild --release --target {triple}", copy)
     return _Steps("cross", zig, setup="rust")
 
 
@@ -175,11 +222,6 @@ def _triple(wanted: _Wanted) -> str:
     return f"{arch}-apple-darwin" if wanted.system == "macos" else rust_triple(wanted.arch, "musl")
 
 
-def _binary(wanted: _Wanted) -> str:
-    base = wanted.name.partition("-")[0].partition("_")[0]
-    return base + (".exe" if wanted.system == "windows" else "")
-
-
 def _c(wanted: _Wanted) -> _Steps:
     """C needs nothing but its library can be linked with all of it; else it is built where it is to run."""
     like = wanted.like
@@ -187,15 +229,11 @@ def _c(wanted: _Wanted) -> _Steps:
     if wanted.system == "macos":
         arch = {"aarch64": "arm64"}.get(wanted.arch, wanted.arch)
         return _Steps("native", (f'make CFLAGS="-O2 -arch {arch}"', _copied(wanted)))
-    outside = _outside(like)
-    if outside and wanted.system == "linux":
-        told = f"# it needs {', '.join(outside)} as well"
-        compiler = "g++" if plus else "gcc"
-        return _where_it_runs(
-            wanted,
-            (told, "apk add build-base", "make", _copied(wanted)),
-            (told, "apt-get update", f"apt-get install -y make {compiler}", "make", _copied(wanted)),
-        )
+    if wanted.shared:
+        red_hat = "make gcc-c++" if plus else "make gcc"
+        packages = {"apk": "build-base", "apt-get": f"make {'g++' if plus else 'gcc'}", "dnf": red_hat, "yum": "make"}
+        told = f"# it needs {', '.join(_outside(like))} as well"
+        return _where_it_runs(wanted, packages, ("make", _copied(wanted)), told)
     target = zig_target(wanted.arch, "musl") if wanted.system == "linux" else f"{wanted.arch}-windows-gnu"
     static = " -static" if wanted.system == "linux" else ""
     tools = f'CC="python3 -m ziglang cc -target {target}{static}" CXX="python3 -m ziglang c++ -target {target}{static}"'
@@ -203,7 +241,7 @@ def _c(wanted: _Wanted) -> _Steps:
 
 
 def _copied(wanted: _Wanted) -> str:
-    return f"cp {shlex.quote(_binary(wanted))} {shlex.quote(wanted.name)}"
+    return f"cp {shlex.quote(wanted.program)} {shlex.quote(wanted.name)}"
 
 
 def _wheel(wanted: _Wanted) -> _Steps:
@@ -228,16 +266,36 @@ def _wheel(wanted: _Wanted) -> _Steps:
     )
 
 
-def _where_it_runs(wanted: _Wanted, musl: Sequence[str], glibc: Sequence[str]) -> _Steps:
+def _where_it_runs(wanted: _Wanted, packages: Mapping[str, str], lines: Sequence[str], told: str = "") -> _Steps:
     """Return a build in a container of the target's own kind, on a machine of its own or on an emulated one."""
-    is_musl = wanted.libcs == ("musl",)
-    image, lines = ("alpine:3.20", musl) if is_musl else ("debian:11", glibc)
+    image, manager = _image(wanted)
     row = next((row for row in ARCHITECTURES if row.name == wanted.arch), None)
     platform = row.docker if row else f"linux/{wanted.arch}"
     native = wanted.arch in ("x86_64", "aarch64")
-    script = "\n".join(("set -eu", *lines)) + "\n"
+    install = [f"{manager} {'add' if manager == 'apk' else 'install -y'} {packages[manager]}"]
+    update = ["apt-get update"] if manager == "apt-get" else []
+    script = "\n".join(("set -eu", *([told] if told else ()), *update, *install, *lines)) + "\n"
     call = f'docker run --rm --platform {platform} -v "$PWD:/src" -w /src {image} sh -c {shlex.quote(script)}'
     return _Steps("native" if native else "emulated", (call,), emulated="" if native else wanted.arch)
+
+
+_IMAGES_OF_GLIBC: Sequence[tuple[tuple[int, ...], str, str, str]] = (
+    ((2, 41), "debian:13", "apt-get", "x86_64 aarch64 armv7 i386 ppc64le riscv64 s390x"),
+    ((2, 31), "debian:11", "apt-get", "x86_64 aarch64 armv7 i386"),
+    ((2, 28), "almalinux:8", "dnf", "x86_64 aarch64 ppc64le s390x"),
+    ((2, 17), "quay.io/pypa/manylinux2014_{}", "yum", "x86_64 aarch64 ppc64le s390x"),
+)
+"""Images in which is built what runs with a glibc from here on, what installs in them, and for what they are there."""
+
+
+def _image(wanted: _Wanted) -> tuple[str, str]:
+    """Return an image and what installs packages in it: the newest that is usual and not newer than any target."""
+    if wanted.libcs == ("musl",):
+        return "alpine:3.20", "apk"
+    rows = [row for row in _IMAGES_OF_GLIBC if wanted.arch in row[3].split()] or list(_IMAGES_OF_GLIBC[:1])
+    old = [row for row in rows if row[0] <= (2, 31)] or rows
+    _, image, manager, _ = next((row for row in old if not wanted.oldest or row[0] <= wanted.oldest), old[-1])
+    return image.format(wanted.arch), manager
 
 
 _RECIPES: Mapping[str, Callable[[_Wanted], _Steps]] = {"go": _go, "rust": _rust, "c": _c, "c++": _c, "wheel": _wheel}
@@ -288,7 +346,7 @@ def _gitlab(wanted: _Wanted, steps: _Steps) -> Value:
     if needs_docker and steps.setup == "python":
         lines.insert(0, "apt-get update && apt-get install -y docker.io")
     if steps.setup == "rust" and wanted.system == "linux":
-        extra = "musl-tools" if steps.how == "native" else "python3-pip"
+        extra = "musl-tools" if steps.how == "native" else "python3-venv"
         lines.insert(0, f"apt-get update && apt-get install -y {extra}")
     job: dict[str, Value] = {"stage": "build", "tags": [_machine(wanted, steps, _GITLAB, "saas-linux-small-amd64")]}
     if wanted.system == "linux" or (steps.how == "cross" and steps.setup != "rust"):
