@@ -25,6 +25,8 @@ WITH_HEADER: Final = 31
 _BLOCK: Final = 1 << 18
 _CACHE: Final = 32 << 20
 _FED: Final = 1 << 16
+_HEAD: Final = 512
+_WHOLE: Final = 1 << 12
 _NEAR: Final = 1 << 20
 _SHARE: Final = 256
 _MAGIC: Final = b"\x1f\x8b"
@@ -85,7 +87,8 @@ class Inflated:
     """
 
     __slots__ = (
-        "_at_hand", "_blocks", "_checksum", "_ended", "_form", "_key", "_limit", "_now", "_packed", "_states", "size",
+        "_at_hand", "_blocks", "_checksum", "_ended", "_form", "_head", "_key", "_limit", "_now", "_packed", "_states",
+        "size",
     )  # fmt: skip
 
     def __init__(
@@ -109,6 +112,7 @@ class Inflated:
         self._states: list[_State] = []
         self._now: _State | None = None
         self._at_hand = (-1, b"")
+        self._head: bytes | None = None
 
     def pread(self, offset: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``offset``.
@@ -120,6 +124,10 @@ class Inflated:
             return b""
         first, last = offset // _BLOCK, (offset + count - 1) // _BLOCK
         begin = offset - first * _BLOCK
+        if offset + count <= _HEAD and self._now is None and self.size > _WHOLE:
+            head = self._beginning()
+            if len(head) >= offset + count:
+                return head[offset : offset + count]
         if first == last:
             return self._block(first)[begin : begin + count]
         data = b"".join([self._block(number) for number in range(first, last + 1)])
@@ -136,8 +144,17 @@ class Inflated:
     def close(self) -> None:
         """Let go of what was noted; a later read notes it again."""
         self._states.clear()
-        self._now = None
+        self._now = self._head = None
         self._at_hand = (-1, b"")
+
+    def _beginning(self) -> bytes:
+        """Return the first bytes, if little has to be inflated for them: of most members nothing else is asked for."""
+        if self._head is None:
+            try:
+                self._head = self._decoder().decompress(self._packed.pread(0, 2 * _HEAD), _HEAD)
+            except zlib.error:
+                self._head = b""
+        return self._head
 
     def _block(self, number: int) -> bytes:
         if self._at_hand[0] == number:

@@ -19,6 +19,7 @@ __all__ = ["is_tar", "read_tar"]
 _BLOCK = 512
 _NAME_LIMIT = 1 << 20
 _ZEROS = bytes(_BLOCK)
+_ASCII = bytes(range(128))
 _PADDING = 1 << 15  # blocks after the end mark; GNU tar fills its last record, of 10 KiB unless told otherwise
 _META = (b"x", b"g", b"L", b"K")
 _OLD_SPARSE = b"S"
@@ -160,5 +161,5 @@ def _checksum_fits(head: bytes) -> bool:
     if not digits or digits.strip(b"01234567"):
         return False
     rest = head[:148] + b" " * 8 + head[156:]
-    signed = sum(rest) - 256 * sum(byte > 127 for byte in rest)  # as some old programs add them up
-    return int(digits, 8) in (sum(rest), signed)
+    wrong = sum(rest) - int(digits, 8)
+    return not wrong or wrong == 256 * len(rest.translate(None, _ASCII))  # signed bytes, as some old programs add them

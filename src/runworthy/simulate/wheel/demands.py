@@ -137,20 +137,25 @@ def _unversioned(
     """
     if names is None:
         return
-    exported: frozenset[bytes] | None = None
+    missing: dict[str, frozenset[bytes]] = {}
     for path, elf in bundle.files.items():
         groups = (group.strong for group in elf.imports() if group.version is None)
-        missing = frozenset().union(*groups) - names
-        missing = frozenset(name for name in missing if not name.startswith((b"Py", b"_Py")))
-        if not missing:
-            continue
-        if exported is None:
-            exported = frozenset().union(*(other.exports().names for other in bundle.files.values()))
-        for name in sorted(missing - exported):
-            text = _text(name)
-            if host_api(text) is None and promises.providers(name):
-                by = _by_musl(promises.musl_with(name), release) if release[0] == 1 else _First(words="", fatal=True)
-                yield Demand(path, "symbol", text, section=".dynsym", **by)
+        missing[path] = frozenset().union(*groups) - names
+    wanted = {name for name in frozenset().union(*missing.values()) if _is_of_libc(name, promises)}
+    if not wanted:
+        return
+    wanted.difference_update(*(elf.exports().names for elf in bundle.files.values()))
+    for path, lost in missing.items():
+        for name in sorted(lost & wanted):
+            by = _by_musl(promises.musl_with(name), release) if release[0] == 1 else _First(words="", fatal=True)
+            yield Demand(path, "symbol", _text(name), section=".dynsym", **by)
+
+
+def _is_of_libc(name: bytes, promises: Promises) -> bool:
+    """Whether a C library of the catalogue exports a name, and it is not what a known host brings."""
+    if name.startswith((b"Py", b"_Py")):
+        return False
+    return bool(promises.providers(name)) and host_api(_text(name)) is None
 
 
 class _First(TypedDict):
