@@ -93,12 +93,12 @@ def _jobs(wanted: _Wanted) -> Iterator[Job]:
 
 def _wanted(matrix: Matrix) -> Iterator[_Wanted]:
     """Yield the builds that are missing: targets of one system and architecture are served by one build."""
-    columns = {column.name: column for column in matrix.columns}
+    by_name = {column.name: column for column in matrix.columns}
     groups: dict[tuple[str, str], list[Column]] = {}
     reasons: dict[tuple[str, str], str] = {}
     for served in matrix.served:
         if not served.asset:
-            column = columns[served.target]
+            column = by_name[served.target]
             groups.setdefault((column.system, column.arch), []).append(column)
             reasons.setdefault((column.system, column.arch), served.why)
     like = _like(matrix.builds)
