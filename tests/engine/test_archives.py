@@ -245,6 +245,23 @@ def test_what_is_called_like_an_archive_and_is_none_is_told(tmp_path: Path, monk
     assert runworthy.check("dist/a.deb", on="debian:12").exit_code() == 4
 
 
+@pytest.mark.parametrize("names", [("manifest.json", "abc/layer.tar"), ("oci-layout", "index.json", "blobs/sha256/a")])
+def test_an_image_is_not_said_to_run_layer_by_layer(
+    tree: Path, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree.parent)
+    as_tar("w")(tree, tree.parent / "layer")
+    with tarfile.open("saved.tar", "w") as archive:
+        for name in names:
+            (tree.parent / "other").write_text("{}")
+            archive.add("layer" if name == names[-1] else "other", name)
+    report = runworthy.check("saved.tar", on="host")
+    whole = next(one for one in report.results if one.subject == "saved.tar")
+    assert (whole.verdict, [one.code for one in whole.findings]) == ("unknown", ["RW503"])
+    assert "whose layers lie over one another" in whole.findings[0].message
+    assert any(f"!{names[-1]}!{TOP}/bin/viewer" in one.subject for one in report.results)
+
+
 def test_archives_in_archives(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree.parent)
     as_zip(tree, tree.parent / "0.zip")

@@ -80,6 +80,16 @@ def test_damaged_record_is_told(record: bytes | None, problem: str) -> None:
     assert [flaw.detail for flaw in facts.flaws] == [problem]
 
 
+def test_a_record_of_more_rows_than_an_archive_may_have_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes unpack to millions of rows."""
+    monkeypatch.setattr("runworthy.formats.wheel._ROWS_MAX", 3)
+    files = {f"{INFO}/WHEEL": WHEEL, f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": b"a,,1\r\n" * 4}
+    facts = read_wheel(NAME, [(name, len(data)) for name, data in files.items()], files.get)
+    assert facts.record is not None
+    assert len(facts.record) == 3
+    assert [flaw.detail for flaw in facts.flaws] == ["RECORD has more than 3 rows"]
+
+
 def test_large_records_are_not_asked_for() -> None:
     asked: list[str] = []
 

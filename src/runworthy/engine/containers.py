@@ -198,7 +198,7 @@ def _open(opened: Opened, place: _Place, content: Content, kind: ContainerKind) 
         packing=archive.packing,
         members=len(archive.members),
         oddities=(*archive.oddities, *strange),
-        problem=archive.problem,
+        problem=archive.problem or _of_layers(files),
     )
     members = {member.path: member for member in archive.members if member.path in view.places}
     holder = Holder(container, view, members, place.shown, ties, source=content)
@@ -207,6 +207,17 @@ def _open(opened: Opened, place: _Place, content: Content, kind: ContainerKind) 
     for member in members.values():
         looked.at(member)
     opened.trees.append(looked.told())
+
+
+def _of_layers(files: Mapping[str, Member]) -> str:
+    """Return why what is judged of a container's image is not all of it: its layers lie over one another.
+
+    Sources: the OCI image layout (``oci-layout``, ``index.json``) and what ``docker save`` writes (``manifest.json``).
+    """
+    layout = "oci-layout" in files and "index.json" in files
+    saved = "manifest.json" in files and any(path.endswith("/layer.tar") for path in files)
+    words = "it is a container's image, whose layers lie over one another, and each is judged here by itself"
+    return words if layout or saved else ""
 
 
 def _whole(member: Member | None) -> bytes | None:
