@@ -104,14 +104,14 @@ def _wanted(matrix: Matrix) -> Iterator[_Wanted]:
     like = _like(matrix.builds)
     shared = _is_shared(like)
     program = _program(matrix.builds, like)
-    for (system, arch), held in groups.items():
-        apart = _by_libc(held) if shared else (held,)
-        for columns in apart:
+    for (system, arch), group in groups.items():
+        apart = _by_libc(group) if shared else [group]
+        for held in apart:
             yield _Wanted(
                 system=system,
                 arch=arch,
-                columns=tuple(columns),
-                name=_name(matrix.builds, system, arch, _mark(columns, shared=shared), several=len(apart) > 1),
+                columns=tuple(held),
+                name=_name(matrix.builds, system, arch, _mark(held, shared=shared), several=len(apart) > 1),
                 program=program + (".exe" if system == "windows" else ""),
                 like=like,
                 why=reasons[system, arch],
@@ -119,11 +119,11 @@ def _wanted(matrix: Matrix) -> Iterator[_Wanted]:
             )
 
 
-def _by_libc(columns: Sequence[Column]) -> Sequence[list[Column]]:
+def _by_libc(columns: Sequence[Column]) -> list[list[Column]]:
     found: dict[str, list[Column]] = {}
     for column in columns:
         found.setdefault(column.libc.partition(" ")[0], []).append(column)
-    return tuple(found.values())
+    return list(found.values())
 
 
 def _is_shared(like: Member | None) -> bool:
@@ -241,7 +241,8 @@ def _c(wanted: _Wanted) -> _Steps:
 
 
 def _copied(wanted: _Wanted) -> str:
-    return f"cp {shlex.quote(wanted.program)} {shlex.quote(wanted.name)}"
+    """Copy what make made: for Windows too it is called as its rules say, without an end."""
+    return f"cp {shlex.quote(wanted.program.removesuffix('.exe'))} {shlex.quote(wanted.name)}"
 
 
 def _wheel(wanted: _Wanted) -> _Steps:
