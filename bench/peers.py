@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def prepare(scratch: Path) -> Bench:
 
 
 def _wheel(scratch: Path, python: str, environment: dict[str, str], requirement: str) -> Path | None:
-    """Download the wheel of a requirement and unpack it beside it."""
+    """Download the wheel of a requirement."""
     below = scratch / requirement.partition("=")[0]
     get = [
         python,
@@ -75,10 +74,7 @@ def _wheel(scratch: Path, python: str, environment: dict[str, str], requirement:
     if subprocess.run([*get, "--dest", below, requirement], check=False, env=environment).returncode:
         _say(f"{requirement} cannot be downloaded")
         return None
-    wheel = next(below.glob("*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(below / "unpacked")
-    return wheel
+    return next(below.glob("*.whl"))
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from bench.measure import Command, Measured, measure
 from bench.peers import Bench
+from bench.releases import FILES, big_tar, big_zip, release
+from bench.releases import TARGETS as RELEASE_TARGETS
 
 __all__ = ["Row", "rows"]
 
@@ -28,6 +30,7 @@ TARGETS = (
     "manylinux_2_28",
     "amazonlinux:2023",
 )
+INFLATE = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); [z.read(n) for n in z.namelist() if '.so' in n]"
 WALK = "import sys; from runworthy.targets.trees import walk; walk(sys.argv[1])"
 
 
@@ -100,6 +103,9 @@ def rows(bench: Bench) -> Iterator[Callable[[], Row]]:
     yield lambda: second_run(bench)
     for wheel in bench.wheels:
         yield partial(against_auditwheel, bench, wheel)
+    yield lambda: matrix(bench)
+    yield partial(opening, bench, "zip", big_zip, ("unzip", "-tq"))
+    yield partial(opening, bench, "tar.xz", big_tar, ("tar", "-tJf"))
     yield lambda: memory(bench, files)
     yield lambda: against_lddtree(bench, files)
     yield lambda: against_elfdeps(bench, files)
@@ -183,24 +189,43 @@ def second_run(bench: Bench) -> Row:
 
 
 def against_auditwheel(bench: Bench, wheel: Path) -> Row:
-    """`auditwheel show` against judging what is in the wheel; unpacking, which auditwheel does too, is told beside."""
+    """`auditwheel show` against a check of the same file: its members, its tag and its RECORD."""
     name = wheel.name.partition("-")[0]
-    work = f"`auditwheel show` on the {name} wheel against judging it unpacked"
-    what = Budget(work=work, budget=20, goal=100, more=True)
+    what = Budget(work=f"`auditwheel show` on the {name} wheel against checking it", budget=20, goal=100, more=True)
     auditwheel = bench.tool("auditwheel")
     if auditwheel is None:
         return what.empty("needs `auditwheel` (PyPI)")
-    unpacked = wheel.parent / "unpacked"
+    check = bench.runworthy("check", "-q", "--no-cache", str(wheel), "--on", "manylinux_2_28")
     theirs, ours, unpacking = _in_turn(
-        bench,
-        [
-            [auditwheel, "show", str(wheel)],
-            bench.runworthy("check", "-q", "--no-cache", str(unpacked), "--on", "manylinux_2_28"),
-            [bench.python, "-m", "zipfile", "-e", str(wheel), str(bench.scratch / "again")],
-        ],
-        runs=3,
+        bench, [[auditwheel, "show", str(wheel)], check, [bench.python, "-c", INFLATE, str(wheel)]], runs=3
     )
-    return what.row(ours, theirs, f"unpacking takes {unpacking.told} more")
+    return what.row(ours, theirs, f"{ours.memory:.0f} MiB; zlib alone takes {unpacking.told}")
+
+
+def matrix(bench: Bench) -> Row:
+    """A release against many targets: seconds, which are not to be compared between machines, and a share of one."""
+    assets = bench.scratch / "release"
+    made = release(assets)
+    on = [argument for name in RELEASE_TARGETS for argument in ("--on", name)]
+    lines = [bench.runworthy("matrix", "-q", "--ci", "none", str(assets), *wanted) for wanted in (on[:2], on)]
+    one, every = _in_turn(bench, lines, runs=3)
+    return Budget(work=f"a release of {made} assets on {len(RELEASE_TARGETS)} targets instead of one").row(
+        every, one, f"{every.memory:.0f} MiB"
+    )
+
+
+def opening(bench: Bench, name: str, make: Callable[[Path], None], peer: Sequence[str]) -> Row:
+    """An archive of very many files, against a tool that reads all of it and tells nothing."""
+    what = Budget(work=f"opening a {name} of {FILES} files, against `{' '.join(peer)}`")
+    tool = bench.tool(peer[0])
+    if tool is None:
+        return what.empty(f"needs `{peer[0]}`")
+    path = bench.scratch / f"many.{name}"
+    make(path)
+    check = bench.runworthy("check", "-q", "--no-cache", str(path), "--on", "debian:12")
+    theirs, ours = _in_turn(bench, [[tool, *peer[1:], str(path)], check], runs=3)
+    path.unlink()
+    return what.row(ours, theirs, f"{ours.memory:.0f} MiB")
 
 
 def memory(bench: Bench, files: Sequence[str]) -> Row:
