@@ -282,6 +282,21 @@ def test_archives_in_archives(tree: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ]
 
 
+def test_what_holds_nothing_to_judge_is_judged_where_somebody_may_execute_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("classes.jar", "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Main-Class: Main\n")
+        archive.writestr("Main.class", b"\xca\xfe\xba\xbe\0\0\0\x41")
+    report = runworthy.check("classes.jar", on="debian:12")
+    assert not report.results
+    assert [(one.name, one.kind, one.subjects) for one in report.trees] == [("classes.jar", "jar", 0)]
+    os.chmod("classes.jar", 0o755)
+    started = runworthy.check("classes.jar", on="debian:12")
+    assert [(one.verdict, one.stage) for one in started.results] == [("fails", "exec")]
+
+
 # -- how packages are laid out ------------------------------------------------------------------
 
 

@@ -86,7 +86,7 @@ def _file(name: str, view: DirectoryView) -> Given:
     held = _archive(given, name, view) if not is_elf or name.lower().endswith(_APPIMAGE) else []
     given.is_archive = bool(given.holders)
     told = any(not one.whole or (one.holder and one.holder.has_more_to_tell) for one in held)
-    # What holds nothing to judge may still be a program itself: a jar, or what its mode says is one.
+    # What holds nothing to judge may still be a program itself.
     if not held or (not is_elf and not told and _may_be_started(subject)):
         given.subjects = [subject]
         given.trees.clear()
@@ -117,10 +117,9 @@ def _members(given: Given, held: list[Subject], view: DirectoryView) -> list[Sub
 
 
 def _may_be_started(subject: Subject) -> bool:
-    """Whether an archive is a file that somebody executes."""
-    is_jar = subject.file is not None and subject.file.type == "jar"
+    """Whether an archive is a file that somebody executes, as its mode says: a jar, or a program with a zip behind it."""
     source = subject.source
-    return is_jar or (source is not None and bool(source.view.mode(source.real) & 0o111))
+    return source is not None and bool(source.view.mode(source.real) & 0o111)
 
 
 def _archive(given: Given, name: str, view: DirectoryView, within: str = "") -> list[Subject]:
