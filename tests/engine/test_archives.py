@@ -292,7 +292,7 @@ def test_what_holds_nothing_to_judge_is_judged_where_somebody_may_execute_it(
     report = runworthy.check("classes.jar", on="debian:12")
     assert not report.results
     assert [(one.name, one.kind, one.subjects) for one in report.trees] == [("classes.jar", "jar", 0)]
-    os.chmod("classes.jar", 0o755)
+    Path("classes.jar").chmod(0o755)
     started = runworthy.check("classes.jar", on="debian:12")
     assert [(one.verdict, one.stage) for one in started.results] == [("fails", "exec")]
 

@@ -117,7 +117,7 @@ def _members(given: Given, held: list[Subject], view: DirectoryView) -> list[Sub
 
 
 def _may_be_started(subject: Subject) -> bool:
-    """Whether an archive is a file that somebody executes, as its mode says: a jar, or a program with a zip behind it."""
+    """Whether an archive is a file that somebody executes, as its mode says: a jar, or a program with a zip in it."""
     source = subject.source
     return source is not None and bool(source.view.mode(source.real) & 0o111)
 
