@@ -175,6 +175,13 @@ def test_pip_is_not_asked_to_change_a_distributions_python() -> None:
     assert "python3-venv" in body(gitlab)["script"][0]
 
 
+def test_no_compiler_makes_what_starts_a_script() -> None:
+    member = Member(name="app", role="program", format="script", archs=("any",))
+    asset = Asset(name="app-linux-x64", path="app", kind="build", claims=Claims(name="app"), members=(member,))
+    columns, served = tuple(COLUMNS.values()), tuple(Served(target=name) for name in COLUMNS)
+    assert not with_jobs(Matrix(assets=(asset,), columns=columns, cells=(), served=served)).jobs
+
+
 def test_what_is_emulated_is_set_up_first() -> None:
     steps = [step.get("uses", "") for step in body(missing("cgo", "debian:13/riscv64").jobs[0])["steps"]]
     assert "docker/setup-qemu-action@v3" in steps

@@ -209,6 +209,43 @@ def test_programs_of_other_systems_serve_no_linux(tmp_path: Path) -> None:
     ]
 
 
+BASH = b"#!/bin/bash\nexec real\n"
+NODE = b"#!/usr/bin/env node\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "fits"),
+    [
+        ({"app-1/bin/app": BASH, "app-1/bin/real": static()}, ["runs", "fails"]),
+        ({"app-1/app": BASH, "app-1/lib/real": static()}, ["runs", "fails"]),
+        ({"app": BASH}, ["runs", "fails"]),
+        ({"bin/main": NODE, "bin/other": BASH}, ["fails", "fails"]),
+        ({"app": static(), "bin/helper": BASH}, ["runs", "runs"]),  # nobody starts the program by it
+        ({"app": static(), "install.sh": BASH}, ["runs", "runs"]),
+        ({"app": static(), "share/app": BASH}, ["runs", "runs"]),
+        ({"install.sh": BASH}, ["unknown", "unknown"]),
+    ],
+)
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_scripts_by_which_a_program_is_started(
+    tmp_path: Path, files: Mapping[str, bytes], fits: list[str], *, unpacked: bool
+) -> None:
+    """Alpine's image has no bash: that a script asks for it decides, whatever else the asset holds."""
+    if unpacked:
+        for name, data in files.items():
+            file = tmp_path / "dist/app-1-linux-x64" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+            file.chmod(0o755)
+        matrix = matrix_of([str(tmp_path / "dist")], X86)
+    else:
+        archive = write(tmp_path / "dist", {"app-1-linux-x64.tar.gz": tar_gz(files)}) / "app-1-linux-x64.tar.gz"
+        archive.chmod(0o644)  # or it might be started itself
+        matrix = matrix_of([str(archive)], X86)
+    assert [cell.fit for cell in matrix.cells] == fits
+    assert not matrix.misnamed
+
+
 def test_no_build_at_all(tmp_path: Path) -> None:
     matrix = judged(tmp_path, {"SHA256SUMS": b"", "app-1.0.tar.gz": tar_gz({"app-1.0/go.mod": b"module x"})}, *X86)
     assert [asset.kind for asset in matrix.assets] == ["checksum", "source"]

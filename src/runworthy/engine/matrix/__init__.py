@@ -65,7 +65,9 @@ def _row(asset: Asset, places: Sequence[Place], engine: Engine) -> tuple[list[Ce
     judged = [place for place in places if worth_judging(asset, place.column)]
     names = [place.name for place in judged if place.name is not None]
     results: dict[str, list[Result]] = {}
-    for result in engine.check([asset.path], names).results if names else ():
+    # Scripts in a tree are nobody's subjects: those that a person starts are named.
+    scripts = [member.name for member in asset.members if member.format == "script" and member.name != asset.path]
+    for result in engine.check([asset.path, *scripts], names).results if names else ():
         results.setdefault(result.target, []).append(result)
     # What cannot be opened is told under the name that was written.
     written = {place.column.name: place.name.text for place in judged if place.name is not None}

@@ -6,9 +6,10 @@ import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
-from runworthy.engine.matrix.judging import systems_of
-from runworthy.engine.matrix.members import MAGICS, read_member
+from runworthy.engine.matrix.judging import is_manager_of, systems_of
+from runworthy.engine.matrix.members import MAGICS, read_member, script
 from runworthy.engine.matrix.names import Named, read_name
 from runworthy.engine.subjects import MARK
 from runworthy.formats.archive import archive_kind, open_archive
@@ -27,6 +28,10 @@ _BUILD_FILES = frozenset(
     "meson.build pom.xml build.gradle build.zig WORKSPACE MODULE.bazel".split()
 )
 """What lies at the top of a tree of sources. A test's binaries in one do not make a build of it."""
+_BINARIES = frozenset(("bin", "sbin"))
+_SETUP = frozenset("install uninstall setup update upgrade configure bootstrap build test activate autogen".split())
+"""What scripts that prepare something are called: nobody starts the program by them."""
+_SCRIPTS = 8
 _ONE_FILE = frozenset(("gz", "xz", "zst", "bz2", "br"))
 _LIMIT = 100_000
 _DEPTH = 3
@@ -70,19 +75,20 @@ def read_asset(path: str) -> Asset:
         asset = replace(asset, size=size)
         if named.kind in ("checksum", "signature", "sbom", "installer"):
             return asset
-        members, source = _members(path, name)
+        held = _members(path, name)
     except FormatError as error:
         return replace(asset, problem=error.message) if named.kind == "build" else asset
     except OSError as error:
         return replace(asset, problem=error.strerror or "cannot be read")
-    return _described(asset, members, named, source=source)
+    return _described(asset, held, named)
 
 
-def _described(asset: Asset, members: list[Member], named: Named, *, source: bool) -> Asset:
-    """Return the asset as its bytes have it."""
-    members.sort(key=lambda one: (one.role != "program", one.name))
-    decide = [one for one in members if one.role == "program"] or members
-    kind = _kind(named, members, source=source)
+def _described(asset: Asset, held: _Held, named: Named) -> Asset:
+    """Return the asset as its bytes have it. Scripts tell nothing of a platform."""
+    native = sorted(held.members, key=lambda one: (one.role != "program", one.name))
+    members = native if is_manager_of(asset) else [*native, *map(script, _started(held, named))]
+    decide = [one for one in native if one.role == "program"] or native
+    kind = _kind(named, native, source=held.source)
     what = _UNREAD.get(named.claims.packing, "")
     problem = f"{what} is not read" if what and not members else ""
     if named.claims.packing in _ONE_FILE and not members:
@@ -111,6 +117,24 @@ def _kind(named: Named, members: Sequence[Member], *, source: bool) -> AssetKind
     return "build" if has_program and not source else named.kind
 
 
+def _started(held: _Held, named: Named) -> list[str]:
+    """Return the names of the scripts that a person starts: those called as the program, of scripts alone each one.
+
+    They lie at the top, or where programs do.
+    """
+    own = named.claims.name
+    found: dict[str, bool] = {}
+    for name, path in held.scripts:
+        *directories, base = path.lower().split("/")
+        stem = base.partition(".")[0]
+        at_top = not directories or directories[-1] in _BINARIES
+        if (at_top or (len(directories) == 1 and directories[0].startswith(own))) and stem not in _SETUP:
+            found[name] = stem == own
+    is_native = any(one.role == "program" for one in held.members)
+    chosen = [name for name, is_own in found.items() if is_own] or ([] if is_native else list(found))
+    return sorted(chosen)[:_SCRIPTS]
+
+
 def _is_portable(asset: Asset) -> bool:
     """Whether it is of a kind that runs in another program, wherever that does: a wheel, a jar of bytecode alone."""
     return asset.claims.packing in ("whl", "jar", "phar", "nupkg", "pex") and not asset.claims.system
@@ -119,8 +143,25 @@ def _is_portable(asset: Asset) -> bool:
 # -- what is in it ---------------------------------------------------------------------------------
 
 
-def _members(path: str, name: str) -> tuple[list[Member], bool]:
-    """Return its programs and libraries, and whether it is a tree of sources. Raises FormatError, OSError."""
+class _Held(NamedTuple):
+    """What lies in an asset. ``scripts`` are names and paths in it; ``source``: it is a tree of sources."""
+
+    members: list[Member]
+    scripts: list[tuple[str, str]]
+    source: bool
+
+
+class _File(NamedTuple):
+    """A file of an asset: its name, its path in that, what is in it, and whether it may be executed."""
+
+    name: str
+    path: str
+    content: Content
+    executable: bool
+
+
+def _members(path: str, name: str) -> _Held:
+    """Return its programs, libraries and scripts. Raises FormatError, OSError."""
     if os.path.isdir(path):
         return _read(_of_directory(path))
     content = FileContent(path, os.stat(path).st_size)
@@ -130,13 +171,13 @@ def _members(path: str, name: str) -> tuple[list[Member], bool]:
         kind = None if head.startswith(MAGICS) else archive_kind(head, name)
         if kind is None:
             member = read_member(path, content)
-            return [member] if member else [], False
+            return _Held([member] if member else [], [], source=False)
         return _read(_of_archive(path, content, kind, _DEPTH))
     finally:
         release(content)
 
 
-def _of_archive(name: str, content: Content, kind: ContainerKind, depth: int) -> Iterator[tuple[str, str, Content]]:
+def _of_archive(name: str, content: Content, kind: ContainerKind, depth: int) -> Iterator[_File]:
     """Yield the files of an archive, and those of archives in it. Raises FormatError, OSError."""
     archive = open_archive(content, kind)
     if archive.problem and not archive.members:
@@ -150,27 +191,31 @@ def _of_archive(name: str, content: Content, kind: ContainerKind, depth: int) ->
             with suppress(FormatError, OSError):  # the check tells what is damaged
                 yield from _of_archive(inside, one.content, nested, depth - 1)
         else:
-            yield inside, one.path, one.content
+            yield _File(inside, one.path, one.content, executable=depth == _DEPTH and bool(one.mode & 0o111))
 
 
-def _read(files: Iterator[tuple[str, str, Content]]) -> tuple[list[Member], bool]:
-    """Return the members among files: their names, their paths in the asset, and what is in them."""
+def _read(files: Iterator[_File]) -> _Held:
+    """Return what is judged among files."""
     members: list[Member] = []
+    scripts: list[tuple[str, str]] = []
     source = False
-    for name, path, content in files:
-        source = source or (path.count("/") <= 1 and posixpath.basename(path) in _BUILD_FILES)
+    for file in files:
+        source = source or (file.path.count("/") <= 1 and posixpath.basename(file.path) in _BUILD_FILES)
         try:
-            member = read_member(name, content)
+            member = read_member(file.name, file.content)
+            is_script = member is None and file.executable and file.content.pread(0, 2) == b"#!"
         except (FormatError, OSError):
             continue  # the check tells what is damaged
         finally:
-            release(content)
+            release(file.content)
         if member is not None:
             members.append(member)
-    return members, source
+        elif is_script:
+            scripts.append((file.name, file.path))
+    return _Held(members, scripts, source)
 
 
-def _of_directory(directory: str) -> Iterator[tuple[str, str, Content]]:
+def _of_directory(directory: str) -> Iterator[_File]:
     """Yield the regular files below a directory, no link followed."""
     number = 0
     for top, below, files in os.walk(directory):
@@ -181,4 +226,6 @@ def _of_directory(directory: str) -> Iterator[tuple[str, str, Content]]:
             if number > _LIMIT:
                 raise FormatError(f"it holds over {_LIMIT} files")
             if os.path.isfile(path) and not os.path.islink(path):
-                yield path, os.path.relpath(path, directory), FileContent(path, os.stat(path).st_size)
+                told = os.stat(path)
+                content = FileContent(path, told.st_size)
+                yield _File(path, os.path.relpath(path, directory), content, executable=bool(told.st_mode & 0o111))

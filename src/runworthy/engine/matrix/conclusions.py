@@ -144,7 +144,8 @@ def _stands_for(asset: Asset, other: Asset, own: Mapping[str, str], more: int) -
 
 def misnamings(asset: Asset) -> Iterator[Misnaming]:
     """Yield what an asset's name says and its bytes do not bear out. A static program is fit for any C library."""
-    decide = [one for one in asset.members if one.role == "program"] or list(asset.members)
+    native = [one for one in asset.members if one.format != "script"]
+    decide = [one for one in native if one.role == "program"] or native
     if not decide:
         return
     claims = asset.claims

@@ -22,6 +22,8 @@ _ALSO: Mapping[str, frozenset[str]] = {
 }
 """Architectures whose programs the kernel of another may start: the check says whether it does."""
 
+_SYSTEMS_OF = {"ape": ("linux", "windows", "macos"), "script": ("linux", "macos")}
+
 _MANAGERS = {"deb": "dpkg", "udeb": "dpkg", "rpm": "rpm", "apk": "apk", "pkg.tar.zst": "pacman", "pkg.tar.xz": "pacman",
     "ipk": "opkg"}  # fmt: skip
 """What installs a package, by how it is packed."""
@@ -81,8 +83,8 @@ def archs_on(asset: Asset, system: str) -> Sequence[str]:
 
 
 def systems_of(member: Member) -> tuple[str, ...]:
-    """Return the systems that a file is for: an APE is for all that are told about here."""
-    return ("linux", "windows", "macos") if member.format == "ape" else (member.system,)
+    """Return the systems that a file is for: an APE for all that are told about, a script for those with ``#!``."""
+    return _SYSTEMS_OF.get(member.format, (member.system,))
 
 
 def _may_run(archs: Iterable[str], column: Column) -> bool:
@@ -137,15 +139,16 @@ def _cell(asset: Asset, column: Column, fit: Fit, reason: str, member: str = "")
 def _relevant(asset: Asset, column: Column, results: Sequence[Result]) -> list[Result]:
     """Return the results of what may be started there: of a release for many platforms in one, the target's own."""
     members = {one.name: one for one in asset.members}
-    every = {arch for one in asset.members for arch in one.archs}
-    if len(every) < 2 and len({one.system for one in asset.members}) < 2:
+    native = [one for one in asset.members if one.format != "script"]
+    every = {arch for one in native for arch in one.archs}
+    if len(every) < 2 and len({one.system for one in native}) < 2:
         return list(results)
     own = {column.arch} if column.arch in every else {column.arch, *_ALSO.get(column.arch, ())}
     return [
         result
         for result in results
         if result.subject not in members
-        or members[result.subject].format == "ape"
+        or members[result.subject].format in _SYSTEMS_OF
         or (members[result.subject].system == "linux" and own.intersection(members[result.subject].archs))
     ]
 

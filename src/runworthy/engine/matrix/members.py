@@ -15,7 +15,7 @@ from runworthy.rules.known import known_loader, libc_of_library
 from runworthy.simulate.made_for import is_for_android
 from runworthy.simulate.system import system_of
 
-__all__ = ["MAGICS", "read_member"]
+__all__ = ["MAGICS", "read_member", "script"]
 
 MAGICS = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
           b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"jartsr='", b"APEDBG='")  # fmt: skip
@@ -43,6 +43,11 @@ def read_member(name: str, content: Content) -> Member | None:
     if content.pread(0, 4) == MAGICS[0]:
         return _elf(name, content) if elf_kind(content) == "subject" else None
     return _other(name, identify(content))
+
+
+def script(name: str) -> Member:
+    """Return a script that a person starts: whether its interpreter is there is the target's."""
+    return Member(name=name, role="program", format="script", archs=("any",))
 
 
 def _elf(name: str, content: Content) -> Member:
