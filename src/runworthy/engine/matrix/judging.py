@@ -197,7 +197,8 @@ def _best_of_variants(libraries: Sequence[Result], members: Mapping[str, Member]
 def _reason(asset: Asset, result: Result, member: Member | None, number: int) -> str:
     where = "" if result.subject == asset.path else f"{inside(result.subject)}: "
     if result.verdict != "runs":
-        return f"{where}{_message(result)}"
+        told = _message(result)
+        return told if told.startswith(inside(result.subject)) else f"{where}{told}"
     if member is not None and member.linkage == "static":
         return "it is static, and asks for no C library" if number == 1 else "its programs are static"
     loads = "loads" if result.is_library else "runs"
