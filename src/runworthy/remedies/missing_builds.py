@@ -102,8 +102,8 @@ def _wanted(matrix: Matrix) -> Iterator[_Wanted]:
             groups.setdefault((column.system, column.arch), []).append(column)
             reasons.setdefault((column.system, column.arch), served.why)
     members = [member for asset in matrix.builds for member in asset.members]
-    if members and all(member.format == "script" for member in members):
-        return  # no compiler makes what scripts are started by
+    if not matrix.builds or (members and all(member.format == "script" for member in members)):
+        return  # nothing tells how it is built; no compiler makes what scripts are started by
     like = _like(matrix.builds)
     shared = _is_shared(like)
     program = _program(matrix.builds, like)
