@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from runworthy.engine.companions import companions
 from runworthy.engine.containers import Holder
-from runworthy.engine.projects import Projects
 from runworthy.engine.promises import choice_on, platform_of
 from runworthy.engine.subjects import Subject
 from runworthy.model.arch import Architecture
 from runworthy.model.layout import Choice, Platform
 from runworthy.model.trace import Answer, Step
 from runworthy.targets.names import TargetName
+
+if TYPE_CHECKING:  # of use where there is more than one archive
+    from runworthy.engine.projects import Projects
 
 __all__ = ["Choices"]
 
@@ -37,10 +39,18 @@ class Choices:
             return None
         key = (id(holder), platform)
         if key not in self._made:
-            if self._projects is None:
-                self._projects = Projects(self._holders)
-            self._made[key] = self._projects.choice(holder, choice_on(holder, platform), platform)
+            self._made[key] = self._among_others(holder, choice_on(holder, platform), platform)
         return self._made[key]
+
+    def _among_others(self, holder: Holder, own: Choice | None, platform: Platform) -> Choice | None:
+        """Return the choice with the packages of its project beside it."""
+        if len(self._holders) < 2:
+            return own
+        if self._projects is None:
+            from runworthy.engine.projects import Projects
+
+            self._projects = Projects(self._holders)
+        return self._projects.choice(holder, own, platform)
 
     def takes(self, subject: Subject, name: TargetName) -> bool:
         """Whether a member of an archive is what its ecosystem takes on a target; whatever else is judged anywhere."""
@@ -55,9 +65,16 @@ class Choices:
     def joined(self, holder: Holder, name: TargetName, arch: Architecture | None) -> list[Holder]:
         """Return the packages that are installed with one on a target: those that it requires, and what is added."""
         extra = self._added() if holder.container.kind == "wheel" else []
-        found = companions(holder, self._holders, arch) if len(self._holders) > 1 else []
+        found = self._companions(holder, arch)
         holder.joined = [*(one for one in found if not self._refuses(one, name, arch)), *extra]
         return holder.joined
+
+    def _companions(self, holder: Holder, arch: Architecture | None) -> list[Holder]:
+        if len(self._holders) < 2:
+            return []
+        from runworthy.engine.companions import companions
+
+        return companions(holder, self._holders, arch)
 
     def _refuses(self, holder: Holder, name: TargetName, arch: Architecture | None) -> bool:
         """Whether an installer does not take a package on a target."""

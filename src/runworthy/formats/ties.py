@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runworthy.formats.layout.manifest import Read, json_object, text
-from runworthy.formats.layout.npm import package_root
 from runworthy.formats.wheel import normalized
 from runworthy.model.archive import ContainerKind
 from runworthy.model.errors import FormatError
+
+if TYPE_CHECKING:  # what most archives have no use for
+    from runworthy.formats.layout.manifest import Read
 
 __all__ = ["Ties", "ties_of"]
 
@@ -63,6 +64,9 @@ def _headers(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _npm(paths: list[str], read: Read) -> Ties:
+    from runworthy.formats.layout.manifest import json_object, text
+    from runworthy.formats.layout.npm import package_root
+
     root = package_root(paths)
     if root is None:
         return Ties()
