@@ -146,6 +146,23 @@ def test_an_archive_that_cannot_be_read_is_a_problem(here: Path) -> None:
     assert report.exit_code() == 4
 
 
+def test_gates_of_one_c_library_are_not_for_assets_of_the_other(here: Path) -> None:
+    """A release with builds for both is gated as the same files in one directory are."""
+    for_musl = elf(interpreter="/lib/ld-musl-x86_64.so.1", needed=["libc.musl-x86_64.so.1"], tags=[DT_DEBUG])
+    builds = {"gnu": program("GLIBC_2.34"), "musl": for_musl}
+    (here / "dist").mkdir()
+    (here / "loose").mkdir()
+    for name, data in builds.items():
+        tgz(here / "dist" / f"app-linux-amd64-{name}.tgz", {"app": data})
+        (here / "loose" / name).write_bytes(data)
+    for subject in ("dist", "loose"):
+        assert runworthy.floor(subject, max_glibc="2.34", max_musl="1.2.5").breaches == ()
+        (breach,) = runworthy.floor(subject, max_glibc="2.28").breaches
+        assert breach.has == "need glibc 2.34"
+    (alone,) = runworthy.floor("dist/app-linux-amd64-musl.tgz", max_glibc="2.34").breaches
+    assert alone.has == "run on no glibc that is known"
+
+
 # -- diff ------------------------------------------------------------------------------------
 
 
@@ -234,6 +251,37 @@ def test_assets_are_paired_by_path_then_without_versions_then_by_platform(here: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "by"),
+    [
+        ("bzip2_1.0.8-4_amd64.deb", "bzip2_1.0.8-5+b1_amd64.deb", "name"),
+        ("file_1%3a5.39-3+deb11u1_amd64.deb", "file_1%3a5.44-3_amd64.deb", "name"),
+        ("libtinfo6_6.2+20201114-2+deb11u2_amd64.deb", "libtinfo6_6.4-4_amd64.deb", "name"),
+        ("tree_2.1-1_amd64.deb", "tree_2.2-2_arm64.deb", ""),
+        ("app_gnu_amd64.deb", "app_musl_amd64.deb", ""),
+        ("zlib-1.2.11-40.el9.x86_64.rpm", "zlib-1.3.1-2.fc41.x86_64.rpm", "name"),
+        ("zlib-1.2.11-40.el9.x86_64.rpm", "zlib-devel-1.2.11-41.el9.x86_64.rpm", ""),
+        ("gcc-libs-13-1-x86_64.pkg.tar.zst", "gcc-libs-14.1+r1-2-x86_64.pkg.tar.zst", "name"),
+        ("musl-1.2.5-r0.apk", "musl-1.2.6_git20250101-r11.apk", "name"),
+        ("MarkupSafe-2.1.5-cp311-cp311-win_amd64.whl", "markupsafe-3.0.3-cp311-cp311-win_amd64.whl", "name"),
+        ("a-1.0-1-py3-none-win_amd64.whl", "a-1.0-2-py3-none-win_amd64.whl", "name"),
+        ("a-1.0-cp37-abi3-win_amd64.whl", "a-1.0-cp39-abi3-win_amd64.whl", "platform"),
+        ("a-1.0-cp37-cp37m-win_amd64.whl", "a-1.0-cp39-cp39-win_amd64.whl", ""),
+    ],
+)
+def test_packages_are_paired_by_what_their_makers_call_the_name(here: Path, old: str, new: str, by: str) -> None:
+    found = compared(here, [old], [new])
+    assert [row for row in found if None not in row] == ([(old, new, by)] if by else [])
+
+
+def test_wheels_of_one_platform_are_paired_by_the_tags_first(here: Path) -> None:
+    """The oldest Python that they are for has changed: several for one processor are still told apart."""
+    tags = ["manylinux_2_17_x86_64.manylinux2014_x86_64", "manylinux_2_28_x86_64", "musllinux_1_1_x86_64"]
+    old = [f"a-1.0-cp37-abi3-{tag}.whl" for tag in tags]
+    new = [f"a-2.0-cp39-abi3-{tag}.whl" for tag in [*tags[:2], "musllinux_1_2_x86_64"]]
+    assert compared(here, old, new) == [(one, other, "platform") for one, other in zip(old, new, strict=True)]
+
+
 def test_two_releases(here: Path) -> None:
     old, new = release(here / "old", "1.2.3", new=False), release(here / "new", "1.3.0", new=True)
     difference = runworthy.diff(old, new, on=["debian:11", "debian:12", "alpine:3.20"])
@@ -261,6 +309,21 @@ def test_two_releases(here: Path) -> None:
     assert floors["app-1.3.0-linux-riscv64.tar.gz", "glibc"] == (None, "2.34")
     assert floors["app-1.3.0-py3-none-manylinux_2_17_x86_64.whl", "glibc"] == ("2.14", "2.17")
     assert difference.exit_code() == 1
+
+
+def test_a_removed_file_is_named_in_the_asset_that_it_was_in(here: Path) -> None:
+    """The names of the old and the new asset are not of one length."""
+    for name, files in (
+        ("old/app-1.2-linux-amd64.tar.gz", {"app": program(), "bin/tool": program()}),
+        ("new/app-1.2.33-linux-amd64.tar.gz", {"app": program()}),
+    ):
+        (here / name).parent.mkdir()
+        tgz(here / name, files)
+    pairs = runworthy.diff("old", "new", on="debian:12").pairs
+    assert [(pair.name, pair.new is None) for pair in pairs] == [
+        ("app-1.2.33-linux-amd64.tar.gz!app", False),
+        ("app-1.2.33-linux-amd64.tar.gz!bin/tool", True),
+    ]
 
 
 def test_an_asset_that_came_or_went_makes_no_verdict_worse(here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -104,21 +105,79 @@ def _pair(before: str | None, after: str | None, by: AssetPairedBy, old: Assets,
     )
 
 
-def _platform(asset: _Named, *, packed: bool = True) -> str:
-    """Return what a name says, without its version, empty where it says too little to go by."""
+def _package(asset: _Named) -> str:
+    """Return what a package is and for which architecture, without its version, empty for what is no package."""
+    directory, name = posixpath.split(asset.name)
+    match = next((match for pattern in _PACKAGES if (match := pattern.fullmatch(name))), None)
+    return "\0".join((unversioned(directory), *match.groups())) if match else ""
+
+
+_PACKAGES = tuple(
+    map(
+        re.compile,
+        (
+            # Debian policy 5.6.1 and 5.6.12, dpkg-name(1): neither a name nor a version has an underscore.
+            r"([^_]+)_v?\d[^_]*_(.+\.(?:deb|udeb|ipk))",
+            # rpm(8): name-version-release.architecture; pacman's makepkg has a dash there. No version has one.
+            r"(.+)-v?\d[^-]*-[^-]+\.([^-.]+\.rpm)",
+            r"(.+)-v?\d[^-]*-[^-]+-([^-.]+\.pkg\.tar\.\w+)",
+            # abuild: package-version-rN, where the architecture is the name of the directory.
+            r"(.+)-\d[^-]*-r\d+(\.apk)",
+        ),
+    )
+)
+"""The names of packages, by those who make them, in groups that say what stays from version to version."""
+
+
+def _wheel(asset: _Named, *, oldest: bool = True) -> str:
+    """Return what a wheel's name says but its version, empty for what is none; ``oldest``: with its interpreter.
+
+    Without, only wheels for the stable ABI or for none are named: they run on all interpreters from theirs on.
+    """
+    directory, name = posixpath.split(asset.name)
+    parts = name.split("-")
+    if not name.endswith(".whl") or len(parts) < _PARTS or not (oldest or parts[-2] in _STABLE):
+        return ""
+    return "\0".join((unversioned(directory), _project(parts[0]), *parts[-3 if oldest else -2 :]))
+
+
+def _project(name: str) -> str:
+    """Return the name of a project as it is compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+_PARTS = 5
+"""The parts that the name of a wheel has at least: project, version, interpreter, ABI and platform (PEP 427)."""
+
+_STABLE = frozenset(("abi3", "none"))
+"""The ABIs with which the interpreter in a name is the oldest one (PEP 425)."""
+
+
+def _platform(asset: _Named, *, packed: bool = True, oldest: bool = True) -> str:
+    """Return what a name says, without its version, empty where it says too little to go by.
+
+    ``oldest``: with the oldest interpreter that a wheel is for.
+    """
     directory, name = posixpath.split(asset.name)
     named = read_name(name)
     claims = named.claims
     if named.kind != "build" or not (claims.system or claims.archs):
         return ""
-    python = name.split("-")[-3:-1] if claims.packing == "whl" else ()  # PEP 427: interpreter and ABI
-    says = (claims.name, claims.system, *claims.archs, claims.linkage, claims.level, *python)
+    program, python = claims.name, []
+    if claims.packing == "whl":
+        program, python = _project(program), name.split("-")[-3:-1]
+        python = python[1:] if not oldest and python[-1] in _STABLE else python
+    says = (program, claims.system, *claims.archs, claims.linkage, claims.level, *python)
     return "\0".join((unversioned(directory), *says, *((claims.packing, claims.family) if packed else ())))
 
 
 _KEYS: Sequence[tuple[AssetPairedBy, Callable[[_Named], str]]] = (
     ("path", lambda asset: asset.name),
     ("name", lambda asset: unversioned(asset.name)),
+    ("name", _package),
+    ("name", _wheel),
+    ("platform", lambda asset: _wheel(asset, oldest=False)),
     ("platform", _platform),
+    ("platform", lambda asset: _platform(asset, oldest=False)),
     ("platform", lambda asset: _platform(asset, packed=False)),
 )

@@ -110,7 +110,7 @@ def _compared(match: Match, renamed: Mapping[str, str], asset: AssetPair | None)
     facts = [file.elf.facts for file in present if file.elf is not None]
     arch = facts[0].architecture if facts else None
     pair = Pair(
-        name=_name(present[-1], asset),
+        name=_name(match, asset),
         asset=asset.name if asset else "",
         old=old.name if old else None,
         new=new.name if new else None,
@@ -129,9 +129,9 @@ def _compared(match: Match, renamed: Mapping[str, str], asset: AssetPair | None)
         return replace(pair, problem=str(error))
 
 
-def _name(file: File, asset: AssetPair | None) -> str:
-    """Return the name of a file in its build, with that of the asset that it comes in."""
-    if asset is None:
-        return file.path
-    where = asset.old if asset.new is None else asset.new
+def _name(match: Match, asset: AssetPair | None) -> str:
+    """Return the name of a file in its build, with that of the asset that it comes in: of the new one, if there is."""
+    file, where = (match.new, asset and asset.new) if match.new else (match.old, asset and asset.old)
+    if file is None or asset is None:
+        return file.path if file else ""
     return f"{asset.name}{file.name[len(where or '') :]}"
