@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -25,7 +25,6 @@ from runworthy.targets.directory import DirectoryView
 __all__ = ["Gates", "floors", "floors_of", "parse_gates"]
 
 _LIBCS: Final[tuple[Kind, ...]] = ("glibc", "musl")
-_BOTH = len(_LIBCS)
 
 
 def floors(subjects: Iterable[str], gates: Gates | None = None) -> FloorReport:
@@ -64,14 +63,22 @@ class _Group(NamedTuple):
 def _groups(files: Iterable[Shipped]) -> Iterator[_Group]:
     """Yield the files of each asset that can be in one process."""
     by_asset: dict[str, list[Shipped]] = {}
+    libcs: dict[str, set[str]] = {}
     for file in files:
+        facts = file.elf.facts
         by_asset.setdefault(file.asset, []).append(file)
+        if facts.architecture is not None:
+            libcs.setdefault(facts.architecture.name, set()).add(_built_for(facts))
+    both = {arch for arch, held in libcs.items() if held.issuperset(_LIBCS)}
     for held in by_asset.values():
-        yield from _processes(held)
+        yield from _processes(held, both)
 
 
-def _processes(files: Iterable[Shipped]) -> Iterator[_Group]:
-    """Yield the files of each architecture, for both C libraries apart; those for neither go with each."""
+def _processes(files: Iterable[Shipped], both: Container[str]) -> Iterator[_Group]:
+    """Yield the files of each architecture, for both C libraries apart; those for neither go with each.
+
+    ``both`` are the architectures for which there are files for either, be it in other assets.
+    """
     by_arch: dict[str, tuple[Architecture, dict[str, list[Shipped]]]] = {}
     for file in files:
         facts = file.elf.facts
@@ -80,10 +87,8 @@ def _processes(files: Iterable[Shipped]) -> Iterator[_Group]:
             held.setdefault(_built_for(facts), []).append(file)
     for arch, held in by_arch.values():
         neutral = held.pop("", [])
-        if len(held) < _BOTH:
-            yield _Group(arch, "", [file for group in held.values() for file in group] + neutral)
-        else:
-            yield from (_Group(arch, libc, group + neutral) for libc, group in sorted(held.items()))
+        for libc, group in sorted(held.items()) or [("", [])]:
+            yield _Group(arch, libc if arch.name in both else "", group + neutral)
 
 
 def _built_for(facts: ElfFacts) -> str:
