@@ -96,3 +96,10 @@ def test_a_directory_is_judged_as_one_release(runworthy: Run, world: Path) -> No
 def test_a_name_that_a_terminal_would_obey(runworthy: Run, world: Path) -> None:
     (world / "a\x1b[31m").write_bytes((world / "app").read_bytes())
     assert "\x1b" not in runworthy("floor", "a\x1b[31m", "--max-glibc", "2.28").out
+
+
+def test_where_there_is_nothing_to_judge_it_is_said(runworthy: Run, world: Path) -> None:
+    (world / "void").mkdir()
+    (world / "no\x1bne").mkdir()
+    ended = runworthy("floor", "void", "no\x1bne")
+    assert ended == (3, "", "error: no ELF program or library in void and no\\x1bne\n")

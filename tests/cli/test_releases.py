@@ -112,6 +112,21 @@ def test_a_release_as_json(runworthy: Run) -> None:
     assert document["summary"] == {"assets": 8, "pairs": 6, "differ": 4, "worse": 1, "unclear": 0, "better": 0}
 
 
+def test_of_many_renamed_assets_a_few_are_named(runworthy: Run, tmp_path: Path) -> None:
+    for directory, tag in (("old", "musllinux_1_1"), ("new", "musllinux_1_2")):
+        (tmp_path / directory).mkdir()
+        for number in range(20):
+            core = program("GLIBC_2.2.5" if directory == "old" else "GLIBC_2.34")
+            wheel(tmp_path / directory / f"a{number:02}-1.0-py3-none-{tag}_x86_64.whl", {"a/_core.so": core})
+    lines = runworthy("diff", "old", "new", "--on", "debian:12").out.splitlines()
+    first = "renamed  a00-1.0-py3-none-musllinux_1_1_x86_64.whl -> a00-1.0-py3-none-musllinux_1_2_x86_64.whl"
+    renamed = [line for line in lines if line.startswith("renamed")]
+    assert renamed[0] == f"{first}, the same by program and platform"
+    assert renamed[3:] == ["renamed  and 17 more, which -v lists"]
+    everything = runworthy("diff", "old", "new", "--on", "debian:12", "-v").out
+    assert sum(line.startswith("renamed") for line in everything.splitlines()) == 20
+
+
 def test_what_is_compared_with_what(runworthy: Run) -> None:
     archive = "v1/app-1.2.3-linux-amd64.tar.gz"
     ended = runworthy("diff", archive, "v1/app-1.2.3-linux-armv7")

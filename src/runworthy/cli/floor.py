@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -54,10 +55,12 @@ def run(options: Namespace) -> int:
     """Judge, report, and return the exit code. Raises UsageError."""
     from runworthy.cli.terminal import complain_of_missing
     from runworthy.library import floor
+    from runworthy.report.words import clean, listed
 
+    subjects = options.files or _subjects(options)
     try:
         report = floor(
-            options.files or _subjects(options),
+            subjects,
             max_glibc=options.max_glibc,
             max_musl=options.max_musl,
             max_libstdcxx=options.max_libstdcxx,
@@ -67,6 +70,9 @@ def run(options: Namespace) -> int:
         )
     except SubjectError as error:
         return complain_of_missing(error.names)
+    if not (report.shipped or report.problems):
+        names = listed([clean(name) for name in subjects])
+        print(f"error: no ELF program or library in {names}", file=sys.stderr)
     _deliver(report, options)
     return report.exit_code()
 

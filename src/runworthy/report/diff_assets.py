@@ -36,7 +36,7 @@ def asset_lines(difference: Difference, style: Style = PLAIN, *, everything: boo
         for asset in changed
     ]
     yield from table(_without_empty(rows if everything else _grouped(rows)))
-    yield from _renamed(both)
+    yield from _renamed(both, everything=everything)
     yield from _came_and_went(difference, floors)
     yield from _rest(both, changed, everything=everything)
 
@@ -108,11 +108,14 @@ def _needs(pairs: Sequence[Pair]) -> list[str]:
 # -- what came, went and stayed --------------------------------------------------------------
 
 
-def _renamed(both: Sequence[AssetPair]) -> Iterator[str]:
-    for asset in both:
-        if asset.paired_by == "platform" and asset.old is not None:
-            old = asset.old.rpartition("/")[2]
-            yield f"renamed  {clean(old)} -> {clean(asset.name)}, the same by program and platform"
+def _renamed(both: Sequence[AssetPair], *, everything: bool) -> Iterator[str]:
+    found = [asset for asset in both if asset.paired_by == "platform" and asset.old is not None]
+    shown = found if everything or len(found) <= _ROWS else found[:_NAMED]
+    for asset in shown:
+        old = (asset.old or "").rpartition("/")[2]
+        yield f"renamed  {clean(old)} -> {clean(asset.name)}, the same by program and platform"
+    if len(shown) < len(found):
+        yield f"renamed  and {len(found) - len(shown)} more, which -v lists"
 
 
 def _came_and_went(difference: Difference, floors: Mapping[str, Sequence[FloorChange]]) -> Iterator[str]:
