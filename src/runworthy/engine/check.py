@@ -305,8 +305,10 @@ class Engine:
     def _join(self, name: TargetName, overlay: Overlay, arch: Architecture | None) -> None:
         """Show with each package what it requires and what is given with it, as they would be installed together."""
         choices = self._choices
-        for holder in self._holders if choices else ():
-            if choices and holder.container.kind not in INSTALLED:
+        if choices is None:
+            return
+        for holder in self._holders:
+            if holder.container.kind not in INSTALLED:
                 for other in choices.joined(holder, name, arch):
                     overlay.mount(holder.shown, other.view)
 

@@ -25,6 +25,8 @@ _FOR_ALL = ("all", "noarch", "")
 
 def companions(holder: Holder, given: Iterable[Holder], arch: Architecture | None = None) -> list[Holder]:
     """Return the packages among those given that are installed with one on a target of an architecture."""
+    if holder.container.kind not in INSTALLED and not holder.ties.requires:
+        return []
     alike = [one for one in given if one.container.kind == holder.container.kind]
     if len(alike) < 2:
         return []

@@ -18,6 +18,7 @@ from runworthy.engine.trees import Found
 from runworthy.formats.archive import Archive, archive_kind, claimed_kind, open_archive
 from runworthy.formats.content import Content, release
 from runworthy.formats.elf_kind import MAGIC, elf_kind
+from runworthy.formats.magics import OTHER_SYSTEMS
 from runworthy.formats.package import NeedsZstdError
 from runworthy.formats.package.member import Member
 from runworthy.formats.ties import Ties, ties_of
@@ -35,9 +36,6 @@ from runworthy.targets.view import Resolved
 __all__ = ["Holder", "Opened", "found_at", "open_container", "split_member"]
 
 _WITH_PROMISES: frozenset[ContainerKind] = frozenset(("wheel",))
-_FOREIGN = (b"MZ", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
-"""What programs for Windows and macOS begin with (``formats.identify`` tells more)."""
-
 _HEAD = 512
 _SAME_HEAD = 1024
 _CHUNK = 1 << 18
@@ -281,7 +279,7 @@ class _Looked:
                 self._read_now(member.path, real, content)
             else:
                 self._passed_over[kind] += 1
-        elif head.startswith(_FOREIGN):
+        elif head.startswith(OTHER_SYSTEMS):
             self._holder.others.append(member.path)
         nested = archive_kind(head, member.path)
         if nested is not None and member.kind == "file":

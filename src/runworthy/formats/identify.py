@@ -7,6 +7,7 @@ bytes, and a shell at a line; this looks at 4096, so that text and data are told
 from __future__ import annotations
 
 from runworthy.formats.content import Content
+from runworthy.formats.magics import APE_SCRIPTS, MACHO
 from runworthy.formats.script import BUFFER, read_script_line
 from runworthy.model.errors import FormatError
 from runworthy.model.program import FileFacts, FileType
@@ -133,9 +134,8 @@ _READERS = (
     (b"\x7fELF", _elf),
     (b"#!", _script),
     (b"MZ", _windows),
-    ((b"jartsr='", b"APEDBG='"), _ape),
-    ((b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe",
-      b"\xcf\xfa\xed\xfe"), _macho),
+    (APE_SCRIPTS, _ape),
+    (MACHO, _macho),
     ((b"PK\3\4", b"PK\5\6"), _zip),
     (b"\0asm", _wasm),
 )  # fmt: skip

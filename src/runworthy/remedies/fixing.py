@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from runworthy.engine import Wishes
 from runworthy.engine.again import Latest, judge_again
-from runworthy.engine.containers import Holder, found_at, open_container, split_member
+from runworthy.engine.containers import Holder, found_at, split_member
 from runworthy.engine.context import launch_on
+from runworthy.engine.opening import archive_at
 from runworthy.engine.subjects import MARK, Subject, read_subject
 from runworthy.engine.trees import Found
 from runworthy.model.arch import Architecture
@@ -207,8 +208,7 @@ class _Archives:
             return
         self._opened.add(archive)
         try:
-            source = locate(archive, self._machine)
-            opened = open_container(archive, source.real, source.view.content(source.real))
+            opened = archive_at(archive, self._machine)
         except OSError:
             return
         self._holders += opened.holders

@@ -5,8 +5,9 @@ from __future__ import annotations
 from runworthy.engine.toolchain import toolchain_of
 from runworthy.formats.content import Content
 from runworthy.formats.elf import read_elf
-from runworthy.formats.elf_kind import elf_kind
+from runworthy.formats.elf_kind import MAGIC, elf_kind
 from runworthy.formats.identify import identify
+from runworthy.formats.magics import APE_SCRIPTS, OTHER_SYSTEMS
 from runworthy.model.elf import BuildInfo, ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.matrix import Linkage, Member, Role
@@ -17,8 +18,7 @@ from runworthy.simulate.system import system_of
 
 __all__ = ["MAGICS", "read_member", "script"]
 
-MAGICS = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
-          b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"jartsr='", b"APEDBG='")  # fmt: skip
+MAGICS = (MAGIC, *OTHER_SYSTEMS, *APE_SCRIPTS)
 """What programs and libraries of some system begin with."""
 
 _LOADERS: dict[str, frozenset[str]] = {
@@ -40,7 +40,7 @@ def read_member(name: str, content: Content) -> Member | None:
     """Return what a program or library is, None for any other file. Raises FormatError, OSError."""
     if not content.pread(0, 8).startswith(MAGICS):
         return None
-    if content.pread(0, 4) == MAGICS[0]:
+    if content.pread(0, 4) == MAGIC:
         return _elf(name, content) if elf_kind(content) == "subject" else None
     return _other(name, identify(content))
 

@@ -10,6 +10,7 @@ from typing import Final
 from runworthy.formats.archive.inflated import Blocks
 from runworthy.formats.archive.unreadable import damaged
 from runworthy.formats.content import Content
+from runworthy.formats.magics import APE_SCRIPTS, OTHER_SYSTEMS
 from runworthy.formats.package.streams import NeedsZstdError
 from runworthy.model.errors import FormatError
 
@@ -25,8 +26,7 @@ HEAD: Final = 4096
 _BEHIND: Final = 1 << 16
 _ENDLESS: Final = 1 << 62
 _JUDGED: Final = (
-    b"\x7fELF", b"#!", b"MZ", b"jartsr='", b"APEDBG='", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"\xfe\xed\xfa\xce",
-    b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\0asm", b"PK\3\4", b"PK\5\6", b"\x1f\x8b",
+    b"\x7fELF", b"#!", *APE_SCRIPTS, *OTHER_SYSTEMS, b"\0asm", b"PK\3\4", b"PK\5\6", b"\x1f\x8b",
     b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh", b"\x04\x22\x4d\x18", b"\x5d\0\0", b"!<arch>\n", b"\xed\xab\xee\xdb",
     b"070701", b"070702", b"hsqs",
 )  # fmt: skip
