@@ -12,6 +12,7 @@ from runworthy.model.finding import Finding, Result, Verdict
 from runworthy.model.libc import Libc
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, replace
+from runworthy.model.storage import Clash, Idle, Partial, Waste
 from runworthy.model.trace import Step, Trace
 from runworthy.targets.target import Target
 
@@ -24,6 +25,7 @@ class Cell:
 
     ``facts`` are there of an ELF file, ``file`` of any other, neither of what could not be read. ``shown`` names a path
     of the root as people know it, where it has another name than its own; ``wanted`` is the target as it was asked for.
+    ``storage`` is what was found of files that are stored again.
     """
 
     subject: str
@@ -36,6 +38,7 @@ class Cell:
     root: Target | None = None
     shown: Callable[[str], str | None] | None = None
     wanted: str = ""
+    storage: tuple[Waste | Clash | Idle | Partial, ...] = ()
 
 
 def result_of(cell: Cell) -> Result:
@@ -86,6 +89,7 @@ def _explain(cell: Cell) -> tuple[tuple[Finding, ...], tuple[Step, ...], Verdict
         machine=root.arch.name if root else "",
         completeness=root.completeness if root else "closed",
         trace=cell.trace,
+        storage=cell.storage,
         hardware=root.machine if root else None,
         catalogue=Index(),
         objects=Objects(root.view if root else None),

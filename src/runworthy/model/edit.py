@@ -36,6 +36,7 @@ __all__ = [
     "RemovePackages",
     "RunCommand",
     "SetMode",
+    "ShareFile",
     "SwitchHandlers",
     "UnpackPackage",
     "UnregisterHandler",
@@ -264,6 +265,39 @@ class SetMode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShareFile:
+    """Have a stored file of this machine share its bytes with another one that holds the same.
+
+    ``paths`` are all names that are known of it, ``kept`` is one of the other's, all absolute. ``how``: "extents" has
+    the kernel compare both and share their storage (FIDEDUPERANGE), "clone" puts a reflink in its place, "hardlink" a
+    name of the other, "symlink" a link to it; "ranges" shares the parts of it that ``ranges`` (offset, length) name.
+    ``size`` is that of the file, ``frees`` what is freed, both in bytes.
+    """
+
+    paths: tuple[str, ...]
+    kept: str
+    how: Literal["extents", "clone", "hardlink", "symlink", "ranges"]
+    size: int = 0
+    frees: int = 0
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it does."""
+        more = f" and {len(self.paths) - 1} more of its names" if len(self.paths) > 1 else ""
+        return f"{_SHARES[self.how]} {self.paths[0]}{more} {'to' if self.how.endswith('link') else 'with'} {self.kept}"
+
+
+_SHARES = {
+    "extents": "share the storage of",
+    "clone": "share the storage of",
+    "hardlink": "hard-link",
+    "symlink": "link",
+    "ranges": "share parts of",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterHandler:
     """Register a handler above all others; one of the same name goes first. The kernel forgets it at a reboot."""
 
@@ -398,7 +432,7 @@ Action = FileEdit | LocalEdit | KernelEdit | KnownEffect
 """What edits come to in the end, where it is known what programs do."""
 PortableEdit = FileEdit | KernelEdit | ProgramEdit
 """Edits that mean the same on any machine like the one they were planned for."""
-Edit = PortableEdit | LocalEdit | KnownEffect
+Edit = PortableEdit | LocalEdit | KnownEffect | ShareFile
 """Closed: who carries edits out, judges or writes them knows every one of these."""
 
 _KERNEL = (RegisterHandler, UnregisterHandler, DisableHandler, EnableHandler, SwitchHandlers)
@@ -406,12 +440,15 @@ _PROGRAMS = (RunCommand, InstallPackages, RemovePackages)
 
 
 def actions(edits: tuple[Edit, ...]) -> tuple[Action, ...]:
-    """Return the edits with what programs are known to do in the programs' place."""
+    """Return the edits with what programs are known to do in the programs' place.
+
+    Sharing is none: no path holds other bytes after it.
+    """
     found: list[Action] = []
     for edit in edits:
         if isinstance(edit, _PROGRAMS):
             found += actions(edit.effects)
-        else:
+        elif not isinstance(edit, ShareFile):
             found.append(edit)
     return tuple(found)
 

@@ -22,6 +22,7 @@ from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, field, replace
+from runworthy.model.storage import Clash, Idle, Partial, Waste
 from runworthy.model.trace import Answer, Event, Need, Step, Trace
 
 __all__ = ["Case", "Catalogue", "Match", "Objects", "Rule", "apply_rules", "kinds_to_explain", "matches"]
@@ -64,6 +65,7 @@ class Case:
     the C library that the subject met, or that of the root when it met none. ``machine`` names the target's
     architecture, ``hardware`` is the machine with what is assumed about it (None: no target was opened);
     ``handlers`` are those of its binfmt_misc. ``shown`` names what lies at a path, where that comes out of an archive.
+    ``storage`` is what was found of files that are stored again; events name what they are of it by its number.
     """
 
     subject: str
@@ -80,6 +82,7 @@ class Case:
     file: FileFacts | None = None
     handlers: Handlers = Handlers()
     shown: Callable[[str], str | None] | None = None
+    storage: tuple[Waste | Clash | Idle | Partial, ...] = ()
     covered: frozenset[int] = frozenset()
     causes: Mapping[str, Sequence[Step]] = field(default_factory=dict)
     """The needs of the trace that are so for no other's sake, by kind; weak ones are left out."""
@@ -104,6 +107,11 @@ class Case:
     def events(self, *kinds: str) -> list[Event]:
         """Return the events of these kinds."""
         return [event for event in self.trace.events if event.kind in kinds]
+
+    def stored(self, kind: str) -> Iterator[Waste | Clash | Idle | Partial]:
+        """Yield what was found of storage that events of this kind tell of."""
+        for event in self.events(kind):
+            yield self.storage[int(event.text)]
 
     def show(self, path: str) -> str:
         """Return a path of the root as people know it: the subject and its siblings by the name they gave."""

@@ -1,0 +1,1 @@
+"""Environments searched for files that are stored again, and told why."""

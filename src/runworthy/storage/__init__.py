@@ -1,0 +1,1 @@
+"""Storage: why the same bytes are stored again, and what sharing them gives. Pure, as the simulators are."""

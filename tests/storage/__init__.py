@@ -1,0 +1,1 @@
+"""Storage: real file systems, real installers, real peers."""
