@@ -235,6 +235,7 @@ CAUSES: Mapping[Cause, str] = {
 Bar = Literal[
     "other-filesystem",
     "other-mount",
+    "no-reflinks",
     "links-outside",
     "one-library",
     "mode-differs",
@@ -254,6 +255,7 @@ Bar = Literal[
 BARS: Mapping[Bar, str] = {
     "other-filesystem": "they are on different file systems",
     "other-mount": "no hard link leads from one mount to another",
+    "no-reflinks": "their file system has no shared extents",
     "links-outside": "it has names outside of what was looked at, so that nothing would be freed",
     "one-library": "a process may load both, and they would become one library (--within-env)",
     "mode-differs": "a hard link has one set of permissions, and theirs differ",

@@ -1,0 +1,181 @@
+"""Which stored file stays, which ones are spare beside it, how they would share, and what keeps them from it.
+
+Among copies the one with the most names stays, since its names are what need not be moved. Every other one joins the
+first that it may be one file with; one that may join none stays itself, and says why it does. The rules are those that
+keep sharing safe: after it every path has the bytes, the owner, the permissions and the attributes that it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Literal
+
+from runworthy.model.records import dataclass, field
+from runworthy.model.storage import Bar, Copies, How, Owner, Place, Spare, StoredFile, Together
+
+__all__ = ["Ground", "Plan", "Wish", "spares_of"]
+
+Plan = Literal["auto", "reflink", "hardlink", "symlink"]
+
+_SET_ID = 0o6000
+_EXECUTABLE = 0o111
+_TOLD_BY_TIME = (".py", ".pyc", ".pyo")
+# EXT4_LINK_MAX, BTRFS_LINK_MAX and XFS_MAXLINK of Linux; elsewhere the smallest of those that are known.
+_LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
+_FEWEST_LINKS = 32000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How sharing is asked for. ``auto`` shares extents where the file system can, and makes hard links elsewhere.
+
+    ``within_env``: hard links inside one environment too, where a process may load both names as two libraries.
+    """
+
+    how: Plan = "auto"
+    within_env: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a plan rests on, each asked when it is needed.
+
+    ``attributes`` are extended attributes, to be compared; ``together`` answers for two names in one environment;
+    ``kept_apart`` whether a file is one that installers and databases change in place; ``reflinks`` whether a file
+    system shares extents.
+    """
+
+    owner: Callable[[str], Owner]
+    place: Callable[[str], Place]
+    attributes: Callable[[StoredFile], Hashable]
+    together: Callable[[str, str, str], Together]
+    kept_apart: Callable[[str], bool]
+    reflinks: Callable[[Place], bool]
+
+
+def spares_of(copies: Iterable[Copies], ground: Ground, wish: Wish) -> list[Spare]:
+    """Return every stored file that need not be, in the order of ``copies``, with what stays in its place."""
+    return [spare for one in copies for spare in _Choice(one, ground, wish).spares()]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One that stays: itself, its place among the copies, and the names that lead to it once all is done."""
+
+    file: StoredFile
+    number: int
+    names: dict[str, list[str]] = field(default_factory=dict)
+    links: int = 0
+
+
+class _Choice:
+    """The choice among the copies of one content."""
+
+    def __init__(self, copies: Copies, ground: Ground, wish: Wish) -> None:
+        self._copies = copies
+        self._ground = ground
+        self._wish = wish
+        self._kept: list[_Kept] = []
+
+    def spares(self) -> Iterator[Spare]:
+        """Yield all but the first that stays."""
+        numbered = sorted(enumerate(self._copies.files), key=lambda one: (-one[1].links, one[1].names[0]))
+        for number, file in numbered:
+            bars = []
+            for kept in self._kept:
+                how = self._how(file)
+                bar = self._bar(file, number, kept, how)
+                if not bar:
+                    self._join(kept, file)
+                    yield self._spare(file, kept, how=how)
+                    break
+                bars.append((bar, kept))
+            else:
+                alone = _Kept(file, number)
+                self._join(alone, file)
+                self._kept.append(alone)
+                if bars:
+                    yield self._spare(file, bars[0][1], bar=bars[0][0])
+
+    def _spare(
+        self, file: StoredFile, kept: _Kept, *, how: How | Literal[""] = "", bar: Bar | Literal[""] = ""
+    ) -> Spare:
+        return Spare(
+            file=file,
+            kept=kept.file,
+            owner=self._ground.owner(file.names[0]),
+            kept_owner=self._ground.owner(kept.file.names[0]),
+            bar=bar,
+            how=how,
+            frees=file.allocated if how else 0,
+            proof=self._copies.proof,
+        )
+
+    def _join(self, kept: _Kept, file: StoredFile) -> None:
+        kept.links += file.links
+        for name in file.names:
+            kept.names.setdefault(self._ground.owner(name).environment, []).append(name)
+
+    def _how(self, file: StoredFile) -> How:
+        if self._wish.how in ("hardlink", "symlink"):
+            return self._wish.how
+        if self._wish.how == "reflink" or self._ground.reflinks(self._ground.place(file.names[0])):
+            return "extents"
+        return "hardlink"
+
+    # -- what keeps two from being one -------------------------------------------------------
+
+    def _bar(self, file: StoredFile, number: int, kept: _Kept, how: How) -> Bar | Literal[""]:
+        bar = self._bar_of_both(file, number, kept)
+        if bar:
+            return bar
+        if how == "extents":
+            return "" if self._ground.reflinks(self._ground.place(file.names[0])) else "no-reflinks"
+        return self._bar_of_one_file(file, kept, how) or self._bar_of_one_library(file, kept)
+
+    def _bar_of_both(self, file: StoredFile, number: int, kept: _Kept) -> Bar | Literal[""]:
+        """What keeps any kind of sharing away."""
+        place = self._ground.place(file.names[0])
+        if place.type == "overlay":
+            return "image-layer"
+        if place.read_only:
+            return "read-only"
+        if any(self._ground.kept_apart(one) for one in (file.names[0], kept.file.names[0])):
+            return "kept-apart"
+        extents = self._copies.extents
+        return "already-shared" if extents and extents[number] == extents[kept.number] else ""
+
+    def _bar_of_one_file(self, file: StoredFile, kept: _Kept, how: How) -> Bar | Literal[""]:
+        """What keeps two from being one inode: it has one set of all that is not bytes (``inode(7)``)."""
+        one, other = file, kept.file
+        if how == "symlink":
+            if file.mode & _EXECUTABLE:
+                return "program"
+        else:
+            place, there = self._ground.place(one.names[0]), self._ground.place(other.names[0])
+            if (place.device, place.mount) != (there.device, there.mount):
+                return "other-mount"
+            if kept.links + one.links > _LINKS.get(place.type, _FEWEST_LINKS):
+                return "too-many-links"
+        if (one.mode | other.mode) & _SET_ID:
+            return "set-id"
+        if (one.uid, one.gid) != (other.uid, other.gid):
+            return "owner-differs"
+        if one.mode != other.mode:
+            return "mode-differs"
+        if one.mtime != other.mtime and one.names[0].endswith(_TOLD_BY_TIME):
+            return "source-times"
+        if one.outside:
+            return "links-outside"
+        return "attributes-differ" if self._ground.attributes(one) != self._ground.attributes(other) else ""
+
+    def _bar_of_one_library(self, file: StoredFile, kept: _Kept) -> Bar | Literal[""]:
+        """What a process would see: two paths of one inode are one library to its loader."""
+        if self._wish.within_env:
+            return ""
+        for name in file.names:
+            environment = self._ground.owner(name).environment
+            for other in kept.names.get(environment, ()):
+                if self._ground.together(environment, name, other).answer != "no":
+                    return "one-library"
+        return ""
