@@ -465,5 +465,6 @@ class StorageReport:
     reclaimed: Reclaimed | None = None
 
     def exit_code(self, fail_over: int | None = None) -> int:
-        """Return 1 where more than ``fail_over`` bytes are stored again that could be freed, else 0."""
-        return 1 if fail_over is not None and self.frees > fail_over else 0
+        """Return 1 where more than ``fail_over`` bytes could be freed, what has been freed left out, else 0."""
+        freed = sum(size for _, _, size in self.reclaimed.shared) if self.reclaimed else 0
+        return 1 if fail_over is not None and self.frees - freed > fail_over else 0

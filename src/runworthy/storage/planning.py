@@ -41,8 +41,8 @@ class Ground:
     """What a plan rests on, each asked when it is needed.
 
     ``attributes`` are extended attributes, to be compared; ``together`` answers for two names in one environment;
-    ``kept_apart`` whether a file is one that installers and databases change in place; ``reflinks`` whether a file
-    system shares extents.
+    ``kept_apart`` whether a file is one that installers and databases change in place. ``reflinks`` says how files
+    share extents at a place: "extents" where the kernel compares them itself, "clone" where a copy is made that shares.
     """
 
     owner: Callable[[str], Owner]
@@ -50,7 +50,7 @@ class Ground:
     attributes: Callable[[StoredFile], Hashable]
     together: Callable[[str, str, str], Together]
     kept_apart: Callable[[str], bool]
-    reflinks: Callable[[Place], bool]
+    reflinks: Callable[[Place], Literal["extents", "clone", ""]]
 
 
 def spares_of(copies: Iterable[Copies], ground: Ground, wish: Wish) -> list[Spare]:
@@ -119,9 +119,8 @@ class _Choice:
     def _how(self, file: StoredFile) -> How:
         if self._wish.how in ("hardlink", "symlink"):
             return self._wish.how
-        if self._wish.how == "reflink" or self._ground.reflinks(self._ground.place(file.names[0])):
-            return "extents"
-        return "hardlink"
+        reflink = self._ground.reflinks(self._ground.place(file.names[0]))
+        return reflink or ("extents" if self._wish.how == "reflink" else "hardlink")
 
     # -- what keeps two from being one -------------------------------------------------------
 
@@ -131,6 +130,8 @@ class _Choice:
             return bar
         if how == "extents":
             return "" if self._ground.reflinks(self._ground.place(file.names[0])) else "no-reflinks"
+        if how == "clone":
+            return "links-outside" if file.outside else ""
         return self._bar_of_one_file(file, kept, how) or self._bar_of_one_library(file, kept)
 
     def _bar_of_both(self, file: StoredFile, number: int, kept: _Kept) -> Bar | Literal[""]:

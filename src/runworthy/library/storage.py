@@ -1,0 +1,102 @@
+"""Files that are stored again: found, told why, and shared when that is asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from runworthy.library.asking import Path, Watch, texts
+from runworthy.model.errors import SubjectError, UsageError
+from runworthy.model.records import replace
+
+if TYPE_CHECKING:
+    from runworthy.model.storage import StorageReport
+
+__all__ = ["bytes_of", "dedupe"]
+
+_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+_AGES = {"h": 3600, "d": 86400, "w": 7 * 86400}
+MIN_SIZE = "64k"
+
+
+def dedupe(
+    paths: Path | Iterable[Path],
+    *,
+    min_size: str | int = MIN_SIZE,
+    only: str | Iterable[str] = (),
+    how: Literal["auto", "reflink", "hardlink", "symlink"] = "auto",
+    within_env: bool = False,
+    caches: bool = True,
+    index: bool = True,
+    advise: bool = False,
+    unused: str = "",
+    new: bool = False,
+    apply: bool = False,
+    watch: Watch | None = None,
+) -> StorageReport:
+    """Find files that are stored again across environments, as ``runworthy dedupe`` does.
+
+    >>> import runworthy
+    >>> report = runworthy.dedupe("envs", caches=False)
+    >>> report.files, report.frees
+    (2, 0)
+
+    ``min_size`` is in bytes, or as in "64k"; ``only`` are shell patterns on names of files. With ``apply`` what is
+    planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``new`` remembers what
+    is told, and ``new`` of the report is what no earlier run with it told. Raises SubjectError where nothing lies at a
+    path, UsageError, and with ``apply`` RemedyError where the journal cannot be written.
+    """
+    from runworthy.engine.dedupe import Search, dedupe_of
+    from runworthy.storage.planning import Wish
+
+    search = Search(
+        paths=_directories(texts(paths)),
+        min_size=bytes_of(min_size, "--min-size"),
+        only=tuple(texts(only)),
+        wish=Wish(how=how, within_env=within_env),
+        caches=caches,
+        index=index,
+        advise=advise,
+        unused=_seconds(unused),
+        new=new,
+    )
+    report = dedupe_of(search, watch)
+    return _shared(report, watch) if apply else report
+
+
+def _shared(report: StorageReport, watch: Watch | None) -> StorageReport:
+    from runworthy.remedies.journal import Journal
+    from runworthy.remedies.sharing import share
+
+    shares = [one for waste in report.wastes for one in waste.shares]
+    done = share(shares, Journal(), title="share what is stored again", subject=", ".join(report.paths), watch=watch)
+    return replace(report, reclaimed=done)
+
+
+def _directories(names: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(names)
+    if not found:
+        raise UsageError("no path is given", hint="as in `runworthy dedupe ~/projects`")
+    missing = [name for name in found if not os.path.lexists(name)]
+    if missing:
+        raise SubjectError(missing)
+    return found
+
+
+def bytes_of(text: str | int, option: str) -> int:
+    """Return a number of bytes that is written as people write it ("64k", "1.5 GiB"). Raises UsageError."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?(?:([kmgt])(?:i?b)?|b)?", str(text).strip().lower())
+    if found is None:
+        raise UsageError(f"{text} is no size", hint="as in 65536, 64k or 1.5GiB", option=option)
+    return int(float(found[1]) * (1 << _UNITS[found[2] or ""]))
+
+
+def _seconds(text: str) -> int:
+    if not text:
+        return 0
+    found = re.fullmatch(r"(\d{1,6})([hdw])", text)
+    if found is None:
+        raise UsageError(f"{text} is no age", hint="as in 30d, 12h or 8w", option="--unused")
+    return int(found[1]) * _AGES[found[2]]

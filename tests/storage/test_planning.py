@@ -1,0 +1,166 @@
+"""Which stored file stays, and what keeps others from joining it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import pytest
+
+from runworthy.model.records import replace
+from runworthy.model.storage import Copies, Owner, Place, Spare, StoredFile, Together
+from runworthy.storage.planning import Ground, Plan, Wish, spares_of
+
+Answer = Literal["no", "yes", "unknown"]
+
+
+def _file(number: int, *names: str, links: int = 0, mode: int = 0o644, uid: int = 0, mtime: int = 1) -> StoredFile:
+    return StoredFile(
+        device=1,
+        inode=number,
+        size=100_000,
+        allocated=102_400,
+        mode=0o100000 | mode,
+        uid=uid,
+        gid=0,
+        links=links or len(names),
+        mtime=mtime,
+        ctime=1,
+        names=names,
+    )
+
+
+_PLACE = Place(path="/", filesystem="ext4:8:1", device=1, type="ext4", mount=20)
+
+
+def _ground(
+    *,
+    answers: Mapping[tuple[str, str], Answer] | None = None,
+    places: Mapping[str, Place] | None = None,
+    attributes: Mapping[int, str] | None = None,
+    reflinks: Literal["extents", "clone", ""] = "",
+) -> Ground:
+    """A ground on which the environment of a file is its first directory, and all else as is said."""
+    return Ground(
+        owner=lambda name: Owner(environment="/" + name.split("/")[1]),
+        place=lambda name: (places or {}).get("/" + name.split("/")[1], _PLACE),
+        attributes=lambda file: (attributes or {}).get(file.inode, ""),
+        together=lambda _environment, one, other: Together(answer=(answers or {}).get((one, other), "no")),
+        kept_apart=lambda name: name.endswith("/RECORD"),
+        reflinks=lambda _place: reflinks,
+    )
+
+
+def _plan(*files: StoredFile, ground: Ground | None = None, how: Plan = "auto", within: bool = False) -> list[Spare]:
+    copies = Copies(size=100_000, filesystem="ext4:8:1", files=files)
+    return spares_of([copies], ground or _ground(), Wish(how=how, within_env=within))
+
+
+def _told(spares: list[Spare]) -> list[tuple[int, int, str, int]]:
+    return [(one.file.inode, one.kept.inode, one.bar or one.how, one.frees) for one in spares]
+
+
+def test_the_one_with_the_most_names_stays() -> None:
+    spares = _plan(_file(1, "/a/x"), _file(2, "/b/x", "/c/x"), _file(3, "/d/x"))
+    assert _told(spares) == [(1, 2, "hardlink", 102_400), (3, 2, "hardlink", 102_400)]
+
+
+def test_names_that_nobody_knows_keep_it_from_being_freed() -> None:
+    spares = _plan(_file(1, "/a/x", links=3), _file(2, "/b/x", links=2))
+    assert _told(spares) == [(2, 1, "links-outside", 0)]
+
+
+def test_shared_extents_are_those_of_all_names() -> None:
+    spares = _plan(_file(1, "/a/x", links=3), _file(2, "/b/x", links=2), ground=_ground(reflinks="extents"))
+    assert _told(spares) == [(2, 1, "extents", 102_400)]
+    assert _told(_plan(_file(1, "/a/x"), _file(2, "/b/x"), how="reflink")) == [(2, 1, "no-reflinks", 0)]
+
+
+def test_a_clone_replaces_known_names_alone() -> None:
+    ground = _ground(reflinks="clone")
+    assert _told(_plan(_file(1, "/a/x", links=3), _file(2, "/b/x", links=2), ground=ground))[0][2] == "links-outside"
+    assert _told(_plan(_file(1, "/a/x"), _file(2, "/b/x", mode=0o755), ground=ground))[0][2] == "clone"
+
+
+@pytest.mark.parametrize(
+    ("other", "bar"),
+    [
+        (_file(2, "/b/x", mode=0o755), "mode-differs"),
+        (_file(2, "/b/x", uid=1000), "owner-differs"),
+        (_file(2, "/b/x", mode=0o4644), "set-id"),
+        (_file(2, "/b/RECORD"), "kept-apart"),
+        (_file(2, "/b/x.py", mtime=2), "source-times"),
+    ],
+)
+def test_an_inode_has_one_set_of_all_that_is_not_bytes(other: StoredFile, bar: str) -> None:
+    assert _told(_plan(_file(1, "/a/x", "/a/y"), other)) == [(2, 1, bar, 0)]
+
+
+def test_attributes_are_compared() -> None:
+    ground = _ground(attributes={2: "security.capability"})
+    assert _told(_plan(_file(1, "/a/x"), _file(2, "/b/x"), _file(3, "/c/x"), ground=ground)) == [
+        (2, 1, "attributes-differ", 0),
+        (3, 1, "hardlink", 102_400),
+    ]
+
+
+def test_what_may_not_join_the_first_joins_one_like_itself() -> None:
+    files = (_file(1, "/a/x"), _file(2, "/b/x", mode=0o755), _file(3, "/c/x", mode=0o755))
+    assert _told(_plan(*files)) == [(2, 1, "mode-differs", 0), (3, 2, "hardlink", 102_400)]
+
+
+@pytest.mark.parametrize(
+    ("place", "bar"),
+    [
+        (replace(_PLACE, mount=21), "other-mount"),
+        (replace(_PLACE, device=2), "other-mount"),
+        (replace(_PLACE, read_only=True), "read-only"),
+        (replace(_PLACE, type="overlay"), "image-layer"),
+    ],
+)
+def test_places_that_no_link_leads_to(place: Place, bar: str) -> None:
+    ground = _ground(places={"/b": place})
+    assert _told(_plan(_file(1, "/a/x"), _file(2, "/b/x"), ground=ground)) == [(2, 1, bar, 0)]
+
+
+def test_links_are_counted() -> None:
+    many = _file(1, *(f"/a/{number}" for number in range(64_999)))
+    assert _told(_plan(many, _file(2, "/b/x"), _file(3, "/c/x"))) == [
+        (2, 1, "hardlink", 102_400),
+        (3, 1, "too-many-links", 0),
+    ]
+
+
+@pytest.mark.parametrize("answer", ["yes", "unknown"])
+def test_two_libraries_of_a_process_stay_two(answer: Answer) -> None:
+    """The case of one package's library at two paths of each of two environments, each a file of its own."""
+    pairs = {(f"/{env}/y", f"/{env}/x"): answer for env in "ab"}
+    files = (_file(1, "/a/x"), _file(2, "/a/y"), _file(3, "/b/x"), _file(4, "/b/y"))
+    assert _told(_plan(*files, ground=_ground(answers=pairs))) == [
+        (2, 1, "one-library", 0),
+        (3, 1, "hardlink", 102_400),
+        (4, 2, "hardlink", 102_400),
+    ]
+    assert [row[2] for row in _told(_plan(*files, ground=_ground(answers=pairs), within=True))] == ["hardlink"] * 3
+    shared = _plan(*files, ground=_ground(answers=pairs, reflinks="extents"))
+    assert [one.how for one in shared] == ["extents"] * 3
+
+
+def test_names_that_are_linked_already_are_asked_about_too() -> None:
+    """Each environment is linked to an entry of its own in the cache: joining the entries joins what is inside."""
+    pairs: dict[tuple[str, str], Answer] = {("/a/y", "/a/x"): "yes"}
+    files = (_file(1, "/a/x", "/b/x", "/cache/x"), _file(2, "/a/y", "/b/y", "/cache/y"))
+    assert _told(_plan(*files, ground=_ground(answers=pairs))) == [(2, 1, "one-library", 0)]
+    assert _told(_plan(*files)) == [(2, 1, "hardlink", 102_400)]
+
+
+def test_symbolic_links_take_the_place_of_no_program() -> None:
+    files = (_file(1, "/a/x"), _file(2, "/b/x"))
+    assert _told(_plan(*files, how="symlink")) == [(2, 1, "symlink", 102_400)]
+    programs = (_file(1, "/a/x", mode=0o755), _file(2, "/b/x", mode=0o755))
+    assert _told(_plan(*programs, how="symlink")) == [(2, 1, "program", 0)]
+
+
+def test_what_is_shared_already_is_no_gain() -> None:
+    copies = Copies(size=9, filesystem="btrfs:1", files=(_file(1, "/a/x"), _file(2, "/b/x")), extents=(0, 0))
+    assert _told(spares_of([copies], _ground(reflinks="extents"), Wish())) == [(2, 1, "already-shared", 0)]
