@@ -8,7 +8,7 @@ from typing import Final
 
 from runworthy.model.host import Mount
 
-__all__ = ["PSEUDO", "mount_of", "mounted_noexec", "parse_mounts", "pseudo_mounts", "read_mounts"]
+__all__ = ["PSEUDO", "mount_of", "mounted_noexec", "parse_mounts", "pseudo_mounts", "read_mounts", "unescaped"]
 
 PSEUDO: Final = frozenset(
     (
@@ -56,8 +56,8 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
         if len(fields) >= 6 and len(rest) >= 3:
             found.append(
                 Mount(
-                    point=_unescaped(fields[4]),
-                    fstype=_unescaped(rest[0]),
+                    point=unescaped(fields[4]),
+                    fstype=unescaped(rest[0]),
                     options=tuple(fields[5].split(",")),
                     super_options=tuple(rest[2].split(",")),
                 )
@@ -65,7 +65,8 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
     return tuple(found)
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
+    """Return a field of the table as it is meant."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text) if "\\" in text else text
 
 
