@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from runworthy.engine.context import Index, Objects
 from runworthy.engine.verdict import all_met, verdict_of, weights_of
@@ -12,9 +13,11 @@ from runworthy.model.finding import Finding, Result, Verdict
 from runworthy.model.libc import Libc
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, replace
-from runworthy.model.storage import Clash, Idle, Partial, Waste
 from runworthy.model.trace import Step, Trace
 from runworthy.targets.target import Target
+
+if TYPE_CHECKING:  # most reports tell nothing of storage
+    from runworthy.model.storage import Clash, Idle, Partial, Waste
 
 __all__ = ["Cell", "result_of"]
 

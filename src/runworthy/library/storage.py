@@ -70,8 +70,8 @@ def _shared(report: StorageReport, watch: Watch | None) -> StorageReport:
     from runworthy.remedies.journal import Journal
     from runworthy.remedies.sharing import share
 
-    shares = [one for waste in report.wastes for one in waste.shares]
-    done = share(shares, Journal(), title="share what is stored again", subject=", ".join(report.paths), watch=watch)
+    title, subject = "share what is stored again", ", ".join(report.paths)
+    done = share(report.shares, Journal(), title=title, subject=subject, watch=watch)
     return replace(report, reclaimed=done)
 
 

@@ -193,6 +193,16 @@ class Partial:
     ranges: tuple[tuple[int, int], ...]
     equal: int
 
+    @property
+    def share(self) -> ShareFile:
+        """What sharing them comes to."""
+        from runworthy.model.edit import ShareFile
+
+        names, kept = self.file.names, self.kept.names[0]
+        return ShareFile(
+            paths=names, kept=kept, how="ranges", size=self.file.size, frees=self.equal, ranges=self.ranges
+        )
+
 
 # -- why, and what could be done -------------------------------------------------------------
 
@@ -463,6 +473,11 @@ class StorageReport:
     problems: tuple[tuple[str, str], ...] = ()
     new: frozenset[str] | None = None
     reclaimed: Reclaimed | None = None
+
+    @property
+    def shares(self) -> tuple[ShareFile, ...]:
+        """What sharing all that can be shared comes to: whole files first, then parts of others."""
+        return (*(one for waste in self.wastes for one in waste.shares), *(one.share for one in self.partial))
 
     def exit_code(self, fail_over: int | None = None) -> int:
         """Return 1 where more than ``fail_over`` bytes could be freed, what has been freed left out, else 0."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runworthy.model.binfmt import Handlers
 from runworthy.model.elf import BuildInfo, ElfFacts, ImportGroup
@@ -22,8 +22,10 @@ from runworthy.model.libc import Libc
 from runworthy.model.machine import Machine
 from runworthy.model.program import FileFacts
 from runworthy.model.records import dataclass, field, replace
-from runworthy.model.storage import Clash, Idle, Partial, Waste
 from runworthy.model.trace import Answer, Event, Need, Step, Trace
+
+if TYPE_CHECKING:  # most reports tell nothing of storage
+    from runworthy.model.storage import Clash, Idle, Partial, Waste
 
 __all__ = ["Case", "Catalogue", "Match", "Objects", "Rule", "apply_rules", "kinds_to_explain", "matches"]
 

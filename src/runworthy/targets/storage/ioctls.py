@@ -44,6 +44,7 @@ __all__ = [
     "iter_fiemap",
     "parse_fiemap",
     "unshare",
+    "xfs_shares_extents",
 ]
 
 STEP: Final = 16 << 20
@@ -75,6 +76,7 @@ UNWRITTEN: Final = 0x0800
 SHARED: Final = 0x2000
 
 _SYNC = 0x0001  # FIEMAP_FLAG_SYNC
+_GEOMETRY, _GEOMETRY_FLAGS, _REFLINK = 112, 92, 1 << 20  # struct xfs_fsop_geom_v1, XFS_FSOP_GEOM_FLAGS_REFLINK
 _UNSHARE_RANGE = 0x40  # linux/falloc.h
 _EVERYTHING = (1 << 64) - 1
 _AT_ONCE = 256
@@ -199,6 +201,14 @@ def unshare(fd: int, offset: int, length: int) -> bool:
         return False
     _checked(result)
     return True
+
+
+def xfs_shares_extents(fd: int) -> bool:
+    """Whether an xfs was made with reflinks: XFS_IOC_FSGEOMETRY_V1, fs/xfs/libxfs/xfs_fs.h. Raises OSError."""
+    raw = bytearray(_GEOMETRY)
+    _ioctl(fd, _number("r", ord("X"), 100, len(raw)), raw)
+    found: int = struct.unpack_from("=I", raw, _GEOMETRY_FLAGS)[0]
+    return bool(found & _REFLINK)
 
 
 # -- how the kernel is asked -----------------------------------------------------------------
