@@ -20,6 +20,7 @@
 * ``ground.linked_out(path)`` gives a file as many links as its file system allows: the next link(2) is EMLINK, for real
   (ext4: 65,000 links in 1.3 s). ``disk.count_links(path, 64_999)`` (ext4) writes the number alone, in 0.1 s: the kernel
   believes it, and there are no such names.
+* ``ground.extents(path)`` are the blocks of a file as `filefrag` tells them: equal ones of two files are shared.
 * Several of them may be open at once in one directory. `tests/storage/conftest.py` has fixtures: ``ext4``, ``xfs``,
   ``btrfs``, ``tmpfs``, and ``everywhere`` and ``reflinking``, which run a test on each of several.
 * Children that a test starts see the mounts; a shell elsewhere does not: the first use gives this process mounts of its
@@ -33,6 +34,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -44,7 +46,19 @@ from pathlib import Path
 from runworthy.model.records import dataclass
 from tests.judges.roots import lacking, requires_tool
 
-__all__ = ["KINDS", "Ground", "Overlay", "bound", "fill", "linked_out", "made", "overlaid", "requires_mounts", "used"]
+__all__ = [
+    "KINDS",
+    "Ground",
+    "Overlay",
+    "bound",
+    "extents",
+    "fill",
+    "linked_out",
+    "made",
+    "overlaid",
+    "requires_mounts",
+    "used",
+]
 
 # linux/sched.h, linux/mount.h, sys/mount.h
 _CLONE_NEWNS = 0x00020000
@@ -236,6 +250,19 @@ def linked_out(path: Path, *, most: int = 100_000) -> int:
     finally:
         os.close(directory)
     raise AssertionError(f"{most} links are not too many here")
+
+
+def extents(path: Path) -> tuple[tuple[int, int, int], ...]:
+    """Where a file lies: (first block in the file, first block on the device, how many), by `filefrag`.
+
+    Blocks that are equal in two files are shared. What has no block of its own (an inline file) is not told.
+    """
+    requires_tool("filefrag", package="e2fsprogs")
+    _sync(path)
+    rows = re.findall(
+        r"^ *\d+: +(\d+)\.\. *\d+: +(\d+)\.\. *\d+: +(\d+):(.*)$", _run("filefrag", "-v", str(path)), re.MULTILINE
+    )
+    return tuple((int(where), int(block), int(many)) for where, block, many, flags in rows if "inline" not in flags)
 
 
 @cache
