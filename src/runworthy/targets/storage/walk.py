@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from bisect import bisect_right
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from struct import Struct
@@ -55,6 +55,7 @@ Identity = tuple[int, int]
 """st_dev and st_ino."""
 
 _ROW = Struct("=8Q2q")
+_SIGNATURE = Struct("=3Q40x2q")
 DEVICE, INODE, SIZE, LINKS = 0, 1, 2, 7
 _FIELDS = 10
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -81,7 +82,7 @@ class Files(Mapping[Identity, StoredFile]):
     one of ``directories``. ``further`` are the whole paths of other names.
     """
 
-    __slots__ = ("_index", "directories", "further", "names", "rows", "starts")
+    __slots__ = ("_index", "_places", "directories", "further", "names", "rows", "starts")
 
     def __init__(self) -> None:
         self.rows = bytearray()
@@ -90,6 +91,7 @@ class Files(Mapping[Identity, StoredFile]):
         self.starts: list[int] = []
         self.further: dict[int, list[str]] = {}
         self._index: dict[Identity, int] | None = None
+        self._places = array("I")
 
     @classmethod
     def of(cls, files: Iterable[StoredFile]) -> Files:
@@ -141,14 +143,33 @@ class Files(Mapping[Identity, StoredFile]):
 
     def path(self, number: int) -> str:
         """Return the name of a file that was found first."""
-        return f"{self.directories[bisect_right(self.starts, number) - 1]}/{self.names[number]}"
+        places = self._places
+        if len(places) != len(self.names):
+            places = self._places = self._placed()
+        directory = self.directories[places[number]]
+        return f"{directory}/{self.names[number]}" if directory != "/" else f"/{self.names[number]}"
 
-    def paths(self) -> Iterator[str]:
-        """Yield the name of each file that was found first."""
+    def _placed(self) -> array[int]:
+        """Return the place of each file's directory among the directories."""
+        places = array("I")
         ends = [*self.starts[1:], len(self.names)]
-        for directory, start, end in zip(self.directories, self.starts, ends, strict=True):
-            for name in self.names[start:end]:
-                yield f"{directory}/{name}"
+        for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
+            places.extend([place] * (end - start))
+        return places
+
+    def is_same(self, number: int, status: os.stat_result) -> bool:
+        """Whether device, inode, size and times of a file are still what they were."""
+        return _SIGNATURE.unpack_from(self.rows, number * _ROW.size) == (
+            status.st_dev,
+            status.st_ino,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
+
+    def signature(self, number: int) -> tuple[int, ...]:
+        """Return device, inode, size and times of the last changes of contents and of status."""
+        return _SIGNATURE.unpack_from(self.rows, number * _ROW.size)
 
     def fields(self, number: int) -> tuple[int, ...]:
         """Return device, inode, size, blocks of 512, mode, owner, group, links and the times of the last changes."""

@@ -1,0 +1,305 @@
+"""Which files have the same bytes: told by reading them side by side, never by a hash.
+
+Files of one size are split at the first chunk in which they differ, and what differs from all others is not read on.
+Reads are of 128 KiB: two of them stay in a processor's own cache, where comparing costs next to nothing; reads of
+1 MiB into buffers that are used again take four times as long, and so does comparing mapped files page by page.
+
+A file counts as what the walk saw: device, inode, size and times of the open file are those of its row, before and
+after it was read. What was replaced, cut off or changed meanwhile drops out, and is told as a problem.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from runworthy.targets.storage.walk import Files
+
+if TYPE_CHECKING:
+    from runworthy.targets.trees import Watch
+
+__all__ = ["Comparison", "Partition"]
+
+Partition = list[list[int]]
+"""The numbers of files with the same bytes, for each of the contents that there are; one alone has its own bytes."""
+
+_WHOLE: Final = 128 << 10
+_FIRST: Final = 16 << 10
+_CHUNK: Final = 128 << 10
+_HELD: Final = 16 << 20
+_LEAST: Final = 512
+_OPEN: Final = 48
+_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS |= getattr(os, "O_BINARY", 0)
+_QUIETLY = getattr(os, "O_NOATIME", 0)
+_FULL = frozenset((errno.EMFILE, errno.ENFILE))
+_REPLACED = frozenset((errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.EAGAIN, errno.EISDIR, errno.ESTALE))
+_MANY: Final = 32
+CHANGED: Final = "changed while it was read"
+
+
+class _FullError(Exception):
+    """No more files can be opened at this moment."""
+
+
+class Comparison:
+    """Compares the files of a walk, by their numbers.
+
+    ``idle`` are files among which nobody looks for copies: a set of these alone is not read on. ``problems`` are
+    the paths of files that dropped out, and why. ``threads``: 0 chooses.
+    """
+
+    def __init__(
+        self, files: Files, *, idle: Collection[int] = (), threads: int = 0, watch: Watch | None = None
+    ) -> None:
+        self._files = files
+        self._sizes = files.column(2)
+        self._idle = frozenset(idle)
+        self._threads = threads or _threads()
+        self._watch = watch
+        self._total = 0
+        self._done: list[int] = []
+        self._stop = False
+        self._last = False
+        self.problems: dict[str, str] = {}
+
+    def partitions(self, groups: Sequence[Sequence[int]]) -> list[Partition]:
+        """Return how files of one size split, for each of ``groups``."""
+        found: list[Partition] = [[] for _ in groups]
+        self._total = sum(self._sizes[group[0]] * len(group) for group in groups)
+        left = iter(sorted(range(len(groups)), key=lambda place: groups[place][0]))
+        again: list[int] = []
+        workers = min(self._threads, len(groups))
+        self._done = [0] * max(1, workers)
+
+        def work(worker: int) -> None:
+            for place in left:
+                if self._stop:
+                    return
+                group = groups[place]
+                try:
+                    found[place] = self._partition(group, _OPEN)
+                except _FullError:
+                    again.append(place)
+                self._tell(worker, group)
+
+        self._spread(work, workers)
+        self._last = True
+        for place in sorted(again):
+            found[place] = self._partition(groups[place], 0)
+        return found
+
+    def _spread(self, work: Callable[[int], None], workers: int) -> None:
+        """Let several threads work, this one among them. Raises what one of them raised."""
+        if workers < 2:
+            work(0)
+            return
+        from threading import Thread
+
+        raised: list[BaseException] = []
+
+        def guarded(worker: int) -> None:
+            try:
+                work(worker)
+            except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
+                raised.append(error)
+                self._stop = True
+
+        threads = [Thread(target=guarded, args=(worker,), daemon=True) for worker in range(1, workers)]
+        for thread in threads:
+            thread.start()
+        guarded(0)
+        for thread in threads:
+            thread.join()
+        if raised:
+            raise raised[0]
+
+    def _tell(self, worker: int, group: Sequence[int]) -> None:
+        if self._watch is not None:
+            self._done[worker] += self._sizes[group[0]] * len(group)
+            if worker == 0:
+                self._watch("compare", sum(self._done), self._total)
+
+    # -- one group --------------------------------------------------------------------------
+
+    def _partition(self, group: Sequence[int], keep: int) -> Partition:
+        size = self._sizes[group[0]]
+        if size <= _WHOLE and size * len(group) <= _HELD:
+            return _sorted_out(group, 0, size, self._read_whole) or []
+        opened = _Opened(self, keep=len(group) <= keep)
+        try:
+            return list(self._lockstep(list(group), size, opened))
+        finally:
+            opened.close()
+
+    def _read_whole(self, number: int, _offset: int, size: int) -> bytes | None:
+        """Return the bytes of a file, None where it is not what it was. Most files are read by this, at one go."""
+        try:
+            descriptor = open_quietly(self._files.path(number))
+            try:
+                data = os.read(descriptor, size)
+                status = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self.fails(number, error)
+            return None
+        if len(data) == size and self._files.is_same(number, status):
+            return data
+        self.changed(number)
+        return None
+
+    def _lockstep(self, group: list[int], size: int, opened: _Opened) -> Iterator[list[int]]:
+        """Yield the files of one size that have the same bytes."""
+        pending = [(group, 0)]
+        while pending:
+            group, offset = pending.pop()
+            count = _CHUNK if offset else _FIRST
+            while offset < size and len(group) > 1 and not self._idle.issuperset(group):
+                count = min(count, size - offset)
+                parts = _sorted_out(group, offset, count, opened.read)
+                if parts is None:
+                    count = max(_LEAST, count // 8)
+                    continue
+                offset += count
+                count = max(count, _CHUNK)
+                group = parts.pop() if parts else []
+                pending += [(part, offset) for part in parts]
+            if len(group) > 1:
+                group = [number for number in group if opened.is_same(number)]
+            if group:
+                yield group
+
+    def is_same(self, number: int, status: os.stat_result) -> bool:
+        """Whether an open file is the one that the walk saw, unchanged."""
+        return self._files.is_same(number, status)
+
+    def path(self, number: int) -> str:
+        """Return the name of a file that was found first."""
+        return self._files.path(number)
+
+    def open(self, number: int) -> int:
+        """Return a descriptor of a file. Raises OSError."""
+        return open_quietly(self._files.path(number))
+
+    def changed(self, number: int) -> None:
+        """Let a file drop out that is not what it was."""
+        self.problems[self._files.path(number)] = CHANGED
+
+    def fails(self, number: int, error: OSError) -> None:
+        """Let a file drop out that cannot be read. Raises _FullError where it may do better later."""
+        if error.errno in _FULL and not self._last:
+            raise _FullError from error
+        path = self._files.path(number)
+        self.problems[path] = CHANGED if error.errno in _REPLACED else error.strerror or "cannot be read"
+
+
+class _Opened:
+    """Files that are read chunk by chunk: kept open, or opened for each chunk where there are too many of them."""
+
+    def __init__(self, comparison: Comparison, *, keep: bool) -> None:
+        self._comparison = comparison
+        self._keep = keep
+        self._open: dict[int, int] = {}
+
+    def read(self, number: int, offset: int, count: int) -> bytes | None:
+        """Return ``count`` bytes of a file, None where it drops out."""
+        try:
+            data = self._read(number, offset, count)
+        except OSError as error:
+            self._comparison.fails(number, error)
+            return None
+        if data is not None and len(data) == count:
+            return data
+        self._comparison.changed(number)
+        return None
+
+    def _read(self, number: int, offset: int, count: int) -> bytes | None:
+        descriptor = self._open.get(number)
+        if descriptor is not None:
+            return os.pread(descriptor, count, offset)
+        descriptor = self._comparison.open(number)
+        if self._keep:
+            self._open[number] = descriptor
+        try:
+            if not self._comparison.is_same(number, os.fstat(descriptor)):
+                return None
+            return os.pread(descriptor, count, offset)
+        finally:
+            if not self._keep:
+                os.close(descriptor)
+
+    def is_same(self, number: int) -> bool:
+        """Whether a file is still what it was; one that is not drops out."""
+        try:
+            descriptor = self._open.get(number)
+            status = os.fstat(descriptor) if descriptor is not None else os.lstat(self._comparison.path(number))
+        except OSError as error:
+            self._comparison.fails(number, error)
+            return False
+        if not self._comparison.is_same(number, status):
+            self._comparison.changed(number)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close what is open."""
+        for descriptor in self._open.values():
+            os.close(descriptor)
+        self._open.clear()
+
+
+def _sorted_out(
+    group: Sequence[int], offset: int, count: int, read: Callable[[int, int, int], bytes | None]
+) -> Partition | None:
+    """Return which files have the same ``count`` bytes at ``offset``. None: more contents than can be held.
+
+    Few contents are compared one by one; from some number on a table finds the one to compare with.
+    """
+    if len(group) > _MANY:
+        return _sorted_by_table(group, offset, count, read)
+    known: list[tuple[bytes, list[int]]] = []
+    for number in group:
+        data = read(number, offset, count)
+        if data is None:
+            continue
+        for held, numbers in known:
+            if held == data:
+                numbers.append(number)
+                break
+        else:
+            known.append((data, [number]))
+    return [numbers for _, numbers in known]
+
+
+def _sorted_by_table(
+    group: Sequence[int], offset: int, count: int, read: Callable[[int, int, int], bytes | None]
+) -> Partition | None:
+    known: dict[bytes, list[int]] = {}
+    for number in group:
+        data = read(number, offset, count)
+        if data is None:
+            continue
+        known.setdefault(data, []).append(number)
+        if len(known) * count > _HELD and count > _LEAST:
+            return None
+    return list(known.values())
+
+
+def open_quietly(path: str) -> int:
+    """Open a file without following a link, waiting for a FIFO or, where that is allowed, leaving a trace. Raises OSError.
+
+    The time of the last use tells which environments nobody uses.
+    """
+    if _QUIETLY:
+        try:
+            return os.open(path, _FLAGS | _QUIETLY)
+        except PermissionError:  # not the owner
+            pass
+    return os.open(path, _FLAGS)
+
+
+def _threads() -> int:
+    return min(4, os.cpu_count() or 1)
