@@ -42,6 +42,7 @@ __all__ = [
     "filesystem_type",
     "flags",
     "iter_fiemap",
+    "number_of",
     "parse_fiemap",
     "unshare",
     "xfs_shares_extents",
@@ -119,7 +120,7 @@ def filesystem_type(fd: int) -> int:
 def flags(fd: int) -> int:
     """Return a file's inode flags (FS_IOC_GETFLAGS). Raises OSError, ENOTTY or EOPNOTSUPP where there are none."""
     raw = bytearray(struct.calcsize("@l"))
-    _ioctl(fd, _number("r", ord("f"), 1, len(raw)), raw)
+    _ioctl(fd, number_of("r", ord("f"), 1, len(raw)), raw)
     found: int = struct.unpack_from("=I", raw)[0]  # the kernel writes an int, whatever the number says
     return found
 
@@ -129,7 +130,7 @@ def clone(source: int, target: int) -> None:
 
     ``target`` is open for writing. Raises OSError: EXDEV, EOPNOTSUPP or EINVAL where that cannot be, and others.
     """
-    _ioctl(target, _number("w", 0x94, 9, 4), source)
+    _ioctl(target, number_of("w", 0x94, 9, 4), source)
 
 
 def dedupe_range(source: int, offset: int, length: int, target: int, target_offset: int) -> tuple[int, int]:
@@ -146,7 +147,7 @@ def dedupe_range(source: int, offset: int, length: int, target: int, target_offs
     while done < length:
         step = min(STEP, length - done)
         raw = bytearray(_DEDUPE.pack(offset + done, step, 1, 0, 0, target, target_offset + done, 0, 0, 0))
-        _ioctl(source, _number("rw", 0x94, 54, 24), raw)
+        _ioctl(source, number_of("rw", 0x94, 54, 24), raw)
         same, status = _DEDUPE.unpack(raw)[7:9]
         if status:
             return done, status
@@ -168,7 +169,7 @@ def iter_fiemap(fd: int, *, start: int = 0, length: int = _EVERYTHING, sync: boo
     Raises OSError, EOPNOTSUPP where the file system has no such map.
     """
     end = min(start + length, _EVERYTHING)
-    number = _number("rw", ord("f"), 11, _FIEMAP.size)
+    number = number_of("rw", ord("f"), 11, _FIEMAP.size)
     while start < end:
         raw = bytearray(_FIEMAP.size + _AT_ONCE * _EXTENT.size)
         _FIEMAP.pack_into(raw, 0, start, end - start, _SYNC if sync else 0, 0, _AT_ONCE, 0)
@@ -221,15 +222,15 @@ def _ioctl(fd: int, number: int, given: bytearray | int) -> None:
     ioctl(fd, number, given)
 
 
-_ODD = ("alpha", "mips", "parisc", "ppc", "powerpc", "sparc")
+_ODD = ("alpha", "mips", "ppc", "powerpc", "sparc")
 
 
-def _number(directions: str, letter: int, number: int, size: int) -> int:
-    """Return the number of an ioctl by who reads and who writes, as asm-generic/ioctl.h makes it, and as some others.
+def number_of(directions: str, letter: int, number: int, size: int, machine: str = "") -> int:
+    """Return the number of an ioctl on a ``machine`` (this one) by who reads and who writes: asm-generic/ioctl.h.
 
-    Those (arch/{alpha,mips,powerpc,sparc}/include/uapi/asm/ioctl.h) have three bits for the directions.
+    Some have three bits for the directions: arch/{alpha,mips,powerpc,sparc}/include/uapi/asm/ioctl.h.
     """
-    odd = os.uname().machine.startswith(_ODD)
+    odd = (machine or os.uname().machine).startswith(_ODD)
     bits = {"w": 4, "r": 2} if odd else {"w": 1, "r": 2}
     return sum(bits[way] for way in directions) << (29 if odd else 30) | size << 16 | letter << 8 | number
 
