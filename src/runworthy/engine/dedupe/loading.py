@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from runworthy.engine.context import launch_on, runtime_names
 from runworthy.model.elf import ElfFacts
 from runworthy.model.errors import FormatError, TargetError
+from runworthy.model.libc import Libc
 from runworthy.model.records import dataclass
 from runworthy.model.storage import Environment, Together
 from runworthy.simulate.launch import Launch
@@ -99,16 +100,44 @@ class Loading:
             process.open(self._real(path))
         return tuple(self._path(real) for _, real in process.loaded)
 
+    def loaded_by(self, program: str) -> tuple[str, ...]:
+        """Return what a program of the environment, given by its path, has mapped when it starts."""
+        process = self._process(self._real(program))
+        return tuple(self._path(real) for _, real in process.loaded) if process else ()
+
     @property
-    def objects(self) -> dict[str, Object]:
+    def libc(self) -> Libc | None:
+        """The C library of the environment's interpreter, None where none is modelled."""
+        return self._first.libc if self._first else None
+
+    @property
+    def objects(self) -> Mapping[str, Object]:
         """The ELF files of the environment, by path."""
         return self._objects
+
+    @cached_property
+    def modules(self) -> Mapping[str, str]:
+        """What the interpreter opens: paths, by which names they are imported. Those of its own library come last."""
+        own = {one.path: one.module for one in self._objects.values() if one.module}
+        return {**own, **self._library_modules()}
+
+    @cached_property
+    def alone(self) -> frozenset[str]:
+        """What the interpreter has mapped before it opens anything."""
+        return frozenset(self.loaded(()))
+
+    def facts(self, path: str) -> ElfFacts | None:
+        """Return the facts of a file of this machine that a process of the environment maps, None where it has none."""
+        try:
+            return self._view.elf(self._real(path)).facts
+        except (FormatError, OSError, UnseenError):
+            return None
 
     def needed_with(self, path: str) -> frozenset[str]:
         """Return what a process has mapped that the interpreter alone has not, after it has opened ``path``."""
         held = self._opened.get(path)
         if held is None:
-            held = self._opened[path] = frozenset(self.loaded((path,))) - self._alone
+            held = self._opened[path] = frozenset(self.loaded((path,))) - self.alone
         return held
 
     # -- how files are reached --------------------------------------------------------------
@@ -267,12 +296,13 @@ class Loading:
                 continue
         return ""
 
-    def _process(self) -> Process | None:
-        machinery = self._machinery
-        if machinery is None or not self._program:
+    def _process(self, program: str = "") -> Process | None:
+        """Return a process of a program at a real path, of the environment's interpreter where none is named."""
+        machinery, program = self._machinery, program or self._program
+        if machinery is None or not program:
             return None
         try:
-            return start_process(machinery, self._program)
+            return start_process(machinery, program)
         except (OSError, FormatError, UnseenError):
             return None
 
@@ -281,9 +311,23 @@ class Loading:
         """A process that has opened nothing."""
         return self._process()
 
-    @cached_property
-    def _alone(self) -> frozenset[str]:
-        return frozenset(self.loaded(()))
+    def _library_modules(self) -> dict[str, str]:
+        """Return the extension modules of Python's standard library that lie beside the interpreter's own prefix."""
+        prefix = self._program.rpartition("/bin/")[0]
+        found: dict[str, str] = {}
+        for name in sorted(self._names_in(f"{prefix}/lib")):
+            directory = f"{prefix}/lib/{name}/lib-dynload"
+            for file in self._names_in(directory) if name == os.path.basename(self._program) else ():
+                stem = _PYTHON_SUFFIX.sub("", file)
+                if stem != file:
+                    found[self._path(f"{directory}/{file}")] = stem
+        return {path: name for path, name in found.items() if path not in self._objects}
+
+    def _names_in(self, directory: str) -> list[str]:
+        try:
+            return self._view.readdir(directory)
+        except (OSError, UnseenError):
+            return []
 
     # -- the files --------------------------------------------------------------------------
 
