@@ -50,10 +50,20 @@ class Loader:
         return self._map
 
     def open(self, link_map: LinkMap, path: str, elf: ElfFile, by: Loaded) -> Loaded:
-        """Add a library that ``by`` opens with dlopen, and what it needs. Return it."""
+        """Add a library that ``by`` opens with dlopen, and what it needs. Return it.
+
+        A path is no name that objects share: the file is opened, and compared with those that are mapped by device and
+        inode (_dl_map_object_from_fd).
+        """
         self._map = link_map
+        identity = self._search.identity(self._search.view.resolve(path))
+        held = self._identities.get(identity)
+        if held is not None:
+            self._join(held, path)
+            return held
         opened = Loaded(path, elf, elf.facts, path, loader=by, origin=posixpath.dirname(path), local=True)
         first = len(link_map.objects)
+        self._identities[identity] = opened
         link_map.objects.append(opened)
         self._name(opened, path)
         self._map_needed(first)

@@ -83,10 +83,18 @@ class Loader:
         return self._map
 
     def open(self, link_map: LinkMap, path: str, elf: ElfFile, by: Loaded) -> Loaded:
-        """Add a library opened with dlopen; its needs are searched on behalf of itself and then the program."""
+        """Add a library opened with dlopen; its needs are searched on behalf of itself and then the program.
+
+        One that is mapped already, by device and inode, is that one.
+        """
         del by  # dlopen searches with the head of the list as needed_by, not the caller
+        identity = self.view.identity(self.view.resolve(path))
+        held = self._files.get(identity)
+        if held is not None:
+            return held
         first = len(link_map.objects)
         opened = Loaded(path, elf, elf.facts, path, loader=link_map.main, origin=posixpath.dirname(path), local=True)
+        self._files[identity] = opened
         link_map.objects.append(opened)
         self._load_needed(first)
         for late in link_map.objects[first:]:

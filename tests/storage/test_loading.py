@@ -1,0 +1,154 @@
+"""What a process would load together: by the simulation of its loader, and by what names a library."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from runworthy.engine.dedupe.loading import Loading
+from runworthy.model.storage import Environment, Place, Together
+from tests.elfwriter import elf
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the loaders are Linux's")
+
+
+class Tree:
+    """A venv of a few files."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.site = top / "lib/python3.12/site-packages"
+        self.site.mkdir(parents=True)
+        (top / "bin").mkdir()
+        (top / "bin/python").symlink_to(sys.executable)
+
+    def put(self, name: str, data: bytes | str) -> str:
+        path = self.site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return str(path)
+
+    def module(self, name: str, *needed: str, runpath: str = "") -> str:
+        stem = name.rpartition("/")[2]
+        data = elf(needed=needed, runpath=runpath or None, exports=[f"PyInit_{stem}"])
+        return self.put(f"{name}.cpython-312-x86_64-linux-gnu.so", data)
+
+    def ask(self, first: str, second: str) -> Together:
+        place = Place(path=str(self.top), filesystem="ext4:0:0", device=0, type="ext4")
+        environment = Environment(path=str(self.top), kind="venv", place=place)
+        loading = Loading(environment, (first, second))
+        answer = loading.together(first, second)
+        assert loading.together(second, first).answer == answer.answer
+        return answer
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path.resolve())
+
+
+def vendored(tree: Tree, name: str = "libz-0123abcd.so.1", soname: str = "") -> tuple[str, str]:
+    """Put one library beside each of two packages that need it by its name."""
+    data = elf(soname=soname or name)
+    for package in ("one", "two"):
+        tree.module(f"{package}/_core", name, runpath=f"$ORIGIN/../{package}.libs")
+    return tree.put(f"one.libs/{name}", data), tree.put(f"two.libs/{name}", data)
+
+
+def test_one_name_is_one_library(tree: Tree) -> None:
+    found = tree.ask(*vendored(tree))
+    assert found.answer == "no"
+    assert "found by the name `libz-0123abcd.so.1` alone" in found.why[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("one/load.py", "ctypes.CDLL(here / 'libz-0123abcd.so.1')"),
+        ("three/load.py", "glob('../one.libs/libz-*.so*')"),
+        ("three/load.py", "for f in os.listdir(d + '.libs'): ctypes.CDLL(f)"),
+        ("one/plugins.json", '{"library": "libz-0123abcd.so.1"}'),
+        ("one/load", "#!/bin/sh\nLD_PRELOAD=$d/libz-0123abcd.so.1 exec x"),
+        (
+            "one/load.cpython-312-x86_64-linux-gnu.so",
+            elf(imports=["dlopen"], sections={".rodata": b"libz-0123abcd.so.1\0"}),
+        ),
+    ],
+)
+def test_what_is_named_may_be_opened_by_its_path(tree: Tree, file: str, text: str | bytes) -> None:
+    pair = vendored(tree)
+    tree.put(file, text)
+    found = tree.ask(*pair)
+    assert found.answer == "unknown"
+    assert any("may be opened by its path" in why for why in found.why)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("one-1.dist-info/RECORD", "one.libs/libz-0123abcd.so.1,sha256=x,1"),
+        ("one/include/z.h", "/* libz-0123abcd.so.1 */"),
+        ("one/load.py", "ctypes.CDLL('libc.so.6')"),
+        ("one/z.py", "import z"),
+        ("one/needs.cpython-312-x86_64-linux-gnu.so", elf(imports=["dlopen"], needed=["libz-0123abcd.so.1"])),
+    ],
+)
+def test_what_opens_nothing_does_not_count(tree: Tree, file: str, text: str | bytes) -> None:
+    pair = vendored(tree)
+    tree.put(file, text)
+    assert tree.ask(*pair).answer == "no"
+
+
+def test_modules_are_opened_by_their_paths(tree: Tree) -> None:
+    found = tree.ask(tree.module("one/_speed"), tree.module("two/_speed"))
+    assert found.answer == "yes"
+    assert "imports `one._speed` and imports `two._speed`" in found.why[0]
+
+
+def test_two_names_of_one_library_are_two(tree: Tree) -> None:
+    data = elf(soname="libq.so.1")
+    tree.module("one/_core", "libq.so.1", runpath="$ORIGIN/../libs")
+    tree.module("two/_core", "libq.so.1.0", runpath="$ORIGIN/../libs")
+    found = tree.ask(tree.put("libs/libq.so.1", data), tree.put("libs/libq.so.1.0", data))
+    assert found.answer == "yes"
+    assert "imports `one._core` and then imports `two._core`" in found.why[0]
+
+
+def test_a_name_that_nothing_needs_is_never_loaded(tree: Tree) -> None:
+    data = elf(soname="libq.so.1")
+    tree.module("one/_core", "libq.so.1", runpath="$ORIGIN/../libs")
+    pair = tree.put("libs/libq.so.1", data), tree.put("libs/libq.so.1.0", data)
+    found = tree.ask(*pair)
+    assert found.answer == "no"
+    assert found.why == (f"nothing in the environment needs or opens `{pair[1]}`",)
+    os.symlink(pair[1], tree.site / "libs/libq.so")
+    assert tree.ask(*pair).answer == "no"
+    tree.module("two/_core", "libq.so", runpath="$ORIGIN/../libs")
+    assert tree.ask(*pair).answer == "yes"
+
+
+def test_plug_ins_are_opened_by_somebody(tree: Tree) -> None:
+    data = elf(exports=["plug"])
+    assert tree.ask(tree.put("a/plugin.so", data), tree.put("b/plugin.so", data)).answer == "unknown"
+
+
+def test_a_path_that_is_needed_is_no_name(tree: Tree) -> None:
+    pair = vendored(tree)
+    tree.module("three/_core", pair[0])
+    assert tree.ask(*pair).answer == "yes"
+
+
+@pytest.mark.parametrize(
+    "data", [b"text\n", elf(kind=2, interpreter="/lib64/ld-linux-x86-64.so.2"), elf(machine="aarch64", kind=1)]
+)
+def test_programs_and_data_are_no_libraries(tree: Tree, data: bytes) -> None:
+    assert tree.ask(tree.put("a/file", data), tree.put("b/file", data)).answer == "no"
+
+
+def test_what_cannot_be_read_is_not_promised(tree: Tree) -> None:
+    cut = elf(soname="libq.so")[:100]
+    assert tree.ask(tree.put("a/libq.so", cut), tree.put("b/libq.so", cut)).answer == "unknown"
+    assert tree.ask(str(tree.site / "gone.so"), str(tree.site / "away.so")).answer == "no"
