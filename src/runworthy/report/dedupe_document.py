@@ -257,16 +257,16 @@ def _stored(file: StoredFile) -> Data:
 
 
 def _in_full(file: StoredFile, owners: Owners) -> Data:
-    data = _stored(file) | {
-        "outside": file.outside,
-        "device": file.device,
-        "inode": file.inode,
-        "mode": f"{file.mode:06o}",
-        "uid": file.uid,
-        "gid": file.gid,
-    }
-    owner = owners.get((file.device, file.inode))
-    return data | {"owner": _owner(owner)} if owner else data
+    data = _stored(file)
+    data["outside"] = file.outside
+    data["device"] = file.device
+    data["inode"] = file.inode
+    data["mode"] = f"{file.mode:06o}"
+    data["uid"] = file.uid
+    data["gid"] = file.gid
+    if owner := owners.get((file.device, file.inode)):
+        data["owner"] = _owner(owner)
+    return data
 
 
 def _owners(spares: Iterable[Spare]) -> Owners:
@@ -281,8 +281,13 @@ def _owners(spares: Iterable[Spare]) -> Owners:
 def _owner(owner: Owner) -> Data:
     texts = ("package", "version", "build", "installer", "recorded", "link", "manifest")
     data: Data = {"environment": encodable(owner.environment)}
-    data |= {name: encodable(text) for name in texts if (text := getattr(owner, name))}
-    return data | {name: True for name in ("patched", "editable") if getattr(owner, name)}
+    for name in texts:
+        if text := getattr(owner, name):
+            data[name] = encodable(text)
+    for name in ("patched", "editable"):
+        if getattr(owner, name):
+            data[name] = True
+    return data
 
 
 def _spare(spare: Spare) -> Data:
@@ -296,8 +301,10 @@ def _spare(spare: Spare) -> Data:
         "how": spare.how or None,
         "frees": spare.frees,
         "proof": spare.proof,
-        "owner": _owner(spare.owner),
-        "kept_owner": _owner(spare.kept_owner),
+        "environment": encodable(spare.owner.environment),
+        "package": encodable(spare.owner.package) or None,
+        "kept_environment": encodable(spare.kept_owner.environment),
+        "kept_package": encodable(spare.kept_owner.package) or None,
     }
 
 
