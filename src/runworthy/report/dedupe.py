@@ -18,7 +18,7 @@ View = Literal["environments", "packages", "files"]
 _FINDINGS, _ALSO, _ROWS, _COPIES, _LEFT, _PROBLEMS = 8, 4, 12, 6, 8, 6
 _EVERY = 1000
 """Rows of a table that are told where everything is asked for: what has more is data, for ``--format json -v``."""
-_NARROW = 12
+_NARROW = 10
 """The fewest columns that a name is cut to."""
 
 
@@ -71,14 +71,15 @@ def _findings(report: StorageReport, style: Style, *, everything: bool) -> Itera
     serious = [told for told in found if told.findings[0].severity != "note"] or found
     full = found if everything else serious[:_FINDINGS]
     for told in full:
-        others = [f"also: {finding.message}" for finding in told.findings[1:]]
-        more = [] if everything or len(others) <= _ALSO else [f"and {len(others) - _ALSO} more like it"]
-        also = [*(others if everything else others[:_ALSO]), *more]
-        yield finding_lines(told.findings[0], style, also=also, everything=everything)
+        limit = _EVERY if everything else _ALSO
+        also = [f"also: {finding.message}" for finding in told.findings[1 : limit + 1]]
+        left = len(told.findings) - 1 - limit
+        also += [f"and {left} more like it"] if left > 0 else []
+        yield finding_lines(figures.without_files(told.findings[0]), style, also=also, everything=everything)
     brief = [told.findings[0] for told in found if told not in full and told not in serious]
     lines = [finding_lines(finding, style)[0] for finding in ([] if everything else brief[:_FINDINGS])]
-    left = 0 if everything else len(found) - len(full) - len(lines)
-    yield [*lines, *([f"and {count(left, 'more finding')}, which -v tells"] if left else [])]
+    more = 0 if everything else len(found) - len(full) - len(lines)
+    yield [*lines, *([f"and {count(more, 'more finding')}, which -v tells"] if more else [])]
 
 
 # -- the views ---------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ def _cut(path: str, style: Style, taken: int) -> str:
     """Return a path that fits a line of which so many columns are taken."""
     text = clean(path)
     return (
-        figures.short(text, max(style.width - taken, 3 * _NARROW), "…" if style.unicode else "...")
+        figures.short(text, max(style.width - taken, 4 * _NARROW), "…" if style.unicode else "...")
         if style.width
         else text
     )

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runworthy import __version__
-from runworthy.model.finding import Finding, Result
+from runworthy.model.finding import Result
 from runworthy.model.records import replace
 from runworthy.model.storage import (
     BARS,
@@ -114,18 +114,8 @@ def _totals(report: StorageReport) -> Data:
 def _result(result: Result, *, everything: bool) -> Data:
     """Return a result. What proposals would do to single files is told with everything alone."""
     if not everything:
-        result = replace(result, findings=tuple(map(_without_files, result.findings)))
+        result = replace(result, findings=tuple(map(figures.without_files, result.findings)))
     return result_data(result, (), trace=False)
-
-
-def _without_files(finding: Finding) -> Finding:
-    from runworthy.model.edit import ShareFile
-
-    remedies = (
-        replace(one, edits=tuple(edit for edit in one.edits if not isinstance(edit, ShareFile)))
-        for one in finding.remedies
-    )
-    return replace(finding, remedies=tuple(remedies))
 
 
 # -- where, and why ----------------------------------------------------------------------------------

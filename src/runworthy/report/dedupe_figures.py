@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from runworthy.model.records import dataclass
+from runworthy.model.records import dataclass, replace
 from runworthy.model.storage import BARS, CAUSES, Bar, Cause, How, Spare, StorageReport
 from runworthy.report.words import bytes_of, count, size
 
@@ -43,6 +43,7 @@ __all__ = [
     "short",
     "top_of",
     "within",
+    "without_files",
 ]
 
 HOWS: Mapping[How, str] = {
@@ -281,6 +282,17 @@ def actions(report: StorageReport) -> list[ShareFile]:
         if isinstance(edit, ShareFile)
     )
     return list(dict.fromkeys((*(edit for waste in report.wastes for edit in waste.shares), *proposed)))
+
+
+def without_files(finding: Finding) -> Finding:
+    """Return a finding whose proposals do not tell each file that they would share: there may be very many."""
+    from runworthy.model.edit import ShareFile
+
+    remedies = (
+        replace(one, edits=tuple(edit for edit in one.edits if not isinstance(edit, ShareFile)))
+        for one in finding.remedies
+    )
+    return replace(finding, remedies=tuple(remedies))
 
 
 def _grouped(spares: Iterable[Spare], key: Callable[[Spare], Key]) -> list[tuple[Key, list[Spare]]]:
