@@ -93,14 +93,14 @@ def _by_pair(report: StorageReport, style: Style, everything: bool) -> list[str]
         [
             clean(figures.within(row.environment, top)),
             "itself" if row.environment == row.other else clean(figures.within(row.other, top)),
-            str(row.files),
             bytes_of(row.size),
             _frees(row.frees),
+            str(row.files),
             figures.of_causes(row.causes),
         ]
         for row in shown
     ]
-    head = ["stored again in", "the same in", "files", "size", "frees", "why"]
+    head = ["stored again in", "the same in", "size", "frees", "files", "why"]
     below = [f"in {clean(top)}:"] if top else []
     return [*below, *_table(head, cells, style, names=2), *_more(rows, shown, "pair"), *_legend(shown)]
 
@@ -112,15 +112,15 @@ def _by_package(report: StorageReport, style: Style, everything: bool) -> list[s
         [
             clean(row.name) or "(of no package)",
             clean(listed(row.versions, 3)),
-            str(row.environments),
-            str(row.files),
             bytes_of(row.size),
             _frees(row.frees),
+            str(row.files),
+            str(row.environments),
             figures.of_causes(row.causes),
         ]
         for row in shown
     ]
-    head = ["package", "version", "envs", "files", "size", "frees", "why"]
+    head = ["package", "version", "size", "frees", "files", "envs", "why"]
     return [*_table(head, cells, style, names=2), *_more(rows, shown, "package"), *_legend(shown)]
 
 
@@ -185,7 +185,7 @@ def _legend(rows: Sequence[figures.Pair | figures.Package]) -> list[str]:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *, names: int) -> list[str]:
     """Return a table below its head: names, then numbers to the right, then words; nothing where there are no rows.
 
-    Where the terminal is too narrow names lose their middle, and where that is not enough the last column goes.
+    Where the terminal is too narrow names lose their middle, and where that is not enough the last columns go: what counts most comes first.
     """
     if not rows:
         return []

@@ -60,14 +60,14 @@ def _pairs(report: StorageReport) -> Iterator[str]:
         [
             _name(figures.within(row.environment, top)),
             "itself" if row.environment == row.other else _name(figures.within(row.other, top)),
-            str(row.files),
             bytes_of(row.size),
             _frees(row.frees),
+            str(row.files),
             text(figures.of_causes(row.causes)),
         ]
         for row in rows[:_ROWS]
     )
-    yield from table(["Stored again in", "The same in", "Files", "Size", "Frees", "Why"], cells, numbers=(2, 3, 4))
+    yield from table(["Stored again in", "The same in", "Size", "Frees", "Files", "Why"], cells, numbers=(2, 3, 4))
     yield from _more(rows, _ROWS, "pair")
 
 
@@ -79,13 +79,13 @@ def _packages(report: StorageReport) -> Iterator[str]:
         [
             _name(row.name) if row.name else "(of no package)",
             text(_shown(listed(row.versions, 3))),
-            str(row.files),
             bytes_of(row.size),
             _frees(row.frees),
+            str(row.files),
         ]
         for row in rows[:_ROWS]
     )
-    held = table(["Package", "Version", "Files", "Size", "Frees"], cells, numbers=(2, 3, 4))
+    held = table(["Package", "Version", "Size", "Frees", "Files"], cells, numbers=(2, 3, 4))
     yield from details("By package", [*held, *_more(rows, _ROWS, "package")])
 
 
