@@ -27,6 +27,7 @@ from runworthy.model.edit import (
     RemovePackages,
     RunCommand,
     SetMode,
+    ShareFile,
     SwitchHandlers,
     UnpackPackage,
     UnregisterHandler,
@@ -63,6 +64,7 @@ EVERY: tuple[Edit, ...] = (
     RunCommand(argv=("a", "b"), changes="c", undo=("d",), effects=(RegisterHandler(handler=APE),)),
     InstallPackages(manager="apt", names=("a",), with_them=("b",)),
     RemovePackages(manager="apt", names=("a",), effects=(RemoveFile(path="/a"),)),
+    ShareFile(paths=("/a\udcff", "/b"), kept="/c", how="ranges", size=9, frees=4, ranges=((0, 4), (5, 2))),
 )
 
 

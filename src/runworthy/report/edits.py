@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from runworthy.formats.binfmt.registration import format_registration
 from runworthy.model.edit import Edit, RegisterHandler, acts_on, kind
@@ -36,6 +37,8 @@ def _field(name: str, value: object) -> dict[str, object]:
         return _bytes(value)
     if name == "mode":
         return {name: f"{value:04o}"}
+    if name == "ranges":
+        return {name: list(map(list, cast("tuple[tuple[int, int], ...]", value)))} if value else {}
     if name == "effects" and isinstance(value, tuple):
         return {name: [edit_data(one) for one in value]}
     if isinstance(value, tuple):

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runworthy.model.finding import Verdict
 
-__all__ = ["MANY", "PLAIN", "Style", "but", "clean", "count", "encodable", "listed", "size", "table", "visible"]
+__all__ = [
+    "MANY",
+    "PLAIN",
+    "Style",
+    "but",
+    "bytes_of",
+    "clean",
+    "count",
+    "encodable",
+    "listed",
+    "size",
+    "table",
+    "visible",
+]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {"runs": "✓", "risky": "!", "unknown": "?", "fails": "✗"}
@@ -105,6 +118,18 @@ def size(number: int) -> str:
         if number >= unit and number % unit == 0:
             return f"{number // unit} {name}"
     return count(number, "byte")
+
+
+def bytes_of(number: int) -> str:
+    """Return a size for people: ``3.9 MiB``. What rounds to 1024 of a unit is told in the next one."""
+    if number < 1024:
+        return count(number, "byte")
+    held = float(number)
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        held /= 1024
+        if held < 1023.95:
+            return f"{held:.1f} {unit}"
+    return f"{held:.1f} TiB"
 
 
 def table(rows: Iterable[Sequence[str]], *, gap: str = "  ") -> list[str]:

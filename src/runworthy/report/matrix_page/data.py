@@ -12,7 +12,7 @@ from runworthy.report.finding import place
 from runworthy.report.matrix_page.markup import shown
 from runworthy.report.matrix_page.names import Layout, system_name
 from runworthy.report.steps import assumptions, trace_lines
-from runworthy.report.words import PLAIN, count, listed
+from runworthy.report.words import PLAIN, bytes_of, count, listed
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -22,7 +22,6 @@ __all__ = [
     "against",
     "asset_facts",
     "asset_remarks",
-    "bytes_of",
     "embedded",
     "member_facts",
     "target_facts",
@@ -296,13 +295,3 @@ def _served(served: Served | None, rows: dict[str, int], job: int | None) -> Dat
     if job is not None and not served.asset:
         data["job"] = job
     return data
-
-
-def bytes_of(number: int) -> str:
-    """Return a size for people: ``3.9 MiB``."""
-    size = float(number)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError(unit)
