@@ -96,6 +96,7 @@ COMMANDS = (
     Command("fix", "fix", "what makes them run: proposed, proved, and carried out when told to"),
     Command("floor", "floor", "the oldest C library, kernel, CPU and targets they can run on, and why"),
     Command("matrix", "matrix", "which asset of a release serves which target, and what nothing serves"),
+    Command("dedupe", "dedupe", "files that are stored again across environments, why, and what sharing gives back"),
     Command("inspect", "inspect_files", "what the bytes of a file say, without opinion"),
     Command("run", "run", "start a command as it is; where it does not start, why, and what helps"),
     Command("measure", "measure", "what it costs to start a program, through its handler and natively"),

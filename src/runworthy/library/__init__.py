@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runworthy.library.reading import explain, inspect, list_rules, list_targets, snapshot
     from runworthy.library.releases import floor, matrix
     from runworthy.library.repairing import fix, forget, history, recover, undo
+    from runworthy.library.storage import dedupe
     from runworthy.library.writing import export, render
     from runworthy.model.arch import Architecture
     from runworthy.model.archive import ArchiveFacts, Container, MemberFacts, Oddity
@@ -35,6 +36,22 @@ if TYPE_CHECKING:
     from runworthy.model.measurement import Comparison, Measured, Measurement, Ratio, Run, Spread, Way
     from runworthy.model.plan import FixReport, Plan, Repair
     from runworthy.model.program import ApeElf, ApeFacts, ApeLoader, FileFacts, MachoFacts, PeFacts, ScriptLine
+    from runworthy.model.storage import (
+        Advice,
+        Build,
+        Clash,
+        Copies,
+        Environment,
+        Idle,
+        Owner,
+        Partial,
+        Place,
+        Reclaimed,
+        Spare,
+        StorageReport,
+        StoredFile,
+        Waste,
+    )
     from runworthy.model.target_difference import TargetDifference
     from runworthy.model.trace import STAGES, Answer, Event, Evidence, Need, Probe, Stage, Step, Stretch, Trace
     from runworthy.model.waiver import Waiver
@@ -46,6 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STAGES",
+    "Advice",
     "Answer",
     "ApeElf",
     "ApeFacts",
@@ -55,18 +73,22 @@ __all__ = [
     "Asset",
     "AssetPair",
     "Breach",
+    "Build",
     "Captured",
     "Cell",
     "Change",
     "Claims",
+    "Clash",
     "Column",
     "Comparison",
     "Configuration",
     "Container",
+    "Copies",
     "Difference",
     "ElfFacts",
     "ElfFile",
     "Entry",
+    "Environment",
     "Event",
     "Evidence",
     "Explanation",
@@ -77,6 +99,7 @@ __all__ = [
     "FloorChange",
     "FloorReport",
     "FormatError",
+    "Idle",
     "Job",
     "Limits",
     "Machine",
@@ -89,13 +112,17 @@ __all__ = [
     "Need",
     "Oddity",
     "Outcome",
+    "Owner",
     "Pair",
+    "Partial",
     "Path",
     "PeFacts",
+    "Place",
     "Plan",
     "Probe",
     "Ratio",
     "Reason",
+    "Reclaimed",
     "Redundancy",
     "Remedy",
     "RemedyError",
@@ -109,9 +136,12 @@ __all__ = [
     "Served",
     "Severity",
     "ShippedFloor",
+    "Spare",
     "Spread",
     "Stage",
     "Step",
+    "StorageReport",
+    "StoredFile",
     "Stretch",
     "SubjectError",
     "Summary",
@@ -124,9 +154,11 @@ __all__ = [
     "UsageError",
     "Verdict",
     "Waiver",
+    "Waste",
     "Way",
     "check",
     "check_project",
+    "dedupe",
     "diff",
     "diff_targets",
     "explain",
@@ -154,6 +186,7 @@ _PLACES = {
     "library.comparing": ("diff", "diff_targets"),
     "library.releases": ("floor", "matrix"),
     "library.repairing": ("fix", "forget", "history", "recover", "undo"),
+    "library.storage": ("dedupe",),
     "library.measuring": ("measure",),
     "library.reading": ("explain", "inspect", "list_rules", "list_targets", "snapshot"),
     "configuration.model": ("Configuration",),
@@ -169,6 +202,10 @@ _PLACES = {
     "model.measurement": ("Comparison", "Measured", "Measurement", "Ratio", "Run", "Spread", "Way"),
     "model.plan": ("FixReport", "Plan", "Repair"),
     "model.program": ("ApeElf", "ApeFacts", "ApeLoader", "FileFacts", "MachoFacts", "PeFacts", "ScriptLine"),
+    "model.storage": (
+        *("Advice", "Build", "Clash", "Copies", "Environment", "Idle", "Owner", "Partial", "Place", "Reclaimed"),
+        *("Spare", "StorageReport", "StoredFile", "Waste"),
+    ),
     "model.target_difference": ("TargetDifference",),
     "model.trace": ("STAGES", "Answer", "Event", "Evidence", "Need", "Probe", "Stage", "Step", "Stretch", "Trace"),
     "model.waiver": ("Waiver",),
