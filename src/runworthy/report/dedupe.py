@@ -18,7 +18,7 @@ View = Literal["environments", "packages", "files"]
 _FINDINGS, _ALSO, _ROWS, _COPIES, _LEFT, _PROBLEMS = 8, 4, 12, 6, 8, 6
 _EVERY = 1000
 """Rows of a table that are told where everything is asked for: what has more is data, for ``--format json -v``."""
-_NARROW = 10
+_NARROW = 14
 """The fewest columns that a name is cut to."""
 
 
@@ -100,9 +100,14 @@ def _by_pair(report: StorageReport, style: Style, everything: bool) -> list[str]
         ]
         for row in shown
     ]
-    head = ["stored again in", "the same in", "size", "frees", "files", "why"]
+    head = ["again in", "as in", "size", "frees", "files", "why"]
     below = [f"in {clean(top)}:"] if top else []
-    return [*below, *_table(head, cells, style, names=2), *_more(rows, shown, "pair"), *_legend(shown)]
+    return [
+        *below,
+        *_table(head, cells, style, names=2, least=("files", "why")),
+        *_more(rows, shown, "pair"),
+        *_legend(shown),
+    ]
 
 
 def _by_package(report: StorageReport, style: Style, everything: bool) -> list[str]:  # noqa: FBT001
@@ -121,7 +126,11 @@ def _by_package(report: StorageReport, style: Style, everything: bool) -> list[s
         for row in shown
     ]
     head = ["package", "version", "size", "frees", "files", "envs", "why"]
-    return [*_table(head, cells, style, names=2), *_more(rows, shown, "package"), *_legend(shown)]
+    return [
+        *_table(head, cells, style, names=2, least=("envs", "files", "why")),
+        *_more(rows, shown, "package"),
+        *_legend(shown),
+    ]
 
 
 def _by_file(report: StorageReport, style: Style, everything: bool) -> list[str]:  # noqa: FBT001
@@ -182,30 +191,35 @@ def _legend(rows: Sequence[figures.Pair | figures.Package]) -> list[str]:
     return [f"  {name}: {words}" for name, words in figures.meanings(rows)]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *, names: int) -> list[str]:
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *, names: int, least: Sequence[str]
+) -> list[str]:
     """Return a table below its head: names, then numbers to the right, then words; nothing where there are no rows.
 
-    Where the terminal is too narrow names lose their middle, and where that is not enough the last columns go: what counts most comes first.
+    Where the terminal is too narrow columns go that count ``least``, one after the other, and names lose their middle.
     """
     if not rows:
         return []
-    held = [list(row) for row in (head, *rows)]
-    widths = [max(len(row[at]) for row in held) for at in range(len(head))]
-    while style.width and len(widths) > names + 2 and _wide(widths[names:]) + names * (_NARROW + 2) > style.width:
-        held, widths = [row[:-1] for row in held], widths[:-1]
+    columns = [list(column) for column in zip(head, *rows, strict=True)]
+    fixed = {column[0]: max(map(len, column)) + 2 for column in columns[names:]}
+    for name in least if style.width else ():
+        if sum(fixed.values()) + names * (_NARROW + 2) > (style.width or 0):
+            del fixed[name]
     if style.width:
-        room = style.width - _wide(widths[names:])
-        limits = _shared(widths[:names], room - 2 * names)
+        widths = [max(map(len, column)) for column in columns[:names]]
+        limits = _shared(widths, style.width - sum(fixed.values()) - 2 * names)
         dots = "…" if style.unicode else "..."
-        held = [[*(figures.short(row[at], limits[at], dots) for at in range(names)), *row[names:]] for row in held]
-    last = len(head) - 1
-    aligned = [[cell.rjust(widths[at]) if names <= at < last else cell for at, cell in enumerate(row)] for row in held]
-    first, *others = (f"  {line}" for line in table(aligned))
+        columns[:names] = [
+            [figures.short(cell, limit, dots) for cell in column]
+            for column, limit in zip(columns[:names], limits, strict=True)
+        ]
+    shown = [
+        *columns[:names],
+        *([cell.rjust(fixed[column[0]] - 2) for cell in column] for column in columns[names:-1] if column[0] in fixed),
+        *(column for column in columns[-1:] if column[0] in fixed),
+    ]
+    first, *others = (f"  {line}" for line in table(zip(*shown, strict=True)))
     return [style.paint(first, "dim"), *others]
-
-
-def _wide(widths: Sequence[int]) -> int:
-    return sum(widths) + 2 * len(widths)
 
 
 def _shared(widths: Sequence[int], room: int) -> list[int]:
@@ -221,7 +235,7 @@ def _cut(path: str, style: Style, taken: int) -> str:
     """Return a path that fits a line of which so many columns are taken."""
     text = clean(path)
     return (
-        figures.short(text, max(style.width - taken, 4 * _NARROW), "…" if style.unicode else "...")
+        figures.short(text, max(style.width - taken, 3 * _NARROW), "…" if style.unicode else "...")
         if style.width
         else text
     )
@@ -347,7 +361,8 @@ def _environments(environments: Sequence[Environment], style: Style) -> Iterator
         ]
         for one in environments[:_EVERY]
     ]
-    yield from _table(["environment", "kind", "made by", "files", "size", "last used"], rows, style, names=3)
+    head = ["environment", "kind", "made by", "files", "size", "last used"]
+    yield from _table(head, rows, style, names=3, least=("files", "last used"))
 
 
 def _problems(report: StorageReport, style: Style, *, everything: bool) -> Iterator[str]:

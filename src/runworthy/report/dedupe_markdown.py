@@ -67,7 +67,7 @@ def _pairs(report: StorageReport) -> Iterator[str]:
         ]
         for row in rows[:_ROWS]
     )
-    yield from table(["Stored again in", "The same in", "Size", "Frees", "Files", "Why"], cells, numbers=(2, 3, 4))
+    yield from table(["Again in", "As in", "Size", "Frees", "Files", "Why"], cells, numbers=(2, 3, 4))
     yield from _more(rows, _ROWS, "pair")
 
 
