@@ -325,6 +325,27 @@ def test_holes_and_room_behind_the_end(reflinking: Ground) -> None:
 
 
 @pytest.mark.judge
+def test_room_that_was_set_aside_is_storage(reflinking: Ground) -> None:
+    a, b = reflinking.path / "a", reflinking.path / "b"
+    for path in (a, b):
+        path.touch()
+        with opened(path, how=os.O_RDWR) as (fd,):
+            os.posix_fallocate(fd, 0, 64 * BLOCK)
+            os.pwrite(fd, noise(8 * BLOCK), 0)
+            os.fsync(fd)
+    assert numbers(a, b) == ()
+    assert own(b) == 64 * BLOCK
+    before, used = state(b), reflinking.used()
+    with opened(a, b) as (one, other):
+        assert dedupe_range(one, 0, 64 * BLOCK, other, 0) == (64 * BLOCK, 0)
+    assert state(b) == before
+    shared = {"btrfs": 64, "xfs": 8}[reflinking.kind]  # xfs leaves each its own room
+    assert used - reflinking.used() == shared * BLOCK
+    assert own(b) == (64 - shared) * BLOCK
+    assert numbers(a, b) == (0, 0), "all is shared that can be"
+
+
+@pytest.mark.judge
 def test_compressed_files(tmp_path: Path) -> None:
     data = b"".join(noise(64, seed) * 32 for seed in range(300))
     with ground.made("btrfs", tmp_path, mount="compress-force=zstd") as disk:
@@ -345,6 +366,12 @@ def test_subvolumes_and_snapshots(btrfs: Ground) -> None:
     assert numbers(a, b) == (0, 0)
     c = written(one / "c", noise())
     assert own(c) == 123 * BLOCK
+    d = written(other / "d", noise())
+    with opened(c, d) as (first, second):
+        assert dedupe_range(first, 0, SIZE, second, 0) == (SIZE, 0)
+    assert numbers(c, d) == (0, 0)
+    d.unlink()
+    btrfs.used()  # what is removed is let go of by a worker
     frozen = btrfs.snapshot("one", "frozen")
     assert own(c) == 0, "what a snapshot has as well is not freed"
     assert numbers(c, frozen / "c", a) == (0, 0, 1)

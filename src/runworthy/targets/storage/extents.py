@@ -19,7 +19,10 @@ from runworthy.targets.storage.ioctls import (
     INLINE,
     SHARED,
     UNKNOWN,
+    UNWRITTEN,
+    XFS,
     Extent,
+    filesystem_type,
     iter_fiemap,
 )
 
@@ -55,8 +58,10 @@ def _storage(file: StoredFile) -> bytes:
     found = blake2b(digest_size=16)
     try:
         with opened(file) as fd:
-            for extent in _joined(iter_fiemap(fd)):
-                if extent.logical >= file.size:  # room that was set aside behind the end: sharing does not change it
+            # xfs leaves room that was set aside in both files to each of them (fs/xfs/xfs_reflink.c)
+            apart = UNWRITTEN if filesystem_type(fd) == XFS else 0
+            for extent in _joined(extent for extent in iter_fiemap(fd) if not extent.flags & apart):
+                if extent.logical >= file.size:  # room behind the end, which sharing leaves alone
                     break
                 if extent.flags & _NOWHERE or not extent.flags & SHARED:
                     return b""

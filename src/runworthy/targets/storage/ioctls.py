@@ -207,7 +207,7 @@ def unshare(fd: int, offset: int, length: int) -> bool:
 def xfs_shares_extents(fd: int) -> bool:
     """Whether an xfs was made with reflinks: XFS_IOC_FSGEOMETRY_V1, fs/xfs/libxfs/xfs_fs.h. Raises OSError."""
     raw = bytearray(_GEOMETRY)
-    _ioctl(fd, _number("r", ord("X"), 100, len(raw)), raw)
+    _ioctl(fd, number_of("r", ord("X"), 100, len(raw)), raw)
     found: int = struct.unpack_from("=I", raw, _GEOMETRY_FLAGS)[0]
     return bool(found & _REFLINK)
 

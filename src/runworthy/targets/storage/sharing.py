@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from runworthy.targets.storage.extents import own_of
 from runworthy.targets.storage.ioctls import BTRFS, STEP, dedupe_range, fiemap, filesystem_type
@@ -22,8 +23,8 @@ def share_ranges(source: int, target: int, ranges: Sequence[tuple[int, int]], *,
     The ranges are in order, in whole blocks but for the end of both files. Where they differ by now they are left.
 
     btrfs frees an extent only when no part of it is used: a single block that is not shared holds the whole of it.
-    With ``directory`` (open, of that file system, to be written in) such rests are given extents of their own.
-    Raises OSError: where what came before is shared, nothing is lost by that.
+    With ``directory`` (open, of that file system, to be written in) such rests are given extents of their own; where
+    that fails for want of room, less is freed. Raises OSError: then some ranges may be shared, which changes nothing.
     """
     same = 0
     for offset, length in ranges:
@@ -32,7 +33,9 @@ def share_ranges(source: int, target: int, ranges: Sequence[tuple[int, int]], *,
         if status < 0:
             raise OSError(-status, os.strerror(-status))
     if directory is not None and same and filesystem_type(target) == BTRFS:
-        own_storage(target, directory, _besides(own_of(fiemap(target, sync=True)), ranges))
+        rests = _besides(own_of(fiemap(target, sync=True)), ranges)
+        with suppress(OSError):
+            own_storage(target, directory, rests)
     return same
 
 
