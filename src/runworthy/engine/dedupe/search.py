@@ -12,7 +12,6 @@ from runworthy.engine.results import Cell, result_of
 from runworthy.model.finding import Result
 from runworthy.model.records import dataclass, field, replace
 from runworthy.model.storage import (
-    Advice,
     Clash,
     Copies,
     Environment,
@@ -23,7 +22,7 @@ from runworthy.model.storage import (
     StorageReport,
     Waste,
 )
-from runworthy.storage.causes import Situation, cause_of, linking_environments
+from runworthy.storage.causes import Situation, cause_of
 from runworthy.storage.idle import idle_of
 from runworthy.storage.planning import Wish, spares_of
 from runworthy.storage.telling import told
@@ -33,11 +32,9 @@ from runworthy.targets.storage.copies import find_copies
 from runworthy.targets.storage.environments import environments_of
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
-from runworthy.targets.storage.settings import settings_of
 from runworthy.targets.storage.walk import Selection, Walk, walk, with_caches
 
 if TYPE_CHECKING:
-    from runworthy.targets.storage.index import Index
     from runworthy.targets.trees import Watch
 
 __all__ = ["Search", "dedupe_of"]
@@ -77,7 +74,7 @@ class _Searching:
     def report(self) -> StorageReport:
         walked, environments = self._look()
         by_path = {one.path: one for one in environments}
-        owner = Owners(environments, os.environ).owner
+        owner = Owners(environments).owner
         copies = self._copies(walked, by_path)
         ground = ground_of(copies, by_path, owner, self._places, self._reflinks)
         situation = self._situation(copies, by_path)

@@ -40,8 +40,10 @@ class CondaFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CondaPackage:
-    """A record of ``conda-meta``. ``link`` is how files came there as the record has it; rattler writes "hard" where
-    hard links were allowed, whatever was done. ``extracted`` is the directory in the cache that they came from.
+    """A record of ``conda-meta``.
+
+    ``link`` is how files came there as the record has it; rattler writes "hard" where hard links were allowed, whatever
+    was done. ``extracted`` is the directory in the cache that they came from.
     """
 
     name: str = ""
@@ -116,9 +118,7 @@ def _files(data: object, names: object) -> CondaFiles:
     for name in names if isinstance(names, list) else ():
         if isinstance(name, str):
             hashes.setdefault(name, "")
-    return CondaFiles(
-        hashes=hashes, patched=frozenset(patched), unlinked=frozenset(unlinked), soft=frozenset(soft)
-    )
+    return CondaFiles(hashes=hashes, patched=frozenset(patched), unlinked=frozenset(unlinked), soft=frozenset(soft))
 
 
 def _rows(data: object) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -17,7 +17,9 @@ __all__ = ["MODULES_MAX", "PACKAGE_MAX", "Modules", "parse_modules", "parse_pack
 
 PACKAGE_MAX: Final = 4 << 20
 MODULES_MAX: Final = 16 << 20
-_LINE: Final = re.compile(r"^(storeDir|store|packageManager|layoutVersion|virtualStoreDir):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+_LINE: Final = re.compile(
+    r"^(storeDir|store|packageManager|layoutVersion|virtualStoreDir):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

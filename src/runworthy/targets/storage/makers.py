@@ -52,7 +52,9 @@ def sites_of(prefix: str) -> list[str]:
         if is_directory(f"{prefix}/{library}"):
             pythons = entries(f"{prefix}/{library}", lambda entry: entry.name.startswith(("python", "pypy", "graalpy")))
             found += [
-                f"{prefix}/{library}/{python}/{name}" for python in pythons for name in ("site-packages", "dist-packages")
+                f"{prefix}/{library}/{python}/{name}"
+                for python in pythons
+                for name in ("site-packages", "dist-packages")
             ]
     return [site for site in found if is_directory(site)]
 
@@ -93,7 +95,7 @@ def _python_of(prefix: str) -> str:
 
 
 def _conda(path: str) -> Maker:
-    """rattler leaves the history empty, and writes what conda writes otherwise."""
+    """Return who wrote the history: rattler leaves it empty, and writes what conda writes otherwise."""
     python = _conda_python(path)
     with suppress(OSError, FormatError):
         installer, version = parse_history(peek(f"{path}/conda-meta/history", HISTORY_MAX, beginning=True))

@@ -17,10 +17,10 @@ from typing import Final
 
 from runworthy.formats.environment.venv import PYVENV_MAX, parse_pyvenv
 from runworthy.model.errors import FormatError
-from runworthy.model.storage import EnvironmentKind
+from runworthy.model.storage import CACHES, EnvironmentKind
 from runworthy.targets.storage.peeking import entries, is_directory, peek, status_of
 
-__all__ = ["NODE_RECORDS", "PROBED", "is_kept_by_installer", "recognised"]
+__all__ = ["NODE_RECORDS", "PROBED", "Found", "cache_at", "is_kept_by_installer", "recognised"]
 
 Found = tuple[str, EnvironmentKind]
 
@@ -30,6 +30,7 @@ NODE_RECORDS: Final = (".modules.yaml", ".package-lock.json", ".yarn-integrity",
 _STORE: Final = re.compile(r"v\d{1,3}")
 _HEX: Final = re.compile(r"[0-9a-f]{2}")
 _PIXI: Final[Mapping[str, EnvironmentKind]] = {".pixi": "pixi", ".magic": "magic"}
+_LOCKS_MAX: Final = 16
 _ENVIRONMENTS: Final = frozenset(("envs", "solve-group-envs"))
 
 
@@ -39,6 +40,17 @@ def recognised(directory: str, marks: frozenset[str]) -> Iterator[Found]:
         found = _RECOGNISERS[mark](directory, marks)
         if found is not None:
             yield found
+
+
+def cache_at(path: str) -> EnvironmentKind | None:
+    """Return which cache a directory is, None where it is none that is known."""
+    marks = frozenset(name for name in (*PROBED, "CACHEDIR.TAG") if status_of(f"{path}/{name}") is not None)
+    kinds = [kind for at, kind in recognised(path, marks) if at == path and kind in CACHES]
+    if not kinds:  # rattler before .cache.lock
+        locks = entries(path, lambda entry: entry.name.endswith(".lock"), 4096)
+        packages = (f"{path}/{lock.removesuffix('.lock')}/info" for lock in locks[:_LOCKS_MAX])
+        kinds = [kind for one in packages if (kind := (_package(one, marks) or ("", None))[1])]
+    return kinds[0] if kinds else None
 
 
 def is_kept_by_installer(path: str) -> bool:

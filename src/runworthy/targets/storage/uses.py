@@ -96,11 +96,13 @@ def _reads(path: str, patterns: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def _writes(path: str, patterns: Sequence[str]) -> Iterator[tuple[int, str]]:
-    return ((status.st_mtime_ns, name) for name, status in _matching(path, patterns) if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode))
+    for name, status in _matching(path, patterns):
+        if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
+            yield status.st_mtime_ns, name
 
 
 def _bytecode(path: str) -> Iterator[tuple[int, str]]:
-    """Yield when packages were installed, and when bytecode was written: at the first import, where nobody did before."""
+    """Yield when packages were installed, and when bytecode was written: at the first import, if not before."""
     for site in sites_of(path):
         within = site[len(path) + 1 :]
         yield from _writes(path, (within, f"{within}/__pycache__", f"{within}/*/__pycache__"))
@@ -108,21 +110,18 @@ def _bytecode(path: str) -> Iterator[tuple[int, str]]:
 
 def _matching(path: str, patterns: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
     for pattern in patterns:
-        for name in _expanded(path, pattern):
+        for name in _expanded(path, "", pattern):
             status = status_of(f"{path}/{name}")
             if status is not None:
                 yield name, status
 
 
-def _expanded(path: str, pattern: str) -> Iterator[str]:
+def _expanded(path: str, head: str, pattern: str) -> Iterator[str]:
     """Yield the paths that a pattern stands for; its ``*`` are whole parts, and lead through no links."""
-    head, star, tail = pattern.partition("*")
+    plain, star, tail = pattern.partition("*")
     if not star:
-        yield pattern
+        yield head + plain
         return
-    directories = tail != ""
-    names = entries(
-        f"{path}/{head}", lambda entry: entry.is_dir(follow_symlinks=False) or not directories, _LOOKED_MAX
-    )
+    names = entries(f"{path}/{head}{plain}", lambda entry: not tail or entry.is_dir(follow_symlinks=False), _LOOKED_MAX)
     for name in names:
-        yield from _expanded(path, f"{head}{name}{tail}")
+        yield from _expanded(path, f"{head}{plain}{name}", tail)

@@ -30,6 +30,7 @@ __all__ = ["MARKS", "Files", "Row", "Selection", "Walk", "walk", "with_caches"]
 
 MARKS: Final = frozenset(
     (
+        ".cache.lock",
         ".modules.yaml",
         ".package-lock.json",
         ".pnpm",
@@ -37,13 +38,17 @@ MARKS: Final = frozenset(
         "_cacache",
         "archive-v0",
         "conda-meta",
+        "files",
+        "http-v2",
         "ld-musl-x86_64.so.1",
         "node_modules",
         "os-release",
         "package.json",
+        "paths.json",
         "pixi.toml",
         "pkgs",
         "pyvenv.cfg",
+        "selfcheck",
         "site-packages",
         "urls.txt",
     )
