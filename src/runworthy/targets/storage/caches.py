@@ -6,8 +6,8 @@ archives (cacache): nothing in either has the bytes of an installed file, and ne
 Sources, each for where its cache lies and in what order that is decided: uv ``crates/uv-cache/src/cli.rs``
 (from_settings); pixi ``crates/pixi_config/src/lib.rs`` (resolve_cache_root, resolve_cache_kind_dir); rattler
 ``crates/rattler_cache/src/lib.rs`` (default_cache_dir); conda ``conda/base/context.py`` (pkgs_dirs) and
-``conda/base/constants.py`` (SEARCH_PATH); pnpm ``pnpm/crates/config/src/defaults.rs`` (default_store_dir) and ``store_path.rs``
-(resolve_store_dir).
+``conda/base/constants.py`` (SEARCH_PATH); pnpm ``pnpm/crates/config/src/defaults.rs`` (default_store_dir) and
+``pnpm/crates/config/src/store_path.rs`` (resolve_store_dir).
 """
 
 from __future__ import annotations
