@@ -229,7 +229,7 @@ CAUSES: Mapping[Cause, str] = {
     "subvolume": "the cache is in another btrfs subvolume, so that hard links are refused",
     "copying-installer": "the installer always copies",
     "copy-setting": "the installer was told to copy, or fell back to it, where links work",
-    "separate-cache-entries": "each is linked to an entry of its own in the cache, which knows packages and not bytes",
+    "separate-cache-entries": "each comes from an entry of its own in the cache, which knows packages and not bytes",
     "cache-replaced": "they were linked to entries of the cache that have been removed and fetched again since",
     "prefix-patched": "the installer wrote the environment's own path into them",
     "vendored": "each package brings the library along",

@@ -11,6 +11,7 @@ from runworthy.simulate.hosts import host_api
 
 __all__ = [
     "asked",
+    "bytes_of",
     "certain_host",
     "count",
     "dotted",
@@ -43,6 +44,16 @@ _UNNAMED = ("glibc", "manylinux", "musllinux", "busybox")
 def count(number: int, one: str, many: str = "") -> str:
     """Return ``1 symbol`` or ``3 symbols``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def bytes_of(number: int) -> str:
+    """Return a size for people: ``3.9 MiB``."""
+    held, units = float(number), ["KiB", "MiB", "GiB", "TiB"]
+    if number < 1024:
+        return count(number, "byte")
+    while held >= 1023.95 and units:  # what rounds to 1024 of a unit is told in the next one
+        held, unit = held / 1024, units.pop(0)
+    return f"{held:.1f} {unit}"
 
 
 def unique(names: Iterable[str]) -> list[str]:
@@ -189,13 +200,15 @@ def finding(
     items: Iterable[str] = (),
     steps: Sequence[Step],
     stage: Stage | None = None,
+    identity: str = "",
     lines: Sequence[str] = (),
     notes: Sequence[str] = (),
     remedies: Sequence[Remedy] = (),
 ) -> Finding:
     """Return the finding of ``rule`` (code, name, severity); evidence and fingerprint come from ``steps``.
 
-    ``cause`` and ``items`` bring it together with those of other subjects and targets: see ``Finding``.
+    ``cause`` and ``items`` bring it together with those of other subjects and targets: see ``Finding``. Without steps
+    the fingerprint is that of ``identity``, or of the message where that does not change with time.
     """
     code, name, severity = rule
     return Finding(
@@ -210,7 +223,7 @@ def finding(
         lines=tuple(lines),
         notes=tuple(note for note in notes if note),
         remedies=tuple(remedies),
-        fingerprint=_fingerprint(case, code, steps, "" if steps else message),
+        fingerprint=_fingerprint(case, code, steps, "" if steps else identity or message),
     )
 
 

@@ -1,0 +1,210 @@
+"""Which settings of installers keep copies from coming back, and whether they would work between two places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from runworthy.model.records import dataclass, replace
+from runworthy.model.storage import Advice, Cause, Place, Trial, Waste
+from runworthy.storage.causes import Situation
+from runworthy.storage.installers import INSTALLERS, first_that_can
+
+__all__ = ["Advised", "advice_of", "setting_against", "works"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advised:
+    """A setting, where it is written, and the first version of the installer that has it where an older one is used.
+
+    ``moves`` says that the cache is to lie at ``cache`` from then on.
+    """
+
+    setting: str
+    where: str
+    cache: str = ""
+    since: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What is to be done, where, and which version does it without being told."""
+        told = f"`{self.setting}` in {self.where}" if self.where else self.setting
+        return f"{told}; {self.since} and later do so of their own accord" if self.since else told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """How an installer is told where its cache is, and to link; ``{cache}`` is the directory."""
+
+    cache: str
+    cache_where: str
+    link: str
+    link_where: str
+    name: str
+
+
+_UV = _Words(
+    cache='cache-dir = "{cache}"',
+    cache_where="uv.toml, [tool.uv] of pyproject.toml, or UV_CACHE_DIR",
+    link='link-mode = "hardlink"',
+    link_where="uv.toml, [tool.uv] of pyproject.toml, or UV_LINK_MODE",
+    name="uv",
+)
+_RATTLER_CACHE = "PIXI_CACHE_DIR={cache}"
+# uv `crates/uv-settings/src/settings.rs`; pixi `crates/pixi_config/src/lib.rs`; conda `base/context.py`;
+# pnpm `pnpm/crates/config/src/workspace_yaml.rs`.
+_WORDS: Mapping[str, _Words] = {
+    "uv": _UV,
+    "pixi": _Words(
+        cache=_RATTLER_CACHE,
+        cache_where="the environment of pixi",
+        link="allow-hard-links = true",
+        link_where="config.toml of pixi; unset PIXI_NO_HARD_LINKS and PIXI_NO_REF_LINKS",
+        name="pixi",
+    ),
+    "rattler": _Words(
+        cache="RATTLER_CACHE_DIR={cache}",
+        cache_where="the environment of what installs",
+        link="allow-hard-links = true",
+        link_where="its configuration",
+        name="rattler",
+    ),
+    "conda": _Words(
+        cache="pkgs_dirs: [{cache}]",
+        cache_where=".condarc, or CONDA_PKGS_DIRS",
+        link="always_copy: false",
+        link_where=".condarc; unset CONDA_ALWAYS_COPY",
+        name="conda",
+    ),
+    "pnpm": _Words(
+        cache="storeDir: {cache}",
+        cache_where="pnpm-workspace.yaml (store-dir in .npmrc before pnpm 10)",
+        link="packageImportMethod: auto",
+        link_where="pnpm-workspace.yaml (package-import-method in .npmrc before pnpm 10)",
+        name="pnpm",
+    ),
+}
+_WORDS_OF = {**_WORDS, "mamba": _WORDS["conda"], "micromamba": _WORDS["conda"]}
+_NAMES = {"uv": "uv", "conda": "conda/pkgs", "pnpm": "pnpm/store"}
+
+_CLONES = {
+    "uv": 'link-mode = "clone"',
+    "pnpm": "packageImportMethod: clone",
+    "pixi": "allow-ref-links = true",
+    "rattler": "allow-ref-links = true",
+}
+
+_INSTEAD = {
+    "wheel": ("use uv, which links what it installs", "`uv pip install` takes the same arguments as `pip install`"),
+    "npm": ("use pnpm, which links what it installs", "`pnpm import` takes over package-lock.json"),
+}
+_PLACED = ("other-filesystem", "bind-mount", "subvolume", "copy-setting")
+_NO_MAGIC = "use pixi, which took the place of magic, and have its cache beside the environments"
+_AGAIN = "or run `runworthy dedupe --apply` after each install"
+
+
+def setting_against(
+    cause: Cause, installer: str, version: str, cache: Place | None, place: Place | None
+) -> Advised | None:
+    """Return the setting with which an installer would have shared what a cause stored again, None if none does."""
+    known = INSTALLERS.get(installer)
+    if known is None:
+        return None
+    if cause == "copying-installer":
+        instead = _INSTEAD.get(known.ecosystem)
+        return Advised(setting=instead[0], where="", notes=(instead[1], _AGAIN)) if instead else None
+    if installer == "magic" and cause in _PLACED:
+        return Advised(setting=_NO_MAGIC, where="")
+    words = _WORDS_OF.get(installer)
+    if words is None or place is None:
+        return None
+    if cause in ("other-filesystem", "bind-mount"):
+        return _beside(words, place)
+    if cause == "subvolume":
+        return _clone(installer, version) or _beside(words, place)
+    if cause == "copy-setting" and words.link:
+        return Advised(setting=words.link, where=words.link_where, cache=cache.path if cache else "")
+    return None
+
+
+def _beside(words: _Words, place: Place) -> Advised:
+    """Return that the cache is to lie on the mount, and in the subvolume, of the environment."""
+    top = place.point.rstrip("/")
+    at = f"{top}/.cache/{_NAMES.get(words.name, words.name)}"
+    return Advised(setting=words.cache.format(cache=at), where=words.cache_where, cache=at)
+
+
+def _clone(installer: str, version: str) -> Advised | None:
+    """Return that reflinks are to be made, which lead from one subvolume to another, where the installer can."""
+    setting = _CLONES.get(installer)
+    if setting is None:
+        return None
+    itself = first_that_can(INSTALLERS[installer], version, "clone")
+    return Advised(
+        setting=setting,
+        where=_WORDS_OF[installer].link_where,
+        since=itself,
+        notes=(f"{installer} does it of its own accord since {itself}",) if itself else (),
+    )
+
+
+# -- advice ----------------------------------------------------------------------------------
+
+
+def advice_of(
+    wastes: Iterable[Waste], situation: Situation, trials: Callable[[str, str], Trial | None]
+) -> tuple[Advice, ...]:
+    """Return each setting once for the two places that it is about, what would have spared most first.
+
+    ``trials`` really makes links from one directory to another, and takes them away; None where it cannot.
+    """
+    found: dict[tuple[str, str, str, str], tuple[int, Advice]] = {}
+    for waste in wastes:
+        one = _advice(waste, situation, trials)
+        if one is not None:
+            key = (one.installer, one.setting, one.source, one.target)
+            size = found[key][0] if key in found else 0
+            found[key] = (size + waste.size, one)
+    ranked = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
+    return tuple(one for _, (_, one) in ranked)
+
+
+def _advice(waste: Waste, situation: Situation, trials: Callable[[str, str], Trial | None]) -> Advice | None:
+    environment = situation.environments.get(waste.environment)
+    place = environment.place if environment else None
+    cache = next((one.place for one in situation.environments.values() if one.path == waste.cache), None)
+    advised = setting_against(waste.cause, waste.installer, waste.version, cache, place)
+    if advised is None:
+        return None
+    advice = Advice(
+        installer=waste.installer,
+        setting=advised.setting,
+        where=advised.where,
+        source=advised.cache or waste.cache,
+        target=waste.environment,
+        works=None,
+        version=waste.version,
+        since=advised.since,
+        notes=advised.notes,
+    )
+    tried = trials(advice.source, advice.target) if advice.source else None
+    return _tried(advice, tried)
+
+
+def _tried(advice: Advice, trial: Trial | None) -> Advice:
+    if trial is None:
+        return advice
+    known = INSTALLERS[advice.installer]
+    return replace(advice, works=works(trial, clones="clone" in known.ways), trial=_told(trial))
+
+
+def works(trial: Trial, *, clones: bool) -> bool:
+    """Whether an installer would link between the two: by hard links, or by reflinks where it makes such."""
+    return not trial.hard or (clones and not trial.clone)
+
+
+def _told(trial: Trial) -> str:
+    """Return what was tried and how it went."""
+    hard = f"a hard link is refused ({trial.hard})" if trial.hard else "a hard link works"
+    clone = f"a reflink is refused ({trial.clone})" if trial.clone else "a reflink works"
+    return f"tried from {trial.source} to {trial.target}: {hard}, {clone}"

@@ -1,0 +1,490 @@
+"""Why the same bytes are stored again: decided on what is there, not on what records claim about links.
+
+What records say of how a file came (``link.type`` of conda-meta) is not asked: rattler writes 1 for hard links,
+reflinks and copies alike where the device numbers are equal (`crates/rattler/src/install/mod.rs`), and falls back to
+copies without a word (`install/link.rs`, hardlink_to_destination). Names and places tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from runworthy.model.records import dataclass, field
+from runworthy.model.storage import Cause, Environment, Owner, Place, StoredFile
+from runworthy.storage.installers import Installer, installer_named, installer_of_cache
+from runworthy.targets.storage.settings import Setting
+
+__all__ = ["Explained", "Facts", "Situation", "cause_of", "explained", "is_inside", "linking_environments"]
+
+Facts = tuple[tuple[str, str], ...]
+
+# fs/ext4/ext4.h, EXT4_LINK_MAX; fs/btrfs/ctree.h, BTRFS_LINK_MAX; fs/xfs/libxfs/xfs_format.h, XFS_MAXLINK.
+_MOST_LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
+_NEARLY = 64
+"""A file has too many names where less than one in so many is left: some have been removed since, maybe."""
+
+# Where container engines keep the layers of images: containers/storage `drivers/overlay`, moby `daemon/graphdriver`,
+# containerd `snapshots/overlay`.
+_LAYERS = ("/overlay2/", "/overlay/", "io.containerd.snapshotter.v1.")
+_LAYER_TOPS = ("/diff/", "/fs/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What is known beside the files: environments and caches by their paths, and what installers were told.
+
+    ``settings`` are by environment. ``linking`` are environments in which installers made links (see
+    :func:`linking_environments`); ``cloned`` are stored files, as (device, inode), that share their storage with
+    another one.
+    """
+
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    settings: Mapping[str, Sequence[Setting]] = field(default_factory=dict)
+    linking: Collection[str] = ()
+    cloned: Collection[tuple[int, int]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A cause with the facts it rests on, and whose doing it is.
+
+    ``environment`` is where the cause lies: that of the spare file, or that of the one that is kept.
+    """
+
+    cause: Cause
+    facts: Facts = ()
+    environment: str = ""
+    installer: str = ""
+    version: str = ""
+    cache: Place | None = None
+    setting: Setting | None = None
+
+
+def cause_of(
+    file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owner, situation: Situation
+) -> tuple[Cause, Facts]:
+    """Return why ``file`` is stored though ``kept`` has its bytes, and what that rests on."""
+    found = explained(file, owner, kept, kept_owner, situation)
+    return found.cause, found.facts
+
+
+def explained(file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owner, situation: Situation) -> Explained:
+    """Return the same as :func:`cause_of`, and whose doing it is.
+
+    What the installer of the spare file did is asked first, then that of the other one, since either may have copied;
+    then what both have in common.
+    """
+    one, other = _Side(file, owner, situation), _Side(kept, kept_owner, situation)
+    for decisions, side, beside in (
+        (_IN_LAYERS, one, other),
+        (_OWN, one, other),
+        (_OWN, other, one),
+        (_COMMON, one, other),
+    ):
+        for cause, decide in decisions:
+            facts = decide(side, beside)
+            if facts is not None:
+                return side.explained(cause, facts)
+    return one.explained("separate-copies", _nobody(one, other))
+
+
+def linking_environments(
+    files: Iterable[tuple[Sequence[str], int]], environments: Mapping[str, Environment]
+) -> frozenset[str]:
+    """Return the environments in which there are files, as (names, links), with names in a cache or in other ones."""
+    found = set()
+    tops = sorted(environments, key=len, reverse=True)
+    for names, links in files:
+        if links < 2:
+            continue
+        lie_in = {next((top for top in tops if is_inside(name, top)), "") for name in names}
+        if len(lie_in) > 1 or links > len(names):
+            found |= {top for top in lie_in if top and not environments[top].is_cache}
+    return frozenset(found)
+
+
+def is_inside(path: str, top: str) -> bool:
+    """Whether a path is ``top``, or lies below it."""
+    return path == top or path.startswith(top if top.endswith("/") else f"{top}/")
+
+
+class _Side:
+    """One of two files with the same bytes, with what is known of how it came to be."""
+
+    __slots__ = (
+        "cache",
+        "cached",
+        "environment",
+        "file",
+        "in_linking",
+        "installer",
+        "linked",
+        "owner",
+        "place",
+        "setting",
+    )
+
+    def __init__(self, file: StoredFile, owner: Owner, situation: Situation) -> None:
+        self.file = file
+        self.owner = owner
+        self.environment = situation.environments.get(owner.environment)
+        self.place = self.environment.place if self.environment else None
+        self.installer = _installer(owner, self.environment)
+        cached = _caches_with(file, situation)
+        self.cached = cached
+        self.linked = (
+            bool(cached)
+            or file.outside > 0
+            or (file.device, file.inode) in situation.cloned
+            or any(not is_inside(name, owner.environment) for name in file.names)
+        )
+        self.in_linking = owner.environment in situation.linking
+        self.setting = self._setting(situation)
+        self.cache = cached[0] if cached else self._cache(situation)
+
+    @property
+    def is_cache(self) -> bool:
+        """Whether it lies in a cache and nowhere else that is known of."""
+        return self.environment is not None and self.environment.is_cache
+
+    @property
+    def named(self) -> str:
+        return self.installer.name if self.installer else ""
+
+    @property
+    def version(self) -> str:
+        """The version of the installer, where the environment was made by the same one."""
+        environment = self.environment
+        if environment is None or environment.is_cache or self.installer is None:
+            return ""
+        maker = installer_named(environment.installer, environment.kind)
+        return environment.version if maker is self.installer else ""
+
+    def explained(self, cause: Cause, facts: Facts) -> Explained:
+        return Explained(
+            cause=cause,
+            facts=facts,
+            environment=self.owner.environment,
+            installer=self.named,
+            version=self.version,
+            cache=self.cache,
+            setting=self.setting,
+        )
+
+    def _setting(self, situation: Situation) -> Setting | None:
+        told = situation.settings.get(self.owner.environment, ())
+        return next((one for one in told if installer_named(one.installer) is self.installer), None)
+
+    def _cache(self, situation: Situation) -> Place | None:
+        """Return the place of the cache that its installer links from, as settings say, else one of its kind."""
+        if self.installer is None or self.is_cache:
+            return None
+        if self.setting and self.setting.cache:
+            return self.setting.cache
+        of_kind = (one for one in situation.environments.values() if one.kind == self.installer.cache)
+        return next((one.place for one in of_kind), None)
+
+
+def _installer(owner: Owner, environment: Environment | None) -> Installer | None:
+    """Return who brought a file: as its record says, else who looks after such environments, if a package is known."""
+    if environment is not None and environment.is_cache:
+        return installer_of_cache(environment.kind)
+    if owner.installer:
+        return installer_named(owner.installer)
+    if environment is None or not owner.package:
+        return None
+    return installer_named(environment.installer, environment.kind)
+
+
+def _caches_with(file: StoredFile, situation: Situation) -> list[Place]:
+    """Return the places of the caches in which a file has names."""
+    caches = (one for one in situation.environments.values() if one.is_cache)
+    return [one.place for one in caches if any(is_inside(name, one.path) for name in file.names)]
+
+
+# -- what two have in common -----------------------------------------------------------------
+
+
+def _ecosystem(side: _Side) -> str:
+    return side.installer.ecosystem if side.installer else ""
+
+
+def _one_entry(side: _Side, beside: _Side) -> bool:
+    """Whether both come from what one cache would hold once, so that links from there would have made them one file.
+
+    Caches hold packages by name, version and build (uv: by the wheel; rattler, conda: by the archive). pnpm's store
+    holds files by their content: whatever the package, they are one.
+    """
+    if "pnpm" in (side.named, beside.named) and _ecosystem(side) == _ecosystem(beside):
+        return True
+    if _ecosystem(side) != _ecosystem(beside) or not _ecosystem(side) or _one_package(side, beside):
+        return False
+    mine, theirs = side.owner, beside.owner
+    if not mine.package or not theirs.package:
+        return side.is_cache or beside.is_cache  # of caches it is often not known what is whose
+    builds = mine.build == theirs.build or not mine.build or not theirs.build
+    return (mine.package, mine.version) == (theirs.package, theirs.version) and builds
+
+
+def _one_package(side: _Side, beside: _Side) -> bool:
+    """Whether they are two files of one package that is installed once."""
+    mine, theirs = side.owner, beside.owner
+    same = (mine.environment, mine.package, mine.version, mine.manifest)
+    return bool(mine.package) and same == (theirs.environment, theirs.package, theirs.version, theirs.manifest)
+
+
+def _is_plain(side: _Side) -> bool:
+    return not side.owner.patched and not side.owner.editable
+
+
+def _same_rights(side: _Side, beside: _Side) -> bool:
+    one, other = side.file, beside.file
+    return (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
+
+
+def _should_be_linked(side: _Side, beside: _Side) -> bool:
+    """Whether its installer links, and it is linked to nothing, though both come from one entry of a cache."""
+    return (
+        side.installer is not None
+        and side.installer.links
+        and not side.is_cache
+        and not side.linked
+        and _is_plain(side)
+        and _one_entry(side, beside)
+    )
+
+
+def _links_work(side: _Side) -> bool:
+    """Whether hard links from the cache of its installer are possible as far as places say."""
+    return (
+        side.cache is not None
+        and side.place is not None
+        and side.cache.device == side.place.device
+        and side.cache.mount == side.place.mount
+    )
+
+
+# -- the decisions ---------------------------------------------------------------------------
+
+
+def _other_filesystem(side: _Side, beside: _Side) -> Facts | None:
+    """link(2) and FICLONE: EXDEV. uv, rattler, conda and pnpm then copy: link.rs of both, core/link.py, linkOrCopy."""
+    cache, place = side.cache, side.place
+    if cache is None or place is None or cache.filesystem == place.filesystem or not _should_be_linked(side, beside):
+        return None
+    return (("cache", _where(cache)), ("environment", _where(place)), _links(side))
+
+
+def _bind_mount(side: _Side, beside: _Side) -> Facts | None:
+    """link(2): EXDEV where oldpath and newpath are on two mounts, "even if the same filesystem is mounted on both"."""
+    cache, place = side.cache, side.place
+    if cache is None or place is None or not _should_be_linked(side, beside):
+        return None
+    if cache.filesystem != place.filesystem or cache.device != place.device or cache.mount == place.mount:
+        return None
+    return (("cache", _mounted(cache)), ("environment", _mounted(place)), _links(side))
+
+
+def _subvolume(side: _Side, beside: _Side) -> Facts | None:
+    """fs/btrfs/inode.c, btrfs_link: EXDEV where the roots differ. Reflinks work; not all installers try them."""
+    cache, place = side.cache, side.place
+    if cache is None or place is None or not _should_be_linked(side, beside):
+        return None
+    if place.type != "btrfs" or cache.filesystem != place.filesystem or cache.device == place.device:
+        return None
+    return (("cache", _mounted(cache)), ("environment", _mounted(place)), _links(side))
+
+
+def _copying_installer(side: _Side, beside: _Side) -> Facts | None:
+    """Every file is written anew: pip `operations/install/wheel.py` (ZipBackedFile.save), npm's pacote."""
+    if side.installer is None or side.installer.links or side.is_cache or not _is_plain(side):
+        return None
+    if not _one_entry(side, beside):
+        return None
+    return (("installer", " ".join(filter(None, (side.named, side.version)))),)
+
+
+def _copy_setting(side: _Side, beside: _Side) -> Facts | None:
+    """So it was told: uv `link-mode`, conda `always_copy`, pixi `allow-hard-links`, pnpm `packageImportMethod`."""
+    if not _should_be_linked(side, beside) or _full(side, beside):
+        return None
+    told = side.setting
+    if told and told.links == "copy":
+        return (("told by", told.said), _links(side))
+    overlaid = side.place is not None and side.place.type == "overlay"
+    if overlaid or side.in_linking or not _links_work(side) or not _same_rights(side, beside):
+        return None
+    return (*((("cache", _where(side.cache)),) if side.cache else ()), _links(side))
+
+
+def _separate_cache_entries(side: _Side, beside: _Side) -> Facts | None:
+    """No cache of theirs knows that two packages ship the same bytes.
+
+    Rattler and conda unpack each package into a directory of its own, uv each wheel (`archive-v0`).
+    """
+    if not (_is_plain(side) and _is_plain(beside)) or not _ecosystem(side) or not _ecosystem(beside):
+        return None
+    if _one_package(side, beside) or _full(side, beside):
+        return None
+    if _one_entry(side, beside):
+        both = side.cached and beside.cached and _same_rights(side, beside)
+        return _entries(side, beside) if both else None
+    mine, theirs = side.owner, beside.owner
+    if not mine.package or not theirs.package:
+        return None
+    conda = _ecosystem(side) == _ecosystem(beside) == "conda"
+    if mine.package == theirs.package or conda or _ecosystem(side) != _ecosystem(beside):
+        return _entries(side, beside)
+    return None
+
+
+def _cache_replaced(side: _Side, beside: _Side) -> Facts | None:
+    """What is fetched again is new: `uv cache clean`, `pixi clean cache`, `conda clean --packages`."""
+    if side.installer is None or not side.installer.links or side.is_cache or not _is_plain(side):
+        return None
+    if side.cached or not _one_entry(side, beside) or not _same_rights(side, beside) or _full(side, beside):
+        return None
+    if side.linked and beside.linked:
+        return (("links", f"{side.file.links}, none of them in the cache"),)
+    if not side.linked and side.in_linking and _links_work(side):
+        return (_links(side), ("environment", "other files of it are links"))
+    return None
+
+
+def _prefix_patched(side: _Side, beside: _Side) -> Facts | None:
+    """`prefix_placeholder` of paths.json: rattler link.rs (copy_and_replace_placeholders), conda path_actions.py."""
+    del beside
+    return (("file", "the path of the environment was written into it"),) if side.owner.patched else None
+
+
+def _vendored(side: _Side, beside: _Side) -> Facts | None:
+    """Each brings it along: auditwheel and delocate put libraries into wheels, under names with a hash of them."""
+    mine, theirs = side.owner, beside.owner
+    if not (_is_plain(side) and _is_plain(beside)) or _one_entry(side, beside):
+        return None
+    if _ecosystem(side) != _ecosystem(beside) or _ecosystem(side) not in ("wheel", "npm"):
+        return None
+    if not mine.package or not theirs.package or mine.package == theirs.package:
+        return None
+    return (("packages", f"{_package(mine)}, {_package(theirs)}"),)
+
+
+def _version_chain(side: _Side, beside: _Side) -> Facts | None:
+    """A wheel is a zip archive in which pip and uv know no links: pyarrow ships libarrow.so.1 and libarrow.so whole."""
+    if not _one_package(side, beside) or not _is_plain(side):
+        return None
+    return (("package", _package(side.owner)),)
+
+
+def _editable(side: _Side, beside: _Side) -> Facts | None:
+    """PEP 660: what is installed in place belongs to a source tree, and to whoever works in it."""
+    del beside
+    if not side.owner.editable:
+        return None
+    return (("package", _package(side.owner)), *((("said by", side.owner.manifest),) if side.owner.manifest else ()))
+
+
+def _permissions(side: _Side, beside: _Side) -> Facts | None:
+    """A file has one owner and one mode; links to those of others are refused (proc_sys_fs(5), protected_hardlinks)."""
+    if not _one_entry(side, beside) or _same_rights(side, beside) or not (_is_plain(side) and _is_plain(beside)):
+        return None
+    return (("file", _rights(side.file)), ("the other", _rights(beside.file)))
+
+
+def _too_many_links(side: _Side, beside: _Side) -> Facts | None:
+    """link(2): EMLINK. uv begins a new file then (link.rs, since 0.10.9), others copy."""
+    if not _full(side, beside):
+        return None
+    most = max(side.file.links, beside.file.links)
+    return (("links", str(most)), ("file system", _type(side) or _type(beside)))
+
+
+def _in_layers(side: _Side, beside: _Side) -> Facts | None:
+    """Each layer of an image is stored by itself, whatever brought the files into it."""
+    layer = next(filter(None, (_layer(one.file.names[0]) for one in (side, beside))), "")
+    return (("layer", layer),) if layer else None
+
+
+def _over_layers(side: _Side, beside: _Side) -> Facts | None:
+    """A link to what lies in a lower layer copies it up first (fs/overlayfs/dir.c, ovl_link)."""
+    if _type(side) != "overlay" or not _should_be_linked(side, beside):
+        return None
+    return (*((("environment", _where(side.place)),) if side.place else ()), _links(side))
+
+
+def _nobody(side: _Side, beside: _Side) -> Facts:
+    """What is left: nobody's records name one of them, or nobody knows where its installer's cache was."""
+    unknown = [one.file.names[0] for one in (side, beside) if not one.owner.package and not one.is_cache]
+    if unknown:
+        return (("in no record", unknown[0]),)
+    return (_links(side),)
+
+
+_Decisions = tuple[tuple[Cause, Callable[[_Side, _Side], Facts | None]], ...]
+_IN_LAYERS: _Decisions = (("image-layer", _in_layers),)
+_OWN: _Decisions = (
+    ("other-filesystem", _other_filesystem),
+    ("bind-mount", _bind_mount),
+    ("subvolume", _subvolume),
+    ("copying-installer", _copying_installer),
+    ("copy-setting", _copy_setting),
+    ("cache-replaced", _cache_replaced),
+    ("prefix-patched", _prefix_patched),
+    ("editable", _editable),
+    ("image-layer", _over_layers),
+)
+"""What the installer of one of them did."""
+_COMMON: _Decisions = (
+    ("separate-cache-entries", _separate_cache_entries),
+    ("vendored", _vendored),
+    ("version-chain", _version_chain),
+    ("permissions", _permissions),
+    ("too-many-links", _too_many_links),
+)
+"""What holds of both."""
+
+
+# -- facts in words --------------------------------------------------------------------------
+
+
+def _where(place: Place) -> str:
+    return f"{place.path} ({place.type or 'file system'} at {place.point})"
+
+
+def _mounted(place: Place) -> str:
+    shown = f", which shows {place.subvolume}" if place.subvolume not in ("", "/") else ""
+    return f"{place.path} (device {place.device}, {place.type or 'mounted'} at {place.point}{shown})"
+
+
+def _links(side: _Side) -> tuple[str, str]:
+    return ("links", str(side.file.links))
+
+
+def _entries(side: _Side, beside: _Side) -> Facts:
+    return (("comes from", _package(side.owner)), ("the other", _package(beside.owner)))
+
+
+def _package(owner: Owner) -> str:
+    return " ".join(filter(None, (owner.package, owner.version, owner.build))) or owner.environment
+
+
+def _rights(file: StoredFile) -> str:
+    return f"mode {file.mode & 0o7777:04o}, owner {file.uid}:{file.gid}"
+
+
+def _type(side: _Side) -> str:
+    return side.place.type if side.place else ""
+
+
+def _full(side: _Side, beside: _Side) -> bool:
+    """Whether one of them has as many names as its file system allows, or nearly."""
+    most = _MOST_LINKS.get(_type(side) or _type(beside))
+    return most is not None and max(side.file.links, beside.file.links) >= most - most // _NEARLY
+
+
+def _layer(path: str) -> str:
+    """Return the directory of the image layer that a path lies in, empty where it lies in none."""
+    if not any(word in path for word in _LAYERS):
+        return ""
+    ends = [path.index(top) for top in _LAYER_TOPS if top in path]
+    return path[: min(ends)] if ends else ""

@@ -1,0 +1,127 @@
+"""What each cause costs in each place: spares brought together, the largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from runworthy.model.edit import ShareFile
+from runworthy.model.records import replace
+from runworthy.model.storage import Bar, Cause, Place, Spare, Waste
+from runworthy.storage.advice import setting_against
+from runworthy.storage.causes import Explained, Facts, Situation, explained, is_inside
+
+__all__ = ["wastes_of"]
+
+_UNREAD = {"recorded": "recorded, not read", "remembered": "compared by an earlier run"}
+_PACKAGES = 20
+_EXAMPLES = 10
+_OTHERS = 3
+"""So many other environments are told one by one; with the rest an environment is told once for each cause."""
+
+
+def wastes_of(spares: Sequence[Spare], situation: Situation) -> tuple[Waste, ...]:
+    """Return what is stored again by cause, environment and the other environment, what takes most room first.
+
+    What shares its storage already takes none, and is left out.
+    """
+    groups: dict[tuple[Cause, str, str], list[Spare]] = {}
+    for spare in spares:
+        if spare.bar != "already-shared":
+            key = (spare.cause, spare.owner.environment, spare.kept_owner.environment)
+            groups.setdefault(key, []).append(spare)
+    wastes = [_waste(key, group, situation) for key, group in _folded(groups).items()]
+    return tuple(sorted(wastes, key=lambda waste: (-waste.size, waste.cause, waste.environment, waste.other)))
+
+
+def _folded(groups: dict[tuple[Cause, str, str], list[Spare]]) -> dict[tuple[Cause, str, str], list[Spare]]:
+    """Return the groups with the small ones of one cause and environment as one, whose other environment is empty."""
+    told: dict[tuple[Cause, str, str], list[Spare]] = {}
+    counts: dict[tuple[Cause, str], int] = {}
+    for key, group in sorted(groups.items(), key=lambda one: (-_room(one[1]), one[0])):
+        cause, environment, other = key
+        number = counts[cause, environment] = counts.get((cause, environment), 0) + 1
+        several = number > _OTHERS and other != environment
+        told.setdefault((cause, environment, "" if several else other), []).extend(group)
+    return told
+
+
+def _waste(key: tuple[Cause, str, str], group: list[Spare], situation: Situation) -> Waste:
+    cause, environment, other = key
+    group = sorted(group, key=lambda spare: (-spare.file.allocated, spare.file.names))
+    why = _why(group[0], cause, situation)
+    place = situation.environments[environment].place if environment in situation.environments else None
+    return Waste(
+        cause=cause,
+        environment=environment,
+        other=other,
+        cache=why.cache.path if why.cache else "",
+        installer=why.installer,
+        version=why.version,
+        files=len(group),
+        size=_room(group),
+        frees=sum(spare.frees for spare in group if not spare.bar),
+        packages=_packages(group),
+        examples=tuple(_example(spare, environment, other) for spare in group[:_EXAMPLES]),
+        facts=(*why.facts, *_unread(group)),
+        setting=_setting(why, place),
+        bars=_bars(group),
+        shares=tuple(share for spare in group for share in _share(spare)),
+    )
+
+
+def _why(spare: Spare, cause: Cause, situation: Situation) -> Explained:
+    """Return what the cause of the largest of them rests on."""
+    why = explained(spare.file, spare.owner, spare.kept, spare.kept_owner, situation)
+    return why if why.cause == cause else replace(why, cause=cause, facts=())
+
+
+def _setting(why: Explained, place: Place | None) -> str:
+    advised = setting_against(why.cause, why.installer, why.version, why.cache, place)
+    return advised.words if advised else ""
+
+
+def _unread(group: Iterable[Spare]) -> Facts:
+    """Return of how many of them it is only recorded, or remembered, that they are the same."""
+    held = {proof: sum(spare.proof == proof for spare in group) for proof in ("recorded", "remembered")}
+    return tuple((_UNREAD[proof], str(number)) for proof, number in held.items() if number)
+
+
+def _room(group: Iterable[Spare]) -> int:
+    return sum(spare.file.allocated for spare in group)
+
+
+def _packages(group: Iterable[Spare]) -> tuple[tuple[str, int, int], ...]:
+    """Return the packages with most bytes; what belongs to none has an empty name."""
+    held: dict[str, list[int]] = {}
+    for spare in group:
+        name = " ".join(filter(None, (spare.owner.package, spare.owner.version)))
+        row = held.setdefault(name, [0, 0])
+        row[0] += 1
+        row[1] += spare.file.allocated
+    rows = [(name, files, size) for name, (files, size) in held.items()]
+    return tuple(sorted(rows, key=lambda row: (-row[2], row[0]))[:_PACKAGES])
+
+
+def _bars(group: Iterable[Spare]) -> tuple[tuple[Bar, int, int], ...]:
+    held: dict[Bar, list[int]] = {}
+    for spare in group:
+        if spare.bar:
+            row = held.setdefault(spare.bar, [0, 0])
+            row[0] += 1
+            row[1] += spare.file.allocated
+    rows = [(bar, files, size) for bar, (files, size) in held.items()]
+    return tuple(sorted(rows, key=lambda row: (-row[2], row[0])))
+
+
+def _example(spare: Spare, environment: str, other: str) -> tuple[str, str, int]:
+    """Return a name of both, in the two environments where they have such."""
+    mine = next((name for name in spare.file.names if is_inside(name, environment)), spare.file.names[0])
+    theirs = next((name for name in spare.kept.names if is_inside(name, other or environment)), spare.kept.names[0])
+    return mine, theirs, spare.file.allocated
+
+
+def _share(spare: Spare) -> Iterable[ShareFile]:
+    """Yield what would share it, where nothing bars that."""
+    if spare.how and not spare.bar:
+        file = spare.file
+        yield ShareFile(paths=file.names, kept=spare.kept.names[0], how=spare.how, size=file.size, frees=spare.frees)
