@@ -137,7 +137,7 @@ def own_of(extents: Iterable[Extent]) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def opened(file: StoredFile) -> Iterator[int]:
-    """Open a stored file for reading by its first name. Raises OSError, ESTALE where it is not the one that was seen."""
+    """Open a stored file for reading by its first name. Raises OSError, ESTALE where it is not what was seen."""
     import errno
 
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -39,14 +39,15 @@ def share_ranges(source: int, target: int, ranges: Sequence[tuple[int, int]], *,
 def _besides(own: Iterable[tuple[int, int]], ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Yield (offset, length) of what lies in ``own`` (offset, end) and in none of the ``ranges``, all in order."""
     for start, end in own:
+        position = start
         for offset, length in ranges:
             if offset >= end:
                 break
-            if offset > start:
-                yield start, offset - start
-            start = max(start, offset + length)
-        if start < end:
-            yield start, end - start
+            if offset > position:
+                yield position, offset - position
+            position = max(position, offset + length)
+        if position < end:
+            yield position, end - position
 
 
 def own_storage(target: int, directory: int, ranges: Iterable[tuple[int, int]]) -> int:
