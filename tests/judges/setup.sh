@@ -38,6 +38,8 @@ TOOLS=(
     e2fsprogs squashfs-tools # images of file systems
     zip unzip cpio # what makes and unpacks archives
     chromium fonts-dejavu-core # reads the pages that are made
+    btrfs-progs xfsprogs acl attr # file systems to find copies on, and what files have there
+    jdupes rdfind rmlint fdupes duperemove # others that find copies; hardlink is part of util-linux
 )
 
 # Root name -> recipe, suite, Debian architecture.
@@ -107,6 +109,9 @@ ENVIRONMENTS=(
                       @parcel/watcher@2.5.1 msgpackr-extract@3.0.3 @biomejs/biome@1.9.4 turbo@2.5.4 oxlint@1.1.0"
     "dotnet       wheel dotnetcore2==3.1.23 manylinux1_x86_64"
     "auditwheel   audit auditwheel==6.8.2 installer==0.7.0"
+    "installers   programs uv==0.13.9 py-rattler==0.28.0 virtualenv==21.15.8 pip==26.2.1"
+    "pnpm-10      pnpm pnpm@10.34.8" # clones, then links, then copies
+    "pnpm-12      pnpm pnpm@12.21.0" # on Linux it links first
     "wheels       wheels numpy==2.2.6 cryptography==45.0.4 psycopg2-binary==2.9.10 cffi==2.1.1 greenlet==3.5.6
         grpcio==1.85.1 lxml==6.1.3 markupsafe==3.0.4 msgpack==1.2.4 orjson==3.13.0 pillow==13.0.0
         pydantic-core==2.50.4 pyyaml==6.0.3 ruff==0.17.6 shapely==2.2.0 uv==0.13.9 zstandard==0.25.0"
@@ -137,6 +142,7 @@ PACKED=(
     "wheels-here         wheels-here numpy==2.2.6 cryptography==45.0.4 psycopg2-binary==2.9.10 cffi==1.17.1 greenlet==3.2.3
         lxml==5.4.0 markupsafe==3.0.2 msgpack==1.1.1 orjson==3.10.18 pillow==11.2.1 pyyaml==6.0.2 zstandard==0.23.0
         regex==2024.11.6 psutil==7.0.0 objgraph==3.6.2 pydantic-core==2.33.2 pycparser==2.22 typing-extensions==4.14.0"
+    "science             wheels-here numpy==2.2.6 scipy==1.15.3 pyarrow==20.0.0"
     "go                  go-programs amd64 386 arm64 arm riscv64 ppc64le s390x"
     "debs-bullseye-amd64 debs bullseye amd64 libssl1.1 libreadline8 libmagic1 libncurses6"
     "debs-bullseye-arm64 debs bullseye arm64 libssl1.1 libreadline8 libmagic1 libncurses6"
@@ -450,12 +456,23 @@ make_environment() {
             grep -v '^WARNING' >&2 || true
         [ -d "$made"/lib/python3*/site-packages/auditwheel ] || die "$name is not complete"
         ;;
+    programs) # likewise; what they make for others is made by this interpreter
+        python3 -m venv "$made"
+        "$made/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: "$@" 2>&1 |
+            grep -v '^WARNING' >&2 || true
+        "$made/bin/python" -c 'import rattler, uv, virtualenv' || die "$name is not complete"
+        ;;
     wheels)
         wheel_files "$made" "$@"
         ;;
     npm)
         command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
         (cd "$made" && npm install --silent --no-audit --no-fund --ignore-scripts "$@" >/dev/null)
+        ;;
+    pnpm) # its own script puts its program into place
+        command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
+        (cd "$made" && npm install --silent --no-audit --no-fund "$@" >/dev/null)
+        "$made/node_modules/.bin/pnpm" --version >/dev/null || die "$name is not complete"
         ;;
     lock) # what npm knows of the packages for every platform, and none of them
         command -v npm >/dev/null || { say "no npm: $name left out"; rm -rf "$made"; return; }
