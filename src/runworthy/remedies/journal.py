@@ -494,7 +494,7 @@ def _with_log(entry: Entry, path: str) -> Entry:
     for line in data.split(b"\n")[:-1]:  # what comes after the last end of a line is torn
         held = json.loads(line)
         if not isinstance(held, dict):
-            raise ValueError("its log is damaged")
+            raise ValueError("its log is damaged")  # noqa: TRY004 - as for all else that is damaged
         if "kind" not in held:
             directory = _record(TouchedDirectory, held)
             directories.setdefault((directory.base, directory.path), directory)
