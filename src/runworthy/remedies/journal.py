@@ -3,6 +3,10 @@
 ``entry.json`` says what was done, when, for what, and how each operation stands; ``before/`` holds what was there. It
 is written anew and put in place by a rename each time, so that it is whole at any moment; an operation stands in it,
 with what takes it back, before it is begun. What cannot be read is told and left alone.
+
+Files are shared by the thousand, and to write all of them anew for each would take the square of their number. They
+stand in ``shares.jsonl`` beside it, to which one line is added for each thing that comes to be known. It is on the
+device before what it tells of is begun, so that a last line that is torn tells of nothing that was.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 from runworthy.model.errors import RemedyError
 from runworthy.model.records import dataclass, replace
@@ -30,6 +35,8 @@ __all__ = [
     "Journal",
     "KernelChange",
     "ProgramChange",
+    "ShareChange",
+    "ShareLog",
     "State",
     "TouchedDirectory",
     "as_json",
@@ -38,7 +45,7 @@ __all__ = [
 
 SCHEMA = "runworthy.journal/1"
 BEFORE = "before"
-_ENTRY, _LOCK, _NEW = "entry.json", ".lock", ".new-"
+_ENTRY, _LOG, _LOCK, _NEW = "entry.json", "shares.jsonl", ".lock", ".new-"
 _ID = re.compile(r"(\d{8})-(\d{1,6})")
 _LARGEST = 256 << 20
 _WAIT = 10.0
@@ -142,7 +149,32 @@ class ProgramChange:
     kind: Literal["program"] = "program"
 
 
-Change = FileChange | KernelChange | ProgramChange
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareChange:
+    """One name of a stored file comes to share its bytes with another file, which lies at ``kept``.
+
+    ``number`` is its place in the log; all names of one stored file have one ``unit``, and there are ``names`` of them.
+    ``before`` is the file itself, ``after`` what the name leads to when it is done: its ``inode`` is 0 while that is
+    not known. ``temporary`` is the hidden name beside it that holds what is new, then what is old. What shares storage
+    and stays what it was ("extents", "ranges") has none.
+    """
+
+    words: str
+    number: int
+    unit: int
+    base: str
+    path: str
+    how: Literal["extents", "clone", "hardlink", "symlink", "ranges"]
+    kept: str
+    before: Held
+    after: Held
+    names: int = 1
+    temporary: str = ""
+    state: ChangeState = "begun"
+    kind: Literal["share"] = "share"
+
+
+Change = FileChange | KernelChange | ProgramChange | ShareChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +267,8 @@ class Journal:
                 return Entry(id=name, unreadable=f"{path} is larger than any entry")
             with open(path, "rb") as stream:
                 held = json.loads(stream.read(_LARGEST + 1))
-            return _entry(name, held)
+            path = os.path.join(self.directory(name), _LOG)
+            return _with_log(_entry(name, held), path)
         except OSError as error:
             return Entry(id=name, unreadable=f"{path}: {error.strerror or error}")
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -281,6 +314,10 @@ class Journal:
         """Write an entry, so that a power cut leaves the old or the new one. Raises OSError."""
         _write(self.directory(entry.id), entry)
 
+    def log(self, entry: Entry) -> ShareLog:
+        """Open the log of an entry, to be added to. Raises OSError."""
+        return ShareLog(os.path.join(self.directory(entry.id), _LOG))
+
     def drop_backups(self, entry: Entry) -> None:
         """Remove what an entry keeps in the journal. Raises OSError."""
         before = os.path.join(self.directory(entry.id), BEFORE)
@@ -302,6 +339,63 @@ class Journal:
                 shutil.rmtree(self.directory(name))
 
 
+class ShareLog:
+    """The lines that tell of files that are shared. It is whole at any moment but for a last line that is torn."""
+
+    def __init__(self, path: str) -> None:
+        """Cut off a torn last line: nothing was done for it. Raises OSError."""
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        self._fd = os.open(path, flags, 0o600)
+        try:
+            self._size = _whole(self._fd)
+            os.ftruncate(self._fd, self._size)
+            _sync(os.path.dirname(path))
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trail: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+    def append(self, *records: ShareChange | TouchedDirectory, sync: bool = True) -> None:
+        """Add records; ``sync``: they are on the device when this returns. Raises OSError: then none of them is there.
+
+        What has been told of a change before is told anew by its number. Without ``sync`` it may be lost again, as
+        what can be seen of the files themselves may be.
+        """
+        import json
+
+        lines = (json.dumps(_plain(one), separators=(",", ":")) for one in records)
+        view = memoryview("".join(f"{line}\n" for line in lines).encode("ascii"))
+        end = self._size + len(view)
+        try:
+            while view:
+                view = view[os.pwrite(self._fd, view, end - len(view)) :]
+            if sync:
+                os.fsync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size = end
+
+
+def _whole(fd: int) -> int:
+    """Return how long a log is without a torn last line."""
+    end = os.fstat(fd).st_size
+    while end:
+        start = max(0, end - (1 << 16))
+        at = os.pread(fd, end - start, start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
+
+
 def _lock(fd: int, how: int) -> bool:
     import fcntl
 
@@ -320,7 +414,8 @@ def _order(name: str) -> tuple[str, int]:
 def _write(directory: str, entry: Entry) -> None:
     import json
 
-    text = json.dumps({"schema": SCHEMA, **as_json(entry)}, indent=1)
+    logged = replace(entry, changes=tuple(one for one in entry.changes if not isinstance(one, ShareChange)))
+    text = json.dumps({"schema": SCHEMA, **as_json(logged)}, indent=1)
     path = os.path.join(directory, _ENTRY)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
     with open(os.open(f"{path}.new", flags, 0o600), "w", encoding="ascii") as stream:
@@ -341,8 +436,14 @@ def _sync(directory: str) -> None:
 
 # -- records and JSON ------------------------------------------------------------------------
 
-_CHANGES: Mapping[str, type] = {"file": FileChange, "kernel": KernelChange, "program": ProgramChange}
-_NESTED: Mapping[str, Mapping[str, type]] = {"FileChange": {"before": Held, "after": Held}}
+_CHANGES: Mapping[str, type] = {
+    "file": FileChange,
+    "kernel": KernelChange,
+    "program": ProgramChange,
+    "share": ShareChange,
+}
+_HELD = {"before": Held, "after": Held}
+_NESTED: Mapping[str, Mapping[str, type]] = {"FileChange": _HELD, "ShareChange": _HELD}
 _STATES = {"Entry": (*UNFINISHED, "applied", "rolled-back", "undone"), "Change": ("begun", "done", "undone")}
 
 
@@ -375,6 +476,39 @@ def _entry(name: str, held: Any) -> Entry:  # noqa: ANN401 - what JSON may hold
     if entry.id != name or entry.state not in _STATES["Entry"] or not re.fullmatch(r"[0-9a-f]{16}", entry.token):
         raise ValueError("it is damaged")
     return entry
+
+
+def _with_log(entry: Entry, path: str) -> Entry:
+    """Return an entry with what its log tells, if it has one. Raises OSError, ValueError, TypeError and KeyError."""
+    import json
+
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return entry
+    if len(data) > _LARGEST:
+        raise ValueError("its log is larger than any")
+    shares: dict[int, ShareChange] = {}
+    directories = {(one.base, one.path): one for one in entry.directories}
+    for line in data.split(b"\n")[:-1]:  # what comes after the last end of a line is torn
+        held = json.loads(line)
+        if not isinstance(held, dict):
+            raise ValueError("its log is damaged")  # noqa: TRY004 - as for all else that is damaged
+        if "kind" not in held:
+            directory = _record(TouchedDirectory, held)
+            directories.setdefault((directory.base, directory.path), directory)
+            continue
+        change = _change(held)
+        if not isinstance(change, ShareChange) or not _OURS.fullmatch(change.temporary):
+            raise ValueError("its log is damaged")
+        shares[change.number] = change
+    changes = tuple(shares[number] for number in sorted(shares))
+    made: Entry = replace(entry, changes=(*entry.changes, *changes), directories=tuple(directories.values()))
+    return made
+
+
+_OURS = re.compile(r"(?:\.runworthy-[0-9a-f]{16}-\d+\.tmp)?")
 
 
 def _change(held: dict[str, Any]) -> Change:

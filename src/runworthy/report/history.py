@@ -58,6 +58,6 @@ def plan_lines(entry: Entry, changed: Sequence[str]) -> Iterator[str]:
 
 def undone_lines(done: Undone) -> Iterator[str]:
     """Yield what became of an entry that was taken back."""
-    what = "undone" if done.entry.state == "undone" else "rolled back"
+    what = {"undone": "undone", "applied": "ended"}.get(done.entry.state, "rolled back")
     yield f"{done.entry.id} {what}: {_heading(done.entry)}"
     yield from (f"  left: {clean(one)}" for one in done.left)

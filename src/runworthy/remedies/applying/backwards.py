@@ -20,14 +20,15 @@ from runworthy.remedies.applying.record import Record
 from runworthy.remedies.applying.troubles import reason as _words
 from runworthy.remedies.journal import (
     UNFINISHED,
-    Change,
     Entry,
     FileChange,
     Journal,
     KernelChange,
     ProgramChange,
+    ShareChange,
     State,
 )
+from runworthy.remedies.sharing import undoing
 
 __all__ = ["LEFT", "Undone", "forget", "older", "recover", "roll_back", "undo", "would_undo"]
 
@@ -55,7 +56,7 @@ def undo(journal: Journal, name: str = "", *, force: bool = False) -> Undone:
         record = Record(journal, entry)
         if entry.state == "applied":
             _refuse_changed(record, force=force)
-            _begin(record)
+            _begin(record, force=force)
         else:
             _tidy(record, kept=False)  # what an earlier undo had begun to write
         return _take_back(record, "undone", force=force)
@@ -84,13 +85,36 @@ def recover(journal: Journal) -> list[Undone]:
             record = Record(journal, entry)
             if entry.state in UNFINISHED:
                 _tidy(record, kept=False)
-            if entry.state == "applying":
+            if entry.state == "applying" and any(isinstance(one, ShareChange) for one in entry.changes):
+                done.append(_settle(record))
+            elif entry.state == "applying":
                 done.append(_take_back(record, "rolled-back", reason="it was cut off"))
             elif entry.state == "undoing":
                 done.append(_take_back(record, "undone"))
             else:
                 _end(record)
     return done
+
+
+def _settle(record: Record) -> Undone:
+    """End what was being shared: each file is shared or not, and what was shared before the cut stays so."""
+    try:
+        left = undoing.settle(record)
+    except OSError as error:
+        raise RemedyError(
+            f"files that were being shared cannot be put back: {_words(error)}",
+            hint="`runworthy recover` tries again",
+            entry=record.entry.id,
+        ) from error
+    record.note(*(f"{LEFT}{one}" for one in left))
+    record.settle_names()
+    if any(one.state == "done" for one in record.entry.changes):
+        record.update(state="applied", directories=record.settle())
+        return Undone(entry=record.entry, left=tuple(left))
+    with contextlib.suppress(OSError):
+        left += record.restore_times(rolled_back=True)
+    record.update(state="rolled-back", reason="it was cut off")
+    return Undone(entry=record.entry, left=tuple(left))
 
 
 def roll_back(record: Record, why: str) -> None:
@@ -167,6 +191,7 @@ def _changed(record: Record) -> Iterator[str]:
             yield from _changed_file(record, number, change)
         elif isinstance(change, KernelChange) and kernel.standing(change) == "other":
             yield f"the handlers of {change.point} are no longer as they were left"
+    yield from undoing.changed_since(record)
 
 
 def _changed_file(record: Record, number: int, change: FileChange) -> Iterator[str]:
@@ -182,25 +207,28 @@ def _changed_file(record: Record, number: int, change: FileChange) -> Iterator[s
 
 def _later(record: Record) -> str:
     """Return the newest later entry that is in place and changed one of the same files."""
-    ours = {(one.base, one.path) for one in record.entry.changes if isinstance(one, FileChange)}
+    ours = _places(record.entry)
     for entry in reversed(record.journal.entries()):
         if entry.id == record.entry.id:
             return ""
-        theirs = {(one.base, one.path) for one in entry.changes if isinstance(one, FileChange)}
-        if entry.state == "applied" and ours & theirs:
+        if entry.state == "applied" and ours & _places(entry):
             return entry.id
     return ""
+
+
+def _places(entry: Entry) -> set[tuple[str, str]]:
+    return {(one.base, one.path) for one in entry.changes if isinstance(one, (FileChange, ShareChange))}
 
 
 # -- taking back -----------------------------------------------------------------------------
 
 
-def _begin(record: Record) -> None:
+def _begin(record: Record, *, force: bool) -> None:
     """Write what needs room before anything is changed. Raises RemedyError where that fails; all is as it was then."""
     before = record.entry
     try:
         record.update(state="undoing", directories=record.untouched_since())
-        _make_ready(record)
+        _make_ready(record, force=force)
     except (OSError, RemedyError) as error:
         _tidy(record, kept=False)
         with contextlib.suppress(OSError, RemedyError):
@@ -210,19 +238,20 @@ def _begin(record: Record) -> None:
         raise RemedyError(f"it cannot be undone: {why}; nothing was changed", entry=before.id) from error
 
 
-def _make_ready(record: Record) -> None:
+def _make_ready(record: Record, *, force: bool) -> None:
     """Write what needs room before anything is changed. Raises OSError, RemedyError."""
     for number, change in enumerate(record.entry.changes):
         if isinstance(change, FileChange):
             record.work(number).ready_back()
+    undoing.ready(record, force=force)
 
 
 def _take_back(record: Record, state: State, *, reason: str = "", force: bool = False) -> Undone:
     """Take every change back that is still made. Raises RemedyError for the first that cannot be."""
-    left: list[str] = []
+    left = undoing.take_back(record, force=force)
     for number in reversed(range(len(record.entry.changes))):
         change = record.entry.changes[number]
-        if change.state != "undone":
+        if change.state != "undone" and not isinstance(change, ShareChange):
             left += _one_back(record, number, change, force=force)
     try:
         left += record.restore_times(rolled_back=state == "rolled-back")
@@ -238,7 +267,9 @@ def _take_back(record: Record, state: State, *, reason: str = "", force: bool = 
     return Undone(entry=record.entry, left=tuple(left))
 
 
-def _one_back(record: Record, number: int, change: Change, *, force: bool) -> list[str]:
+def _one_back(
+    record: Record, number: int, change: FileChange | KernelChange | ProgramChange, *, force: bool
+) -> list[str]:
     """Take one change back; return why it stays, if it does. Raises RemedyError."""
     try:
         if isinstance(change, FileChange):
@@ -284,6 +315,9 @@ def _tidy(record: Record, *, kept: bool) -> None:
                 record.work(number).tidy(kept=kept)
         elif isinstance(change, ProgramChange) and change.archives:
             programs.tidy(record.packages)
+    if record.entry.state == "undoing":
+        with contextlib.suppress(OSError):
+            undoing.tidy(record)
 
 
 def _end(record: Record) -> None:

@@ -12,9 +12,9 @@ from runworthy.remedies.applying.backwards import LEFT, roll_back
 from runworthy.remedies.applying.drafts import FILE_EDITS, Draft, drafts, fingerprint, paths_of
 from runworthy.remedies.applying.ground import Ground
 from runworthy.remedies.applying.kernel import KERNEL_EDITS
-from runworthy.remedies.applying.record import Record
+from runworthy.remedies.applying.record import Record, nothing_unfinished
 from runworthy.remedies.applying.troubles import reason
-from runworthy.remedies.journal import UNFINISHED, Entry, FileChange, Journal, KernelChange, ProgramChange
+from runworthy.remedies.journal import Entry, FileChange, Journal, KernelChange, ProgramChange
 
 __all__ = ["apply", "fingerprints"]
 
@@ -49,7 +49,7 @@ def apply(
     for edit in edits:
         _allowed(edit, ground, allow_unsafe=allow_unsafe, names=allowed)
     with journal.locked():
-        _nothing_unfinished(journal)
+        nothing_unfinished(journal)
         _as_seen(edits, ground, seen or {})
         _checked(edits, ground)
         record = Record.begin(journal, subject=subject, target=target or ground.name, title=title)
@@ -93,12 +93,6 @@ def _allowed(edit: Edit, ground: Ground, *, allow_unsafe: bool, names: Collectio
         programs.check(edit, ground)
     else:
         kernel.check(edit, ground)
-
-
-def _nothing_unfinished(journal: Journal) -> None:
-    cut = next((one for one in journal.entries() if one.state in UNFINISHED and not one.unreadable), None)
-    if cut is not None:
-        raise RemedyError(f"an earlier run was cut off in the middle of {cut.id}", hint="`runworthy recover` ends it")
 
 
 def _as_seen(edits: Sequence[Edit], ground: Ground, seen: Mapping[str, str]) -> None:

@@ -18,13 +18,16 @@ from runworthy.remedies.journal import ABSENT, Held
 __all__ = [
     "CAPABILITY",
     "Content",
+    "attributes",
     "dress",
     "from_bytes",
     "from_file",
     "hashed",
+    "held_as",
     "is_same",
     "look",
     "looks_like",
+    "opened",
     "put",
     "times",
 ]
@@ -54,23 +57,24 @@ def look(folder: Folder, name: str, *, contents: bool = True) -> Held:
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None:
         raise RemedyError(f"{folder.path.rstrip('/')}/{name} is neither a file, a link nor a directory")
-    held = _held(kind, status)
+    held = held_as(kind, status)
     if kind == "link":
         held = replace(held, text=os.readlink(name, dir_fd=folder.fd))
         return replace(held, xattrs=_link_attributes(folder, name)) if contents else held
     if not contents:
         return held
-    fd = _opened(folder, name, kind)
+    fd = opened(folder, name, kind)
     try:
-        if not is_same(_held(kind, os.fstat(fd)), held):
+        if not is_same(held_as(kind, os.fstat(fd)), held):
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), name)
         digest = hashed(fd) if kind == "file" else ""
-        return replace(held, sha256=digest, xattrs=_attributes(fd))
+        return replace(held, sha256=digest, xattrs=attributes(fd))
     finally:
         os.close(fd)
 
 
-def _held(kind: str, status: os.stat_result) -> Held:
+def held_as(kind: str, status: os.stat_result) -> Held:
+    """Return what a status says of something of this kind."""
     return Held(
         kind=kind,  # type: ignore[arg-type]
         mode=stat.S_IMODE(status.st_mode),
@@ -107,7 +111,7 @@ def looks_like(held: Held, wanted: Held) -> bool:
     return owned and (held.kind == "directory" or held.sha256 == wanted.sha256)
 
 
-def _opened(folder: Folder, name: str, kind: str) -> int:
+def opened(folder: Folder, name: str, kind: str) -> int:
     """Open a file or directory so that its time of access stays, where the caller is allowed that (open(2))."""
     flags = _READ | (getattr(os, "O_DIRECTORY", 0) if kind == "directory" else 0)
     try:
@@ -127,7 +131,8 @@ def hashed(fd: int) -> str:
     return found.hexdigest()
 
 
-def _attributes(fd: int | str) -> tuple[tuple[str, str], ...]:
+def attributes(fd: int | str) -> tuple[tuple[str, str], ...]:
+    """Return the extended attributes of an open file, in base64. Raises OSError."""
     if not hasattr(os, "listxattr"):
         return ()
     follow = isinstance(fd, int)
@@ -146,7 +151,7 @@ def _attributes(fd: int | str) -> tuple[tuple[str, str], ...]:
 def _link_attributes(folder: Folder, name: str) -> tuple[tuple[str, str], ...]:
     """Return the attributes of a symbolic link, for which there is no call with an open directory."""
     with contextlib.suppress(OSError):
-        return _attributes(f"/proc/self/fd/{folder.fd}/{name}")
+        return attributes(f"/proc/self/fd/{folder.fd}/{name}")
     return ()
 
 
@@ -180,14 +185,14 @@ def from_bytes(data: bytes) -> Content:
 def from_file(folder: Folder, name: str, wanted: Held, splices: tuple[tuple[int, bytes], ...] = ()) -> Content:
     """Return the contents of a file that must be the one that was looked at. Its directory has to stay open."""
 
-    def opened() -> int:
-        fd = _opened(folder, name, "file")
-        if not is_same(_held("file", os.fstat(fd)), wanted):
+    def source() -> int:
+        fd = opened(folder, name, "file")
+        if not is_same(held_as("file", os.fstat(fd)), wanted):
             os.close(fd)
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), name)
         return fd
 
-    return Content(splices=splices, open=opened)
+    return Content(splices=splices, open=source)
 
 
 def _copy(source: int, target: int) -> None:

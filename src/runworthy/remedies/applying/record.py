@@ -14,9 +14,16 @@ from runworthy.model.records import replace
 from runworthy.remedies.applying.entries import Work
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.applying.walking import Folder, find
-from runworthy.remedies.journal import BEFORE, Change, Entry, FileChange, Journal, TouchedDirectory
+from runworthy.remedies.journal import BEFORE, UNFINISHED, Change, Entry, FileChange, Journal, TouchedDirectory
 
-__all__ = ["Record"]
+__all__ = ["Record", "nothing_unfinished"]
+
+
+def nothing_unfinished(journal: Journal) -> None:
+    """Raise RemedyError where an earlier run was cut off: what it left would be taken for what was there."""
+    cut = next((one for one in journal.entries() if one.state in UNFINISHED and not one.unreadable), None)
+    if cut is not None:
+        raise RemedyError(f"an earlier run was cut off in the middle of {cut.id}", hint="`runworthy recover` ends it")
 
 
 class Record:
@@ -86,10 +93,13 @@ class Record:
         if change.in_place or (change.base, directory) in known or self._is_made(change.base, directory):
             return
         with _opened(change.base, directory) as folder:
-            touched = TouchedDirectory(
-                base=change.base, path=directory, mtime=os.fstat(folder.fd).st_mtime_ns, names=self._names(folder)
-            )
+            touched = self.seen(folder)
         self.entry = replace(self.entry, directories=(*self.entry.directories, touched))
+
+    def seen(self, folder: Folder) -> TouchedDirectory:
+        """Return what is remembered of a directory before its first entry changes. Raises OSError."""
+        mtime = os.fstat(folder.fd).st_mtime_ns
+        return TouchedDirectory(base=folder.base, path=folder.path, mtime=mtime, names=self._names(folder))
 
     def _is_made(self, base: str, path: str) -> bool:
         return any(
@@ -107,6 +117,12 @@ class Record:
         except OSError:
             return ""
         return sha256(b"\0".join(names)).hexdigest()
+
+    def settle_names(self) -> None:
+        """Have the names that touched directories hold written to the device, where they are still there."""
+        for one in self.entry.directories:
+            with contextlib.suppress(OSError), _opened(one.base, one.path) as folder:
+                folder.sync()
 
     def settle(self) -> tuple[TouchedDirectory, ...]:
         """Return the touched directories with the times that they have now."""

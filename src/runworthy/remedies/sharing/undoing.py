@@ -1,0 +1,339 @@
+"""What was shared gets its own bytes again: a copy with the owner, mode, attributes and times that the file had.
+
+All copies are made and on the device before the first of them takes its place, so that only exchanges are left, and
+the names of one stored file become the names of one again. A name is what it was left as while it leads to what took
+its place; what else lies there somebody has put there since, and it stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from runworthy.model.errors import RemedyError
+from runworthy.model.records import replace
+from runworthy.remedies.applying.inodes import from_file, hashed, look, opened, put
+from runworthy.remedies.applying.troubles import reason
+from runworthy.remedies.applying.walking import Folder, reach
+from runworthy.remedies.journal import ShareChange
+from runworthy.remedies.sharing import leases
+from runworthy.remedies.sharing.links import mend, swap, unlink
+from runworthy.remedies.sharing.opened import Refused
+from runworthy.remedies.sharing.reverting import Spot, is_unchanged, revert, spots, units
+
+if TYPE_CHECKING:
+    from runworthy.remedies.applying.record import Record
+
+__all__ = ["changed_since", "here", "ready", "settle", "shares_of", "take_back", "tidy"]
+
+
+def shares_of(record: Record) -> list[ShareChange]:
+    """Return what an entry of the journal says of files that share."""
+    return [one for one in record.entry.changes if isinstance(one, ShareChange)]
+
+
+def here(change: ShareChange) -> str:
+    """Return how this machine calls a name."""
+    return f"{change.base.rstrip('/')}/{change.path.lstrip('/')}"
+
+
+def settle(record: Record) -> list[str]:
+    """Bring what was cut off in its middle to its end; return what is left. Raises OSError."""
+    left: list[str] = []
+    settled: list[ShareChange] = []
+    for unit in units(shares_of(record)):
+        if any(one.state == "begun" for one in unit):
+            ended, lines = revert(unit)
+            left += lines
+            settled += ended
+    _told(record, settled)
+    return left
+
+
+def changed_since(record: Record) -> Iterator[str]:
+    """Yield in words what is no longer as the entry left it. Where only the place of bytes changed, nothing is."""
+    for unit in _done(record):
+        if not unit[0].temporary:
+            continue
+        try:
+            with spots(unit) as found:
+                as_left = {one.change.number for one in found if _is_as_left(one, one.name)}
+        except OSError as error:
+            yield f"{here(unit[0])} cannot be looked at: {reason(error)}"
+            continue
+        yield from (f"{here(one)} is no longer as it was left" for one in unit if one.number not in as_left)
+
+
+def _done(record: Record) -> list[list[ShareChange]]:
+    return units([one for one in shares_of(record) if one.state == "done"])
+
+
+def _is_as_left(spot: Spot, name: str) -> bool:
+    what, status = spot.what(name)
+    return what == "new" and status is not None and is_unchanged(status, spot.change.after)
+
+
+# -- making ready ----------------------------------------------------------------------------
+
+
+def ready(record: Record, *, force: bool) -> None:
+    """Make all copies that are needed. Raises OSError; RemedyError where there is no room for them, among others."""
+    todo = [unit for unit in _done(record) if unit[0].temporary]
+    _see_to_room(todo)
+    for unit in todo:
+        with spots(unit) as found:
+            _make_ready(found, force=force)
+
+
+def _see_to_room(todo: Sequence[Sequence[ShareChange]]) -> None:
+    """Raise RemedyError where there is too little room for all copies, before the first is made; OSError."""
+    needed: dict[int, int] = {}
+    for unit in todo:
+        with spots(unit) as found:
+            shared = [one for one in found if one.what(one.name)[0] == "new"]
+            if not shared or len(shared) < len(found):
+                continue  # it is there already, and needs names alone
+            folder, state = shared[0].folder, os.fstatvfs(shared[0].folder.fd)
+            free = (state.f_bfree if os.geteuid() == 0 else state.f_bavail) * state.f_frsize
+            device = os.fstat(folder.fd).st_dev
+            needed[device] = needed.get(device, 0) + _blocks(shared[0]) * 512
+            if needed[device] > free:
+                total = sum(max(one.before.size for one in other) for other in todo)
+                raise RemedyError(
+                    f"there is too little room: the files take {total} bytes once more, and {free} are free where "
+                    f"{here(unit[0])} is"
+                )
+
+
+def _blocks(spot: Spot) -> int:
+    """Return how many blocks of 512 bytes a copy takes: as many as what is copied."""
+    status = spot.folder.stat(spot.name)
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return -(-spot.change.before.size // 512)
+    return min(status.st_blocks, -(-spot.change.before.size // 512) + 8)
+
+
+def _make_ready(found: Sequence[Spot], *, force: bool) -> None:
+    """Put beside each name that is still shared what is to take its place. Raises OSError, RemedyError."""
+    shared = [one for one in found if one.what(one.name)[0] == "new" and one.folder.stat(one.hidden) is None]
+    if not shared:
+        return
+    folder, name = _separate(found) or _copied(shared[0], force=force)
+    for spot in shared:
+        if spot.folder.stat(spot.hidden) is None:
+            os.link(name, spot.hidden, src_dir_fd=folder.fd, dst_dir_fd=spot.folder.fd, follow_symlinks=False)
+    for spot in shared:
+        spot.folder.sync()
+
+
+def _separate(found: Sequence[Spot]) -> tuple[Folder, str] | None:
+    """Return a name that has got its own file already, where this was cut off before."""
+    for spot in found:
+        what, status = spot.what(spot.name)
+        before = spot.change.before
+        if what in ("new", "none") or status is None or not stat.S_ISREG(status.st_mode):
+            continue
+        if is_unchanged(status, before):
+            fd = opened(spot.folder, spot.name, "file")
+            try:
+                if hashed(fd) == before.sha256:
+                    return spot.folder, spot.name
+            finally:
+                os.close(fd)
+    return None
+
+
+def _copied(spot: Spot, *, force: bool) -> tuple[Folder, str]:
+    """Copy what a name leads to, and dress the copy as the file was. Raises OSError, RemedyError."""
+    change = spot.change
+    with contextlib.ExitStack() as stack:
+        folder, name = spot.folder, spot.name
+        if change.after.kind == "link":
+            kept = reach(change.base, change.kept)
+            stack.enter_context(kept.folder)
+            if kept.missing:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), change.kept)
+            folder, name = kept.folder, kept.name
+        held = look(folder, name, contents=False)
+        if held.kind != "file":
+            raise RemedyError(f"{here(change)} is no longer as it was left")
+        digest, _ = put(spot.folder, spot.hidden, from_file(folder, name, held), change.before, exact=True)
+    if digest != change.before.sha256:
+        if not force:
+            unlink(spot.folder, spot.hidden)
+            raise RemedyError(f"{here(change)} is no longer as it was left")
+        os.utime(spot.hidden, ns=(held.atime, held.mtime), dir_fd=spot.folder.fd, follow_symlinks=False)
+    return spot.folder, spot.hidden
+
+
+# -- taking back -----------------------------------------------------------------------------
+
+
+def take_back(record: Record, *, force: bool) -> list[str]:
+    """Give all files their own bytes again; return what stays as it is, and why. Raises RemedyError."""
+    left: list[str] = []
+    for unit in reversed(_done(record)):
+        try:
+            left += _in_place(unit[0]) if not unit[0].temporary else _back(unit, force=force)
+        except OSError as error:
+            raise RemedyError(
+                f"{here(unit[0])} cannot be brought back: {reason(error)}",
+                hint="`runworthy recover` tries again",
+                entry=record.entry.id,
+            ) from error
+        _told(record, [replace(one, state="undone") for one in unit])
+    return left
+
+
+def _back(unit: Sequence[ShareChange], *, force: bool) -> list[str]:
+    """Give the names of one stored file their own file. Raises OSError."""
+    with spots(unit) as found:
+        try:
+            _make_ready(found, force=force)
+        except RemedyError:
+            return [_stays(one) for one in unit]
+        left = [line for spot in found for line in _exchanged(spot, force=force)]
+        for spot in found:
+            spot.folder.sync()
+        return left + [line for spot in found for line in _tidied(spot)]
+
+
+def _stays(change: ShareChange) -> str:
+    return f"{here(change)} was changed by somebody else, and stays"
+
+
+def _exchanged(spot: Spot, *, force: bool) -> Iterator[str]:
+    """Have a name lead to its own file; yield why not, where somebody writes or has written to what is there."""
+    what, status = spot.what(spot.name)
+    if what != "new" or status is None:
+        if status is not None and not is_unchanged(status, spot.change.before):
+            yield _stays(spot.change)
+        return
+    with contextlib.ExitStack() as stack:
+        fd = _kept_waiting(spot, stack) if stat.S_ISREG(status.st_mode) else None
+        if fd == _WRITTEN or not (force or is_unchanged(status, spot.change.after)):
+            yield _stays(spot.change)
+            return
+        swap(spot.folder, spot.hidden, spot.name)
+        now, seen = spot.what(spot.hidden)
+        as_it_was = now == "new" and seen is not None and seen.st_mtime_ns == status.st_mtime_ns
+        if not as_it_was or (fd is not None and not leases.is_whole(fd)):
+            swap(spot.folder, spot.hidden, spot.name)
+            yield _stays(spot.change)
+
+
+_WRITTEN = -1
+
+
+def _kept_waiting(spot: Spot, stack: contextlib.ExitStack) -> int | None:
+    """Open what a name leads to, and have writers wait; -1 where somebody writes, None where that cannot be told."""
+    try:
+        fd = opened(spot.folder, spot.name, "file")
+    except OSError:
+        return None
+    stack.callback(os.close, fd)
+    try:
+        leases.take(fd)
+    except Refused as refused:
+        busy = isinstance(refused.__cause__, OSError) and refused.__cause__.errno == errno.EAGAIN
+        return _WRITTEN if busy else None
+    stack.callback(leases.give_back, fd)
+    return fd
+
+
+def tidy(record: Record) -> None:
+    """Remove copies that were made ready when this was cut off, and what they have replaced. Raises OSError."""
+    for unit in _done(record):
+        if unit[0].temporary:
+            with spots(unit) as found:
+                for spot in found:
+                    mend(spot.folder, spot.hidden)
+                    for _ in _tidied(spot):
+                        pass
+
+
+def _tidied(spot: Spot) -> Iterator[str]:
+    """Remove what has the hidden name: a copy that no name has led to, or what a copy has taken the place of."""
+    what, status = spot.what(spot.hidden)
+    if status is None:
+        return
+    change, never_seen = spot.change, spot.what(spot.name)[0] == "new"
+    if what == "new":
+        ours = status.st_nlink > 1 or is_unchanged(status, change.after)
+    else:
+        ours = never_seen or is_unchanged(status, change.before)
+    if ours:
+        unlink(spot.folder, spot.hidden)
+    else:
+        yield f"{spot.hidden} beside {here(change)} holds what somebody has written"
+
+
+# -- where only the place of bytes changed ---------------------------------------------------
+
+
+def _in_place(change: ShareChange) -> list[str]:
+    """Give a file storage of its own where it shares that of the other one; nothing that a program sees changes.
+
+    Where that is not possible, as there is no room for it, it is told: sharing takes nothing away from anybody.
+    """
+    from runworthy.targets.storage.ioctls import INLINE, SHARED, iter_fiemap
+    from runworthy.targets.storage.sharing import own_storage
+
+    with contextlib.ExitStack() as stack:
+        try:
+            fds = [_opened_again(change.base, path, stack) for path in (change.path, change.kept)]
+            (folder, fd), (_, kept) = fds
+            maps = [
+                [
+                    (one.logical, one.end, one.physical)
+                    for one in iter_fiemap(file, sync=True)
+                    if one.flags & SHARED and not one.flags & INLINE
+                ]
+                for file in (fd, kept)
+            ]
+            own_storage(fd, folder.fd, _common(*maps))
+        except OSError as error:
+            return [f"{here(change)} still shares storage, which no program sees: {reason(error)}"]
+    return []
+
+
+def _opened_again(base: str, path: str, stack: contextlib.ExitStack) -> tuple[Folder, int]:
+    spot = reach(base, path)
+    stack.enter_context(spot.folder)
+    fd = opened(spot.folder, spot.name, "file")
+    stack.callback(os.close, fd)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+    return spot.folder, fd
+
+
+def _common(one: Sequence[tuple[int, int, int]], other: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of what two maps, of (from, to, where on the disk), have in the same place."""
+    at = 0
+    for start, end, physical in one:
+        while at < len(other) and other[at][1] <= start:
+            at += 1
+        for begin, stop, place in other[at:]:
+            if begin >= end:
+                break
+            if place - begin == physical - start:
+                yield max(start, begin), min(end, stop) - max(start, begin)
+
+
+def _told(record: Record, changes: Sequence[ShareChange]) -> None:
+    """Tell the journal. A full one keeps nothing from being brought back: the files can be asked again."""
+    if not changes:
+        return
+    by_number = {one.number: one for one in changes}
+    record.entry = replace(
+        record.entry,
+        changes=tuple(
+            by_number.get(one.number, one) if isinstance(one, ShareChange) else one for one in record.entry.changes
+        ),
+    )
+    with contextlib.suppress(OSError), record.journal.log(record.entry) as log:
+        log.append(*changes, sync=False)

@@ -1,0 +1,215 @@
+"""One stored file comes to share its bytes with another: all of its names, or none.
+
+    prepare()   both are opened, kept from writers and compared; nothing is changed
+    make()      what is to take its place is made, where it is a file of its own
+    replace()   each name leads to it from now on; what was there has the hidden name
+    problem()   whether all that was looked at is still so
+    finish()    what was there goes
+
+Until finish() what was there is whole, and :mod:`reverting` puts it back. In between the caller has the journal and
+the directories written to the device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import posixpath
+from collections.abc import Sequence
+from typing import Self
+
+from runworthy.model.edit import ShareFile
+from runworthy.model.records import replace
+from runworthy.model.storage import BARS
+from runworthy.remedies.applying.inodes import attributes, dress, held_as
+from runworthy.remedies.applying.troubles import changed
+from runworthy.remedies.applying.walking import Folder
+from runworthy.remedies.journal import Held, ShareChange
+from runworthy.remedies.sharing import leases
+from runworthy.remedies.sharing.comparing import compare, is_steady
+from runworthy.remedies.sharing.links import link_in, swap, unlink
+from runworthy.remedies.sharing.opened import BASE, Name, Refused, find_name, is_inode, open_file
+from runworthy.remedies.sharing.refusing import Pair, refuse, told
+
+__all__ = ["Unit"]
+
+_IN_PLACE = ("extents", "ranges")
+
+
+class Unit:
+    """A file to be shared, with all that is open of it. ``frees`` is what its blocks take."""
+
+    def __init__(self, share: ShareFile, stack: contextlib.ExitStack, pair: Pair) -> None:
+        self.share = share
+        self.victim, self.kept, self.names = pair.victim, pair.kept, pair.names
+        self.frees = self.victim.status.st_blocks * 512
+        self.changes: list[ShareChange] = []
+        self._stack = stack
+        self._before = replace(held_as("file", self.victim.status), xattrs=pair.attributes)
+        self._new = self.kept.inode
+        self._made = self.kept.fd
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file stays what it is, and only where its bytes lie changes."""
+        return self.share.how in _IN_PLACE
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """All paths that it is about."""
+        return frozenset((*self.share.paths, self.share.kept))
+
+    @classmethod
+    def prepare(cls, share: ShareFile, boundaries: Sequence[str]) -> Self:
+        """Open and compare. Raises OSError, Refused; ValueError for what can be no name of a file."""
+        with contextlib.ExitStack() as stack:
+            kept = open_file(find_name(share.kept, boundaries, stack), stack)
+            found = {name.place: name for name in (find_name(one, boundaries, stack) for one in share.paths)}
+            if not found:
+                raise Refused("it has no name")
+            names = tuple(found.values())
+            victim = open_file(names[0], stack)
+            pair = Pair(
+                share=share,
+                victim=victim,
+                kept=kept,
+                names=names,
+                attributes=attributes(victim.fd),
+                kept_attributes=attributes(kept.fd),
+            )
+            refuse(pair)
+            unit = cls(share, stack, pair)
+            unit._compare()
+            unit._stack = stack.pop_all()
+            return unit
+
+    def _compare(self) -> None:
+        if self.in_place:
+            return  # the kernel does, while nobody can write (FIDEDUPERANGE)
+        for file in (self.victim, self.kept):
+            leases.take(file.fd)
+            self._stack.callback(leases.give_back, file.fd)
+        self._before = replace(self._before, sha256=compare(self.victim, self.kept))
+        os.fsync(self.kept.fd)  # after a power cut it is the only one
+
+    def close(self) -> None:
+        """Let writers go on, and close all."""
+        self._stack.close()
+
+    # -- the records -------------------------------------------------------------------------
+
+    def record(self, number: int, unit: int, token: str) -> list[ShareChange]:
+        """Return what the journal is told before anything is done: ``number`` is that of the first record."""
+        share = self.share
+        names = self.names[:1] if self.in_place else self.names
+        self.changes = [
+            ShareChange(
+                words=replace(share, paths=(name.path,)).words,
+                number=number + at,
+                unit=unit,
+                base=BASE,
+                path=name.path,
+                how=share.how,
+                kept=share.kept,
+                before=self._before,
+                after=self._after(name),
+                names=len(names),
+                temporary="" if self.in_place else f".runworthy-{token}-{number + at}.tmp",
+            )
+            for at, name in enumerate(names)
+        ]
+        return self.changes
+
+    def _after(self, name: Name) -> Held:
+        if self.in_place:
+            return self._before
+        if self.share.how == "clone":
+            return replace(self._before, inode=0)
+        if self.share.how == "symlink":
+            text = posixpath.relpath(self.share.kept, posixpath.dirname(name.path))
+            return Held(kind="link", text=text)
+        return replace(held_as("file", self.kept.status), sha256=self._before.sha256, xattrs=self._before.xattrs)
+
+    # -- the deed ----------------------------------------------------------------------------
+
+    def share_storage(self) -> int:
+        """Have the file share the other one's storage, in place; return how many bytes. Raises OSError, Refused."""
+        from runworthy.targets.storage.sharing import share_ranges
+
+        size = self.victim.status.st_size
+        ranges = self.share.ranges if self.share.how == "ranges" else ((0, size),)
+        directory = self.names[0].folder.fd if self.share.how == "ranges" else None
+        same = share_ranges(self.kept.fd, self.victim.fd, ranges, directory=directory)
+        if same < sum(length for _, length in ranges):
+            raise Refused("they differ" if not same else f"only {same} bytes of it were the same")
+        return same
+
+    def make(self) -> bool:
+        """Make what takes its place, where that is a file of its own. Raises OSError, Refused."""
+        if self.share.how != "clone":
+            return False
+        from runworthy.targets.storage.ioctls import clone
+
+        change, folder = self.changes[0], self.names[0].folder
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(change.temporary, flags, 0o600, dir_fd=folder.fd)
+        self._stack.callback(os.close, fd)
+        clone(self.kept.fd, fd)
+        if dress(fd, change.before) or attributes(fd) != change.before.xattrs or told(fd) != told(self.victim.fd):
+            raise Refused(BARS["attributes-differ"])
+        os.utime(fd, ns=(change.before.atime, change.before.mtime))
+        os.fsync(fd)
+        made = replace(held_as("file", os.fstat(fd)), sha256=change.before.sha256, xattrs=change.before.xattrs)
+        if made.size != change.before.size:
+            raise changed()
+        self._new = made.device, made.inode
+        self.changes = [replace(one, after=made) for one in self.changes]
+        self._made = fd
+        return True
+
+    def replace_names(self) -> None:
+        """Have each name lead to what is new. Raises OSError, Refused; what was done by then is to be put back."""
+        for name, change in zip(self.names, self.changes, strict=True):
+            folder, hidden = name.folder, change.temporary
+            if self.share.how == "symlink":
+                os.symlink(change.after.text, hidden, dir_fd=folder.fd)
+                self._own(folder, hidden)
+            elif self.share.how == "hardlink" or name is not self.names[0]:
+                link_in(self._made, folder, hidden, self._new)
+            swap(folder, hidden, name.name)
+            if not is_inode(folder.stat(hidden), self.victim.inode):
+                raise changed()
+
+    def _own(self, folder: Folder, hidden: str) -> None:
+        status, wanted = os.stat(hidden, dir_fd=folder.fd, follow_symlinks=False), self.victim.status
+        if (status.st_uid, status.st_gid) != (wanted.st_uid, wanted.st_gid):
+            os.chown(hidden, wanted.st_uid, wanted.st_gid, dir_fd=folder.fd, follow_symlinks=False)
+
+    def check(self) -> None:
+        """Look once more before what was there goes. Raises OSError, Refused.
+
+        A writer who waits has the file open by then that is to go: it is put back before he is let go on. Whoever had
+        found it by its name before the names were exchanged has had the time of writing directories to the device to
+        come so far.
+        """
+        for file in (self.victim, self.kept):
+            if not leases.is_whole(file.fd):
+                raise Refused("somebody wants to write to it")
+            if not is_steady(file):
+                raise changed()
+        if os.fstat(self.victim.fd).st_nlink != len(self.names):
+            raise Refused("it has got another name meanwhile")
+        for name, change in zip(self.names, self.changes, strict=True):
+            if not is_inode(name.folder.stat(change.temporary), self.victim.inode):
+                raise changed()
+            status = name.folder.stat(name.name)
+            if self.share.how != "symlink" and not is_inode(status, self._new):
+                raise changed()
+            if status is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name.path)
+
+    def finish(self) -> None:
+        """Remove what was there. Raises OSError."""
+        for name, change in zip(self.names, self.changes, strict=True):
+            unlink(name.folder, change.temporary)
