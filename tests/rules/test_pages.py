@@ -80,6 +80,7 @@ def test_codes_and_names_are_unique_and_fit_their_family() -> None:
     assert len(set(codes)) == len(codes)
     assert len(set(names)) == len(names)
     hundreds = {"exec": "1", "load": "2", "symbols": "3", "machine": "4", "packaging": "5", "configuration": "6"}
+    hundreds["storage"] = "8"
     for rule in _RULES:
         family, slug = rule.__name__.split(".")[-2:]
         assert rule.CODE.startswith(f"RW{hundreds[family]}")
