@@ -17,6 +17,7 @@ A file is an ELF file unless it says otherwise: ``text``, ``bytes`` (in hexadeci
 mount points and their options. ``callers`` are who starts the subject.
 
 ``storage`` tells of files that are stored again in an environment: see ``tests.rules.storage``.
+``clash`` is an array of what :mod:`tests.rules.clashes` describes.
 
 ``waiver`` is an array of waivers, as in ``runworthy.toml``, and ``today`` the day on which they are looked at; where
 something is amiss with them, that is what is told.
@@ -55,6 +56,7 @@ from runworthy.targets.target import Target
 from tests.apewriter import ape, like_ape_loader, windows_program
 from tests.clrwriter import assembly
 from tests.elfwriter import MACHINES, PAGE, Symbol, dlopen_note, elf, gnu_property
+from tests.rules.clashes import judge_clashes
 from tests.rules.layouts import judge_package
 from tests.rules.storage import judge_storage
 from tests.wheels import judge_wheel, pack_wheel
@@ -147,6 +149,8 @@ def judge(text: str, directory: Path) -> Result:
         return _wheel(facts)
     if "storage" in facts:
         return judge_storage(facts)
+    if "clash" in facts:
+        return judge_clashes(facts)
     files = {path: value for path, value in facts.items() if isinstance(value, dict) and path not in _TABLES}
     in_root = {path: value for path, value in files.items() if path.startswith("/")}
     for path, value in files.items():

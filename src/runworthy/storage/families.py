@@ -13,7 +13,7 @@ from typing import Final
 
 from runworthy.model.elf import ElfFacts
 
-__all__ = ["FAMILIES", "family_of", "lacking", "library_of"]
+__all__ = ["FAMILIES", "family_of", "has_state", "lacking", "library_of"]
 
 _HASH: Final = re.compile(r"(?:-[0-9a-f]{8})+(?=\.so|$)")
 _NAME: Final = re.compile(r"(lib.+?|[^/]+?)\.so(?:\.(\d+))?(?:[.\d]*)$")
@@ -44,6 +44,11 @@ def family_of(name: str) -> str:
     library = library_of(name)
     stem = library.partition(".so")[0]
     return next((family for family, pattern in FAMILIES if pattern.fullmatch(stem)), library)
+
+
+def has_state(family: str) -> bool:
+    """Whether a process should have one build only of what :func:`family_of` returned."""
+    return any(family == name for name, _ in FAMILIES)
 
 
 def lacking(

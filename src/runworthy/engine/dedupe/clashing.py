@@ -11,7 +11,7 @@ from runworthy.engine.dedupe.loading import Loading
 from runworthy.model.elf import ElfFacts
 from runworthy.model.records import dataclass
 from runworthy.model.storage import Build, Clash, Owner
-from runworthy.storage.families import family_of, lacking
+from runworthy.storage.families import family_of, has_state, lacking
 
 __all__ = ["clashes_of"]
 
@@ -54,7 +54,7 @@ class _Clashes:
         found = [clash for family, builds in self._by_family(modules) for clash in self._of(family, builds, modules)]
         for program in self._programs():
             held = self._by_family([program])
-            found += [self._in_program(program, family, builds) for family, builds in held]
+            found += [self._in_program(program, family, builds) for family, builds in held if has_state(family)]
         found += self._one_inode()
         return tuple(sorted(found, key=lambda one: (one.library, [build.path for build in one.builds], one.outcome)))
 
@@ -96,7 +96,10 @@ class _Clashes:
     # -- what comes of it -------------------------------------------------------------------
 
     def _of(self, family: str, builds: list[str], openers: list[_Opener]) -> Iterator[Clash]:
-        """Yield what comes of the builds of a library: those that are loaded beside each other, and those that win."""
+        """Yield what comes of the builds of a library: those that are loaded beside each other, and those that win.
+
+        Beside each other are found only libraries of which a process should have one.
+        """
         beside: dict[str, None] = {}
         best: tuple[bool, str] | None = None
         for pair in combinations(builds, 2):
@@ -110,7 +113,7 @@ class _Clashes:
                 best = (certain, words) if best is None or certain > best[0] else best
             else:
                 yield self._first(family, [mapped[0] for mapped in orders if mapped], pair, (certain, words), openers)
-        if best is not None:
+        if best is not None and has_state(family):
             made = tuple(self._build(path, openers) for path in beside)
             certain, words = best
             yield Clash(
@@ -125,7 +128,7 @@ class _Clashes:
     def _first(
         self, family: str, winners: list[str], pair: tuple[str, str], process: tuple[bool, str], openers: list[_Opener]
     ) -> Clash:
-        """Return the clash of two builds of which the first is taken: in the order that breaks something, if one does."""
+        """Return the clash of builds of which the first is taken: in the order that breaks something, if one does."""
         outcomes = []
         for winner in dict.fromkeys(winners or pair):
             loser = pair[1] if winner == pair[0] else pair[0]
