@@ -21,12 +21,12 @@ from runworthy.model.matrix import Matrix
 from runworthy.model.records import replace
 from runworthy.model.trace import Answer, Step, Trace
 from runworthy.report.matrix_html import matrix_html
-from runworthy.report.matrix_page.markup import Html, element
+from runworthy.report.webpage.markup import Html, element
 from runworthy.report.words import clean
 from tests.report.made import symbol
 from tests.report.releases import HOSTILE, hostile, large, small
 
-PARTS = Path(runworthy.__file__).parent / "report" / "matrix_page"
+PARTS = Path(runworthy.__file__).parent / "report" / "webpage"
 VOID = frozenset(("meta", "link", "input", "wbr", "use", "rect", "path", "br"))
 
 

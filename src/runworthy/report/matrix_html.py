@@ -1,25 +1,19 @@
-"""A matrix as one page that needs nothing else: no network, no other file, and no script to be read.
-
-What comes from subjects is text of strangers. It is escaped where it becomes markup, its control and direction marks
-are made visible, and the page's own policy (Content Security Policy Level 3, with hashes) lets nothing run or load that
-is not part of it.
-"""
+"""A matrix as one page that needs nothing else: no network, no other file, and no script to be read."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
 from runworthy import __version__
-from runworthy.model.errors import UsageError
 from runworthy.model.matrix import Matrix
 from runworthy.report.matrix_page.data import embedded, tell
 from runworthy.report.matrix_page.fallback import cause_list, plain_cells
-from runworthy.report.matrix_page.markup import Html, element, joined
 from runworthy.report.matrix_page.names import Layout, layout
 from runworthy.report.matrix_page.summary import headline, jobs, legend, other_files, remarks, unserved
 from runworthy.report.matrix_page.table import table
+from runworthy.report.webpage.markup import Html, element, joined
+from runworthy.report.webpage.shell import filled, page, part
 from runworthy.report.words import count
 
 __all__ = ["matrix_html"]
@@ -29,16 +23,14 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 def matrix_html(matrix: Matrix) -> str:
     """Return the page, the same text for the same matrix."""
-    from string import Template
-
     held = layout(matrix)
     data, told = tell(matrix, held)
-    style, script = _file("page.css"), _file("page.js")
-    return Template(_file("page.html")).substitute(
-        policy=_policy(style, script),
-        style=style,
+    style, script = part("matrix_page", "page.css"), part("matrix_page", "page.js")
+    title = _title(matrix)
+    body = filled(
+        "matrix_page",
         script=script,
-        title=_title(matrix),
+        title=title,
         subtitle=element("p", _subtitle(matrix), class_="soft"),
         summary=joined([headline(matrix), *_missing(matrix, held), _remarks(matrix, held)]),
         legend=legend(),
@@ -50,44 +42,7 @@ def matrix_html(matrix: Matrix) -> str:
         version=element("span", f"runworthy {__version__}"),
         data=embedded(data),
     )
-
-
-def _file(name: str) -> str:
-    """Return the text of a file beside the parts of the page. Raises UsageError when this installation lacks it."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "matrix_page", name)
-    try:
-        with open(path, encoding="utf-8") as text:
-            return text.read()
-    except FileNotFoundError:
-        raise UsageError(f"{name} of the matrix page is not in this installation") from None
-
-
-def _policy(style: str, script: str) -> str:
-    """Return the page's policy: its own style and script, known by their hashes, and nothing else.
-
-    ``require-trusted-types-for`` has browsers refuse a script that turns text into markup. An icon is part of the page,
-    for browsers ask a server for one otherwise.
-    """
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"style-src '{_digest(style)}'",
-            f"script-src '{_digest(script)}'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "require-trusted-types-for 'script'",
-            "trusted-types 'none'",
-        ]
-    )
-
-
-def _digest(text: str) -> str:
-    """Return the hash of an inline element's text, as CSP has it."""
-    from base64 import b64encode
-    from hashlib import sha256
-
-    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+    return page(title, body, style=style, script=script)
 
 
 def _title(matrix: Matrix) -> Html:

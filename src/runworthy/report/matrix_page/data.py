@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from runworthy.model.finding import Finding, Remedy, Result
 from runworthy.model.matrix import Asset, Cell, Column, Matrix, Member, Served
 from runworthy.report.finding import place
-from runworthy.report.matrix_page.markup import shown
 from runworthy.report.matrix_page.names import Layout, system_name
 from runworthy.report.steps import assumptions, trace_lines
+from runworthy.report.webpage.markup import shown
 from runworthy.report.words import PLAIN, bytes_of, count, listed
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from runworthy.model.finding import Finding, Remedy, Result
+from runworthy.model.finding import Finding, Result
 from runworthy.model.matrix import Asset, Cell, Column, Matrix, Served
 from runworthy.report.causes import Cause, causes, ranked
-from runworthy.report.finding import place
 from runworthy.report.matrix_page.data import (
     Facts,
     Told,
@@ -17,13 +16,13 @@ from runworthy.report.matrix_page.data import (
     member_facts,
     target_facts,
 )
-from runworthy.report.matrix_page.markup import Html, badge, block, element, joined, prose
+from runworthy.report.matrix_page.markup import badge
 from runworthy.report.matrix_page.names import Layout
+from runworthy.report.webpage.findings import finding_head, finding_parts, finding_places, finding_rest
+from runworthy.report.webpage.markup import Html, block, element, joined, prose
 from runworthy.report.words import count
 
 __all__ = ["cause_list", "plain_cells"]
-
-_SHOWN = 4
 
 
 # -- findings by cause -------------------------------------------------------------------------------
@@ -55,16 +54,12 @@ def _cause(cause: Cause, cells: dict[int, Cell], held: Layout) -> Html:
     )
     return element(
         "article",
-        element("h3", *_head(first), " ", prose(cause.text) if cause.text != first.message else first.name),
-        *_finding_parts(first),
+        element("h3", finding_head(first), " ", prose(cause.text) if cause.text != first.message else first.name),
+        *finding_parts(first),
         *([others] if len(messages) > 1 else []),
         element("p", "In ", _places(where, held), class_="where"),
         class_=f"finding {cause.severity}",
     )
-
-
-def _head(finding: Finding) -> Iterator[Html]:
-    yield element("span", f"{finding.severity}[{finding.code}]", class_=f"code {finding.severity}")
 
 
 def _places(where: Sequence[tuple[str, str]], held: Layout) -> Html:
@@ -85,39 +80,6 @@ def _places(where: Sequence[tuple[str, str]], held: Layout) -> Html:
         ),
         "; ",
     )
-
-
-def _finding_parts(finding: Finding) -> Iterator[Html]:
-    """Yield the message, the places, the small table, the notes and the proposals of a finding."""
-    yield element("p", prose(finding.message), class_="message")
-    yield from _places_of(finding)
-    yield from _rest(finding)
-
-
-def _places_of(finding: Finding) -> Iterator[Html]:
-    places = list(dict.fromkeys(map(place, finding.evidence)))
-    if places:
-        more = [f"and {count(len(places) - _SHOWN, 'more place')}"] if len(places) > _SHOWN else []
-        yield element("ul", *(element("li", text) for text in [*places[:_SHOWN], *more]), class_="places")
-
-
-def _rest(finding: Finding) -> Iterator[Html]:
-    """Yield what findings have in common on many targets: the small table, the notes and the proposals."""
-    if finding.lines:
-        yield block(finding.lines)
-    for note in finding.notes:
-        yield element("p", element("b", "note: "), prose(note), class_="note")
-    for remedy in finding.remedies:
-        yield _remedy(remedy)
-
-
-def _remedy(remedy: Remedy) -> Html:
-    how = f" ({remedy.applicability}{', proved' if remedy.proved else ''})"
-    parts = [element("p", element("b", "help: "), prose(remedy.title), element("small", how))]
-    parts += [element("p", element("small", remedy.proof))] if remedy.proof else []
-    lines = [*(edit.words for edit in remedy.edits), *remedy.recipe]
-    parts += [block(lines)] if lines else []
-    return element("div", *parts, class_="remedy")
 
 
 # -- every cell --------------------------------------------------------------------------------------
@@ -224,5 +186,5 @@ def _plain_result(result: Result, told: Told, details: _Details, *, alone: bool)
 
 
 def _plain_finding(finding: Finding, details: _Details) -> Html:
-    message = element("p", *_head(finding), " ", prose(finding.message))
-    return element("div", message, *_places_of(finding), details.of(_rest(finding)), class_="finding")
+    message = element("p", finding_head(finding), " ", prose(finding.message))
+    return element("div", message, *finding_places(finding), details.of(finding_rest(finding)), class_="finding")

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from runworthy.model.finding import Verdict
 from runworthy.model.matrix import Asset, Fit, Job, Matrix, Misnaming, Redundancy, Served
-from runworthy.report.matrix_page.markup import WORDS, Html, badge, block, element, folded, joined, prose
+from runworthy.report.matrix_page.markup import WORDS, badge
 from runworthy.report.matrix_page.names import Layout
+from runworthy.report.webpage.markup import Html, block, element, folded, joined, prose
 from runworthy.report.words import bytes_of, count, listed
 
 __all__ = ["headline", "jobs", "legend", "other_files", "remarks", "unserved"]

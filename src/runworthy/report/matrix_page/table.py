@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from posixpath import commonprefix
 
 from runworthy.model.matrix import Asset, Cell, Column, Fit, Matrix, Served
-from runworthy.report.matrix_page.markup import WORDS, Html, element, icon, joined
+from runworthy.report.matrix_page.markup import WORDS, icon
 from runworthy.report.matrix_page.names import Layout, short
+from runworthy.report.webpage.markup import Html, element, joined
 from runworthy.report.words import bytes_of
 
 __all__ = ["table"]

@@ -1,0 +1,1 @@
+"""What pages have in common: markup, findings, a style, and the shell around them."""
