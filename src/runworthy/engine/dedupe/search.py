@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runworthy.engine.dedupe.ground import Reflinks, ground_of
@@ -12,6 +13,7 @@ from runworthy.engine.results import Cell, result_of
 from runworthy.model.finding import Result
 from runworthy.model.records import dataclass, field, replace
 from runworthy.model.storage import (
+    Advice,
     Clash,
     Copies,
     Environment,
@@ -22,7 +24,7 @@ from runworthy.model.storage import (
     StorageReport,
     Waste,
 )
-from runworthy.storage.causes import Situation, cause_of
+from runworthy.storage.causes import Situation, cause_of, linking_environments
 from runworthy.storage.idle import idle_of
 from runworthy.storage.planning import Wish, spares_of
 from runworthy.storage.telling import told
@@ -35,11 +37,13 @@ from runworthy.targets.storage.places import Places
 from runworthy.targets.storage.walk import Selection, Walk, walk, with_caches
 
 if TYPE_CHECKING:
+    from runworthy.targets.storage.index import Index
     from runworthy.targets.trees import Watch
 
 __all__ = ["Search", "dedupe_of"]
 
 _SECOND = 10**9
+_Found = Waste | Clash | Idle | Partial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,103 +67,173 @@ def dedupe_of(search: Search, watch: Watch | None = None) -> StorageReport:
 
 
 class _Searching:
-    """A search while it is made: each step rests on those before it."""
+    """A search while it is made. Each part of what it finds is looked for when it is first asked for."""
 
     def __init__(self, search: Search, watch: Watch | None) -> None:
         self._search = search
         self._watch = watch
         self._places = Places()
         self._reflinks = Reflinks()
+        self._problems: list[tuple[str, str]] = []
 
     def report(self) -> StorageReport:
-        walked, environments = self._look()
-        by_path = {one.path: one for one in environments}
-        owner = Owners(environments).owner
-        copies = self._copies(walked, by_path)
-        ground = ground_of(copies, by_path, owner, self._places, self._reflinks)
-        situation = self._situation(copies, by_path)
-        spares = [_with_cause(spare, situation) for spare in spares_of(copies, ground, self._search.wish)]
-        new = self._new(spares)
-        told_now = spares if new is None else [spare for spare in spares if spare.file.names[0] in new]
-        wastes = wastes_of(told_now, situation)
-        partial = self._partial(walked, copies, owner, by_path)
-        clashes = self._clashes(walked, environments)
-        idle = idle_of(environments, time.time_ns() - self._search.unused * _SECOND) if self._search.unused else ()
-        return StorageReport(
-            paths=walked.tops,
-            environments=environments,
+        """Return all that was found."""
+        copies = self._copies
+        new = self._new
+        wastes = wastes_of(self._told, self._situation)
+        idle = self._idle()
+        found = (*wastes, *self._partial, *self._clashes(), *idle)
+        report = StorageReport(
+            paths=self._walked.tops,
+            environments=self._environments,
             copies=copies,
-            spares=tuple(told_now),
-            results=tuple(_results(wastes, partial, clashes, idle, owner)),
+            spares=self._told,
+            results=tuple(self._results(found)),
             wastes=wastes,
-            partial=partial,
-            clashes=clashes,
+            partial=self._partial,
+            clashes=tuple(one for one in found if isinstance(one, Clash)),
             idle=idle,
-            advice=self._advice(wastes, situation),
-            **_totals(walked, told_now, partial),
+            advice=self._advice(wastes),
             min_size=self._search.min_size,
             only=self._search.only,
-            passed_over=walked.passed_over,
-            problems=walked.problems,
+            passed_over=self._walked.passed_over,
+            problems=(*self._walked.problems, *self._problems, *self._owners.problems),
             new=new,
+        )
+        return self._counted(report)
+
+    def _counted(self, report: StorageReport) -> StorageReport:
+        """Return the report with its sums."""
+        sizes = self._walked.sizes.values()
+        spares, partial = report.spares, sum(one.equal for one in report.partial)
+        shared = sum(one.file.allocated for one in spares if one.bar == "already-shared")
+        return replace(
+            report,
+            files=sum(files for files, _ in sizes),
+            allocated=sum(allocated for _, allocated in sizes),
+            again=sum(one.file.allocated for one in spares) - shared + partial,
+            frees=sum(one.frees for one in spares) + partial,
+            shared=shared,
         )
 
     # -- what is there -----------------------------------------------------------------------
 
-    def _look(self) -> tuple[Walk, tuple[Environment, ...]]:
-        """Walk, and return what was found with the environments, the caches that they were filled from among them."""
+    @cached_property
+    def _looked(self) -> tuple[Walk, tuple[Environment, ...]]:
+        """What a walk finds, and the environments with the caches that they can have been filled from."""
         search = self._search
         walked = walk(search.paths, Selection(min_size=search.min_size, only=search.only), self._watch)
         environments = environments_of(walked, self._places)
-        if not search.caches:
-            return walked, environments
-        known = {one.path for one in environments}
-        caches = [one for one in caches_for(environments, os.environ) if one.path not in known]
-        return with_caches(walked, [one.path for one in caches], self._watch), (*environments, *caches)
+        caches = caches_for(environments, os.environ, self._places) if search.caches else ()
+        if caches:
+            walked = with_caches(walked, [one.path for one in caches], self._watch)
+        return walked, (*environments, *caches)
 
-    def _copies(self, walked: Walk, environments: Mapping[str, Environment]) -> tuple[Copies, ...]:
-        for path in walked.devices:
+    @property
+    def _walked(self) -> Walk:
+        return self._looked[0]
+
+    @property
+    def _environments(self) -> tuple[Environment, ...]:
+        return self._looked[1]
+
+    @cached_property
+    def _by_path(self) -> dict[str, Environment]:
+        return {one.path: one for one in self._environments}
+
+    @cached_property
+    def _owners(self) -> Owners:
+        return Owners(self._environments)
+
+    @cached_property
+    def _index(self) -> Index | None:
+        return None
+
+    @cached_property
+    def _copies(self) -> tuple[Copies, ...]:
+        for path in self._walked.devices:
             self._places.place(path)
-        copies = find_copies(walked, filesystem_of=self._places.filesystem_of, index=self._index, watch=self._watch)
-        sharing = {one.place.filesystem for one in environments.values() if self._reflinks.of(one.place)}
-        if not sharing:
+        copies = find_copies(
+            self._walked,
+            filesystem_of=self._places.filesystem_of,
+            index=self._index,
+            watch=self._watch,
+            problems=self._problems,
+        )
+        if not self._sharing:
             return copies
         from runworthy.targets.storage.extents import with_extents
 
-        return with_extents(copies, sharing.__contains__)
+        return with_extents(copies, self._sharing.__contains__)
 
-    def _partial(
-        self,
-        walked: Walk,
-        copies: Sequence[Copies],
-        owner: Callable[[str], Owner],
-        environments: Mapping[str, Environment],
-    ) -> tuple[Partial, ...]:
-        """Return files that differ in a few blocks alone, where blocks can be shared."""
-        sharing = {one.place.filesystem for one in environments.values() if self._reflinks.of(one.place) == "extents"}
-        if not sharing:
+    @cached_property
+    def _sharing(self) -> frozenset[str]:
+        """The file systems on which files can share extents."""
+        return frozenset(one.place.filesystem for one in self._environments if self._reflinks.of(one.place))
+
+    @cached_property
+    def _partial(self) -> tuple[Partial, ...]:
+        """Files that differ in a few blocks alone, where blocks can be shared."""
+        if not self._sharing:
             return ()
         from runworthy.storage.likely import likely
         from runworthy.targets.storage.partial import find_partial
 
         groups = likely(
-            walked.files.values(),
-            copies,
-            owner=owner,
-            kinds={path: one.kind for path, one in environments.items()},
+            self._walked.files.values(),
+            self._copies,
+            owner=self._owners.owner,
+            kinds={path: one.kind for path, one in self._by_path.items()},
             filesystem_of=self._places.filesystem_of,
-            reflinks=sharing.__contains__,
+            reflinks=self._sharing.__contains__,
         )
         return find_partial(groups, watch=self._watch)
 
-    def _new(self, spares: Sequence[Spare]) -> frozenset[str] | None:
-        """Return the names of spare files that no earlier run has told, and remember them; None where not asked."""
-        if not self._search.new or self._index is None:
-            return None
-        names = [spare.file.names[0] for spare in spares]
-        unseen = frozenset(self._index.unseen(names))
-        self._index.tell(unseen)
-        return unseen
+    # -- what is told of it ------------------------------------------------------------------
+
+    @cached_property
+    def _spares(self) -> tuple[Spare, ...]:
+        ground = ground_of(self._copies, self._by_path, self._owners.owner, self._places, self._reflinks)
+        return tuple(_with_cause(one, self._situation) for one in spares_of(self._copies, ground, self._search.wish))
+
+    @cached_property
+    def _situation(self) -> Situation:
+        names = ((file.names, file.links) for one in self._copies for file in one.files)
+        return Situation(
+            environments=self._by_path,
+            linking=linking_environments(names, self._by_path),
+            cloned=frozenset(_cloned(self._copies)),
+        )
+
+    @cached_property
+    def _new(self) -> frozenset[str] | None:
+        """The names of spare files that no earlier run has told, which are remembered; None where not asked."""
+        return None
+
+    @property
+    def _told(self) -> tuple[Spare, ...]:
+        new = self._new
+        return self._spares if new is None else tuple(one for one in self._spares if one.file.names[0] in new)
+
+    def _clashes(self) -> tuple[Clash, ...]:
+        return ()
+
+    def _idle(self) -> tuple[Idle, ...]:
+        if not self._search.unused:
+            return ()
+        return idle_of(self._environments, time.time_ns() - self._search.unused * _SECOND)
+
+    def _advice(self, wastes: Sequence[Waste]) -> tuple[Advice, ...]:
+        return ()
+
+    def _results(self, found: Iterable[_Found]) -> Iterator[Result]:
+        """Yield one result for each environment of which something was found: its findings, by the rules."""
+        held: dict[str, list[_Found]] = {}
+        for one in found:
+            held.setdefault(_whose(one, self._owners.owner), []).append(one)
+        for path, some in sorted(held.items()):
+            trace = told(path, some)
+            yield result_of(Cell(subject=path, target="", path=path, trace=trace, storage=tuple(some)))
 
 
 def _with_cause(spare: Spare, situation: Situation) -> Spare:
@@ -167,29 +241,15 @@ def _with_cause(spare: Spare, situation: Situation) -> Spare:
     return replace(spare, cause=cause)
 
 
-def _totals(walked: Walk, spares: Iterable[Spare], partial: Iterable[Partial]) -> dict[str, int]:
-    held = list(spares)
-    again = [one for one in held if one.bar != "already-shared"]
-    return {
-        "files": sum(files for files, _ in walked.sizes.values()),
-        "allocated": sum(size for _, size in walked.sizes.values()),
-        "again": sum(one.file.allocated for one in again) + sum(one.equal for one in partial),
-        "frees": sum(one.frees for one in held) + sum(one.equal for one in partial),
-        "shared": sum(one.file.allocated for one in held if one.bar == "already-shared"),
-    }
+def _cloned(copies: Iterable[Copies]) -> Iterator[tuple[int, int]]:
+    """Yield the stored files that share their storage with another one."""
+    for one in copies:
+        for file, number in zip(one.files, one.extents, strict=bool(one.extents)):
+            if one.extents.count(number) > 1:
+                yield file.device, file.inode
 
 
-def _results(found: Iterable[Waste | Clash | Idle | Partial], owner: Callable[[str], Owner]) -> Iterable[Result]:
-    """Yield one result for each environment of which something was found: its findings, by the rules."""
-    held: dict[str, list[Waste | Clash | Idle | Partial]] = {}
-    for one in found:
-        held.setdefault(_whose(one, owner), []).append(one)
-    for environment, some in sorted(held.items()):
-        trace = told(environment, some)
-        yield result_of(Cell(subject=environment, target="", path=environment, trace=trace, storage=tuple(some)))
-
-
-def _whose(one: Waste | Clash | Idle | Partial, owner: Callable[[str], Owner]) -> str:
+def _whose(one: _Found, owner: Callable[[str], Owner]) -> str:
     if isinstance(one, Idle):
         return one.environment.path
     return owner(one.file.names[0]).environment if isinstance(one, Partial) else one.environment
