@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Bench", "prepare"]
+__all__ = ["Bench", "fresh", "prepare"]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FROM_PYPI = ("auditwheel", "elfdeps")
@@ -42,13 +42,8 @@ class Bench:
 
 def prepare(scratch: Path) -> Bench:
     """Make the environment. What cannot be had is missing from the rows that need it, and they say so."""
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "RUNWORTHY_"))}
-    environment["RUNWORTHY_CACHE_DIR"] = str(scratch / "cache")
-    _say("an environment of its own, with compiled bytecode")
-    subprocess.run([sys.executable, "-m", "venv", scratch / "venv"], check=True, env=environment)
-    python = str(scratch / "venv" / "bin" / "python")
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
-    subprocess.run([*pip, str(CHECKOUT)], check=True, env=environment)
+    python, environment = fresh(scratch)
+    pip = [*_pip(python), "install", "--quiet"]
     for peer in FROM_PYPI:
         if subprocess.run([*pip, peer], check=False, env=environment).returncode:
             _say(f"{peer} cannot be installed; rows that need it stay empty")
@@ -56,6 +51,21 @@ def prepare(scratch: Path) -> Bench:
     return Bench(
         scratch=scratch, python=python, environment=environment, wheels=tuple(wheel for wheel in wheels if wheel)
     )
+
+
+def fresh(scratch: Path) -> tuple[str, dict[str, str]]:
+    """Make an environment with runworthy in it, and compiled bytecode; its Python, and what that is to run with."""
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "RUNWORTHY_"))}
+    environment["RUNWORTHY_CACHE_DIR"] = str(scratch / "cache")
+    _say("an environment of its own, with compiled bytecode")
+    subprocess.run([sys.executable, "-m", "venv", scratch / "venv"], check=True, env=environment)
+    python = str(scratch / "venv" / "bin" / "python")
+    subprocess.run([*_pip(python), "install", "--quiet", str(CHECKOUT)], check=True, env=environment)
+    return python, environment
+
+
+def _pip(python: str) -> list[str]:
+    return [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 
 def _wheel(scratch: Path, python: str, environment: dict[str, str], requirement: str) -> Path | None:

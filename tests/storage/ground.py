@@ -38,7 +38,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -53,6 +53,7 @@ __all__ = [
     "bound",
     "extents",
     "fill",
+    "kept",
     "linked_out",
     "made",
     "overlaid",
@@ -167,11 +168,35 @@ def made(
             with _mounted("tmpfs", path, "tmpfs", flags, f"{size},{mount}" if mount else size):
                 yield Ground(path=path, kind=kind)
             return
-        with (
-            _device(Path(scratch, "image"), _KINDS[kind], megabytes, options) as device,
-            _mounted(device, path, kind, flags, mount),
-        ):
+        image = Path(scratch, "image")
+        _format(image, _KINDS[kind], megabytes, options)
+        with _attached(image) as device, _mounted(device, path, kind, flags, mount):
             yield Ground(path=path, kind=kind, device=device, options=mount)
+
+
+@contextmanager
+def kept(
+    image: Path, below: Path, fill_it: Callable[[Path], None], *, megabytes: int, options: Sequence[str] = ()
+) -> Iterator[Ground]:
+    """Mount an ext4 file system that stays in the file ``image``, in a new directory in ``below``.
+
+    Where there is no such file it is made, and ``fill_it`` called with where it is mounted; it has its name when that
+    is done.
+    """
+    requires_mounts()
+    with tempfile.TemporaryDirectory(prefix="ext4-", dir=below) as scratch:
+        path = Path(scratch, "at")
+        path.mkdir()
+        if not image.exists():
+            image.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".", dir=image.parent) as making:
+                new = Path(making, "image")
+                _format(new, _KINDS["ext4"], megabytes, options)
+                with _attached(new) as device, _mounted(device, path, "ext4", _MS_NOATIME, ""):
+                    fill_it(path)
+                new.rename(image)
+        with _attached(image) as device, _mounted(device, path, "ext4", _MS_NOATIME, ""):
+            yield Ground(path=path, kind="ext4", device=device)
 
 
 @contextmanager
@@ -274,17 +299,20 @@ def requires_mounts() -> None:
     _mount(None, Path("/"), None, _MS_REC | _MS_PRIVATE)
 
 
-@contextmanager
-def _device(image: Path, kind: _Kind, megabytes: int, options: Sequence[str]) -> Iterator[str]:
-    """Make a file system in a sparse file, and a block device of it.
-
-    The device goes by itself when nobody has it open or mounted any more. Direct input and output: what is read of it
-    stays in memory once, not a second time for the image.
-    """
+def _format(image: Path, kind: _Kind, megabytes: int, options: Sequence[str]) -> None:
     requires_tool(kind.command[0], package=kind.package)
     with image.open("wb") as file:
         file.truncate((megabytes or kind.megabytes) * _MIB)
     _run(*kind.command, *options, str(image))
+
+
+@contextmanager
+def _attached(image: Path) -> Iterator[str]:
+    """Make a block device of a file.
+
+    The device goes by itself when nobody has it open or mounted any more. Direct input and output: what is read of it
+    stays in memory once, not a second time for the image.
+    """
     device = _run("losetup", "--find", "--show", "--direct-io=on", str(image)).strip()
     try:
         held = os.open(device, os.O_RDONLY | os.O_CLOEXEC)

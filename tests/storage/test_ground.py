@@ -143,6 +143,20 @@ def test_a_number_of_links_can_be_written_down(ext4: Ground) -> None:
         (ext4.path / "z").hardlink_to(path)
 
 
+def test_a_kept_one_is_filled_once(tmp_path: Path) -> None:
+    image, filled = tmp_path / "kept" / "image", []
+
+    def fill_it(path: Path) -> None:
+        filled.append(written(path / "x"))
+
+    for _ in range(2):
+        with ground.kept(image, tmp_path, fill_it, megabytes=64) as disk:
+            assert (disk.path / "x").read_bytes() == BYTES
+            disk.cold()
+    assert len(filled) == 1
+    assert [path.name for path in image.parent.iterdir()] == ["image"]
+
+
 def test_several_at_once_and_nothing_is_left(tmp_path: Path) -> None:
     with ExitStack() as closing:
         for kind in (*ground.KINDS, "tmpfs", "ext4"):
