@@ -79,7 +79,7 @@ def conda_links(copy: str, soft: str) -> Links:
 
 
 def parse_uv(data: bytes, path: str = "", *, project: bool = False) -> Told | None:
-    """Return what a ``uv.toml`` says, or uv's table in a ``pyproject.toml``, None if there is none. Raises FormatError."""
+    """Return what a ``uv.toml`` says, or a ``pyproject.toml`` with a table of uv, else None. Raises FormatError."""
     held: object = load_toml(data, path)
     for name in ("tool", "uv") if project else ():
         held = held.get(name) if isinstance(held, dict) else None

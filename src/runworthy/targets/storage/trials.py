@@ -1,7 +1,7 @@
 """Whether links between two directories work: made, looked at, and taken away again.
 
-Numbers do not tell: a bind mount has the device number of what it shows, quotas of projects (xfs, ext4) refuse hard links
-inside one mount, and there are file systems whose link(2) makes something else: BeeGFS a symbolic link (conda
+Numbers do not tell: a bind mount has the device number of what it shows, quotas of projects (xfs, ext4) refuse hard
+links inside one mount, and there are file systems whose link(2) makes something else: BeeGFS a symbolic link (conda
 ``gateways/disk/test.py``), others a copy. So a file is made in one directory and linked into the other.
 """
 
@@ -117,4 +117,6 @@ def _there(directory: str) -> str:
 
 
 def _why(error: OSError) -> str:
+    if error.errno == errno.EOPNOTSUPP:  # it has two names on Linux, and this is the one in the manual
+        return "EOPNOTSUPP"
     return errno.errorcode.get(error.errno or 0, str(error))
