@@ -6,14 +6,10 @@ import re
 from collections.abc import Iterator
 
 from runworthy.configuration.model import Place
+from runworthy.formats.toml import LONG_KEY, MOST_PARTS
 from runworthy.model.errors import UsageError
 
 __all__ = ["lines", "parse"]
-
-_MOST_PARTS = 64
-# tomllib takes time that grows with the square of the parts of one dotted key.
-_WORD = rb"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
-_LONG_KEY = re.compile(rb"(?<![\w-])(?:" + _WORD + rb"\.[ \t]*+){" + str(_MOST_PARTS).encode() + rb"}")
 
 _PART = re.compile(r"""[ \t]*(?:"((?:\\.|[^"\\\n])*)"|'([^'\n]*)'|([\w-]+))[ \t]*(\.?)""")
 _KEY_LOOKED_AT = 512
@@ -27,8 +23,8 @@ def parse(data: bytes, name: str) -> dict[str, object]:
     """Return the tables of a file, of which ``name`` is how it is shown. Raises UsageError with line and column."""
     import tomllib
 
-    if _LONG_KEY.search(data):
-        raise UsageError(f"{name}: a key has more than {_MOST_PARTS} parts", option="--config")
+    if LONG_KEY.search(data):
+        raise UsageError(f"{name}: a key has more than {MOST_PARTS} parts", option="--config")
     try:
         return tomllib.loads(data.decode())
     except UnicodeDecodeError as error:
