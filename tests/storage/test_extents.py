@@ -18,7 +18,7 @@ import pytest
 from runworthy.model.records import replace
 from runworthy.model.storage import Copies, StoredFile
 from runworthy.targets.storage import ioctls
-from runworthy.targets.storage.extents import exclusive, exclusive_of, own_of, with_extents
+from runworthy.targets.storage.extents import exclusive, exclusive_of, own_of, storage_of, with_extents
 from runworthy.targets.storage.ioctls import Extent, clone, dedupe_range, fiemap, number_of
 from runworthy.targets.storage.sharing import own_storage, share_ranges
 from tests.judges.roots import requires_tool
@@ -140,6 +140,41 @@ def test_own_ranges_are_joined_and_leave_out_what_is_shared_or_lies_inline() -> 
     extents = [Extent(logical=at, physical=where << 12, length=4096, flags=flags) for at, where, flags in rows]
     assert list(own_of(extents)) == [(0, 8192), (12288, 16384), (20480, 24576)]
     assert not list(own_of(()))
+
+
+def _extents(*rows: tuple[int, int, int, int]) -> list[Extent]:
+    return [Extent(logical=row[0] << 12, physical=row[1] << 12, length=row[2] << 12, flags=row[3]) for row in rows]
+
+
+_S, _ENCODED = ioctls.SHARED, ioctls.SHARED | ioctls.ENCODED
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "storages"),
+    [
+        ([(0, 50, 8, _S)], [(0, 50, 3, _S), (3, 53, 5, _S | 1)], 1),
+        ([(0, 50, 8, _S)], [(0, 51, 8, _S)], 2),
+        ([(0, 50, 8, _S)], [(1, 50, 8, _S)], 2),
+        ([(0, 50, 8, _S)], [(0, 50, 7, _S)], 2),
+        ([(0, 50, 8, _S)], [(0, 50, 8, _S), (10, 60, 8, _S)], 2),
+        ([(0, 50, 8, _S)], [(0, 50, 8, _S), (200, 60, 8, 0)], 1),
+        ([(0, 50, 8, _ENCODED)], [(0, 50, 3, _ENCODED), (3, 53, 5, _ENCODED)], 2),
+        ([], [], 1),
+    ],
+    ids=["cut", "elsewhere", "other-place", "shorter", "more", "behind-the-end", "encoded", "holes"],
+)
+def test_storage_is_told_by_the_map(
+    one: list[tuple[int, int, int, int]], other: list[tuple[int, int, int, int]], storages: int
+) -> None:
+    found = {storage_of(_extents(*rows), 100 << 12) for rows in (one, other)}
+    assert all(found)
+    assert len(found) == storages
+
+
+@pytest.mark.parametrize("flags", [0, _S | ioctls.DELALLOC, _S | ioctls.UNKNOWN, _S | ioctls.INLINE])
+def test_what_has_no_place_or_is_its_own_shares_nothing(flags: int) -> None:
+    """Two maps that are read one after the other may name one place of which neither shares anything."""
+    assert not storage_of(_extents((0, 50, 8, _S), (8, 58, 8, flags)), 100 << 12)
 
 
 def test_elsewhere_than_on_linux_it_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from runworthy.storage.likely import likely
 from runworthy.targets.storage.extents import exclusive
 from runworthy.targets.storage.partial import equal_ranges, find_partial
 from runworthy.targets.storage.sharing import share_ranges
+from tests.storage import ground
 from tests.storage.ground import Ground
 from tests.storage.test_extents import BLOCK, cloned, metadata, noise, opened, overwritten, state, stored, written
 
@@ -202,6 +203,12 @@ def temporary(one: bytes, other: bytes) -> Iterator[tuple[int, int]]:
         os.close(second)
 
 
+@pytest.mark.parametrize(("differing", "found"), [(5, [(5 * BLOCK, 10 * BLOCK)]), (6, [])])
+def test_half_of_the_blocks_may_differ(differing: int, found: list[tuple[int, int]]) -> None:
+    with temporary(bytes(10 * BLOCK), b"x" * differing * BLOCK + bytes((10 - differing) * BLOCK)) as fds:
+        assert equal_ranges(*fds, 10 * BLOCK) == found
+
+
 def test_files_with_nothing_in_common_are_not_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     size = 64 << 20
     with temporary(b"a" * (5 << 20), b"b" * (5 << 20)) as fds:
@@ -323,6 +330,59 @@ def test_who_changes_or_goes_is_left_out(reflinking: Ground) -> None:
     assert find_partial([seen]) == ()
     os.mkfifo(b)
     assert find_partial([seen]) == ()
+
+
+@pytest.mark.judge
+def test_who_is_written_to_while_it_is_read_is_left_out(reflinking: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = binary(2)
+    a, b = (written(reflinking.path / name, patched(program, name.encode())) for name in "ab")
+    seen, plain = (stored(a), stored(b)), os.pread
+
+    def pread(fd: int, length: int, at: int) -> bytes:
+        overwritten(b, 100, b"other")
+        return plain(fd, length, at)
+
+    monkeypatch.setattr(os, "pread", pread)
+    assert find_partial([seen]) == ()
+    assert b.stat().st_size == len(program)
+
+
+@pytest.mark.judge
+def test_small_equal_parts_are_not_worth_it(reflinking: Ground) -> None:
+    data = bytearray(noise(100 * BLOCK))
+    a = written(reflinking.path / "a", data)
+    for block in (50, 54, 59):  # three and four blocks lie between them
+        data[block * BLOCK] ^= 1
+    (one,) = found(a, written(reflinking.path / "b", data))
+    assert one.ranges == ((0, 50 * BLOCK), (55 * BLOCK, 4 * BLOCK), (60 * BLOCK, 40 * BLOCK))
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("block", [0, 60, 122], ids=["first", "middle", "tail"])
+def test_a_block_that_differs_may_lie_anywhere(reflinking: Ground, block: int) -> None:
+    data = bytearray(noise())
+    a = written(reflinking.path / "a", data)
+    data[block * BLOCK] ^= 1
+    b = written(reflinking.path / "b", data)
+    (one,) = found(a, b)
+    before, used = state(b), reflinking.used()
+    assert shared(reflinking, one) == one.equal
+    assert state(b) == before
+    assert used - reflinking.used() == 122 * BLOCK
+
+
+@pytest.mark.judge
+def test_without_room_for_the_rest_it_is_shared_all_the_same(btrfs: Ground) -> None:
+    data = bytearray(noise(2 << 20))
+    a = written(btrfs.path / "a", data)
+    data[1 << 20 : 3 << 19] = noise(1 << 19, 2)
+    b = written(btrfs.path / "b", data)
+    (one,) = found(a, b)
+    before = state(b)
+    filling = ground.fill(btrfs.path)
+    assert shared(btrfs, one) == one.equal == 3 << 19
+    assert state(b) == before
+    assert sorted(os.listdir(btrfs.path)) == ["a", "b", filling.name]
 
 
 @pytest.mark.judge

@@ -13,6 +13,7 @@ from typing import Final
 
 from runworthy.model.records import replace
 from runworthy.model.storage import Copies, StoredFile
+from runworthy.targets.storage.comparing import open_quietly
 from runworthy.targets.storage.ioctls import (
     DELALLOC,
     ENCODED,
@@ -26,7 +27,7 @@ from runworthy.targets.storage.ioctls import (
     iter_fiemap,
 )
 
-__all__ = ["exclusive", "exclusive_of", "opened", "own_of", "with_extents"]
+__all__ = ["exclusive", "exclusive_of", "opened", "own_of", "storage_of", "with_extents"]
 
 _NOWHERE: Final = UNKNOWN | DELALLOC | INLINE
 """What has no place on the disk that others could share: yet, or because it lies among the metadata."""
@@ -49,25 +50,30 @@ def _numbers(copies: Copies) -> tuple[int, ...]:
 
 
 def _storage(file: StoredFile) -> bytes:
-    """Return what tells a file's storage from all other, where all of it is shared with some other file; else nothing.
+    """Return what ``storage_of`` does for a stored file, nothing where it cannot be opened."""
+    try:
+        with opened(file) as fd:
+            # xfs leaves room that was set aside in both files to each of them (fs/xfs/xfs_reflink.c)
+            apart = UNWRITTEN if filesystem_type(fd) == XFS else 0
+            return storage_of((extent for extent in iter_fiemap(fd) if not extent.flags & apart), file.size)
+    except OSError:
+        return b""
+
+
+def storage_of(extents: Iterable[Extent], size: int) -> bytes:
+    """Return what tells the storage of a file from all other, where all of it is shared with some file; else nothing.
 
     A hash of the map, since a map may be long.
     """
     from hashlib import blake2b
 
     found = blake2b(digest_size=16)
-    try:
-        with opened(file) as fd:
-            # xfs leaves room that was set aside in both files to each of them (fs/xfs/xfs_reflink.c)
-            apart = UNWRITTEN if filesystem_type(fd) == XFS else 0
-            for extent in _joined(extent for extent in iter_fiemap(fd) if not extent.flags & apart):
-                if extent.logical >= file.size:  # room behind the end, which sharing leaves alone
-                    break
-                if extent.flags & _NOWHERE or not extent.flags & SHARED:
-                    return b""
-                found.update(b"%d %d %d;" % (extent.logical, extent.physical, extent.length))
-    except OSError:
-        return b""
+    for extent in _joined(extents):
+        if extent.logical >= size:  # room behind the end, which sharing leaves alone
+            break
+        if extent.flags & _NOWHERE or not extent.flags & SHARED:
+            return b""
+        found.update(b"%d %d %d;" % (extent.logical, extent.physical, extent.length))
     return found.digest()
 
 
@@ -145,8 +151,7 @@ def opened(file: StoredFile) -> Iterator[int]:
     """Open a stored file for reading by its first name. Raises OSError, ESTALE where it is not what was seen."""
     import errno
 
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(file.names[0], flags)
+    fd = open_quietly(file.names[0])
     try:
         status = os.fstat(fd)
         seen = (file.device, file.inode, file.size, file.mtime, file.ctime)
