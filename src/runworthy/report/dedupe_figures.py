@@ -44,6 +44,7 @@ __all__ = [
     "top_of",
     "within",
     "without_files",
+    "words_of",
 ]
 
 HOWS: Mapping[How, str] = {
@@ -325,6 +326,11 @@ def of_causes(causes: Sequence[Cause]) -> str:
     """Return the causes in the words of a narrow column, the heaviest first."""
     more = f" +{len(causes) - 1}" if len(causes) > 1 else ""
     return f"{causes[0].replace('-', ' ')}{more}" if causes else ""
+
+
+def words_of(bar: Bar) -> str:
+    """Return why a file is left, in words."""
+    return BARS[bar]
 
 
 def meanings(rows: Iterable[Pair | Package]) -> list[tuple[str, str]]:

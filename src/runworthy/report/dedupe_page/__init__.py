@@ -1,0 +1,1 @@
+"""The parts of the page on storage. ``runworthy.report.dedupe_html`` puts them together."""
