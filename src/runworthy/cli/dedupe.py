@@ -42,6 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("keeping it so").add_argument
     add("--advise", action="store_true", help="settings of installers, tried by real links that are removed again")
     add("--unused", default="", metavar="AGE", help="environments and caches that nothing has used for 30d, 12h or 8w")
+    add("--libraries", action="store_true", help="also different builds of one library that a process loads together")
     add("--fail-over", default="", metavar="SIZE", help="end with 1 where more than this could be freed")
     add("--new", action="store_true", help="tell only what no earlier run with --new has told")
     add = parser.add_argument_group("the report").add_argument
@@ -75,6 +76,7 @@ def run(options: Namespace) -> int:
                 index=not options.no_index,
                 advise=options.advise,
                 unused=options.unused,
+                libraries=options.libraries,
                 new=options.new,
                 apply=options.apply,
                 watch=watch,
@@ -89,15 +91,15 @@ def _written(report: StorageReport, options: Namespace) -> str:
     if options.format == "json":
         from runworthy.report.dedupe_document import dedupe_json
 
-        return dedupe_json(report, everything=bool(options.verbose))
+        return dedupe_json(report, everything=bool(options.verbose), dry_run=options.dry_run)
     if options.format == "markdown":
         from runworthy.report.dedupe_markdown import dedupe_markdown
 
-        return dedupe_markdown(report)
+        return dedupe_markdown(report, dry_run=options.dry_run)
     if options.format == "html":
         from runworthy.report.dedupe_html import dedupe_html
 
-        return dedupe_html(report)
+        return dedupe_html(report, dry_run=options.dry_run)
     from runworthy.cli.terminal import style_for
     from runworthy.report.dedupe import dedupe_text
 

@@ -32,6 +32,7 @@ def dedupe(
     index: bool = True,
     advise: bool = False,
     unused: str = "",
+    libraries: bool = False,
     new: bool = False,
     apply: bool = False,
     watch: Watch | None = None,
@@ -44,7 +45,7 @@ def dedupe(
     (2, 0)
 
     ``min_size`` is in bytes, or as in "64k"; ``only`` are shell patterns on names of files. With ``apply`` what is
-    planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``new`` remembers what
+    planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``libraries`` asks which builds of one library a process would load together. ``new`` remembers what
     is told, and ``new`` of the report is what no earlier run with it told. Raises SubjectError where nothing lies at a
     path, UsageError, and with ``apply`` RemedyError where the journal cannot be written.
     """
@@ -60,6 +61,7 @@ def dedupe(
         index=index,
         advise=advise,
         unused=_seconds(unused),
+        libraries=libraries,
         new=new,
     )
     report = dedupe_of(search, watch)

@@ -34,6 +34,7 @@ from runworthy.targets.storage.copies import find_copies
 from runworthy.targets.storage.environments import environments_of
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
+from runworthy.targets.storage.settings import settings_of
 from runworthy.targets.storage.walk import Selection, Walk, walk, with_caches
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Search", "dedupe_of"]
 
 _SECOND = 10**9
+_LOADED_FROM = ("venv", "conda", "pixi", "magic", "node_modules")
 _Found = Waste | Clash | Idle | Partial
 
 
@@ -58,6 +60,7 @@ class Search:
     index: bool = True
     advise: bool = False
     unused: int = 0
+    libraries: bool = False
     new: bool = False
 
 
@@ -82,7 +85,7 @@ class _Searching:
         new = self._new
         wastes = wastes_of(self._told, self._situation)
         idle = self._idle()
-        found = (*wastes, *self._partial, *self._clashes(), *idle)
+        found = (*wastes, *self._partial, *self._clashes, *idle)
         report = StorageReport(
             paths=self._walked.tops,
             environments=self._environments,
@@ -91,7 +94,7 @@ class _Searching:
             results=tuple(self._results(found)),
             wastes=wastes,
             partial=self._partial,
-            clashes=tuple(one for one in found if isinstance(one, Clash)),
+            clashes=self._clashes,
             idle=idle,
             advice=self._advice(wastes),
             min_size=self._search.min_size,
@@ -201,6 +204,7 @@ class _Searching:
         names = ((file.names, file.links) for one in self._copies for file in one.files)
         return Situation(
             environments=self._by_path,
+            settings=settings_of(self._environments, os.environ, self._places),
             linking=linking_environments(names, self._by_path),
             cloned=frozenset(_cloned(self._copies)),
         )
@@ -215,8 +219,16 @@ class _Searching:
         new = self._new
         return self._spares if new is None else tuple(one for one in self._spares if one.file.names[0] in new)
 
+    @cached_property
     def _clashes(self) -> tuple[Clash, ...]:
-        return ()
+        """Builds of one library that a process would load together, in each environment that processes load from."""
+        if not self._search.libraries:
+            return ()
+        from runworthy.engine.dedupe.clashing import clashes_of
+        from runworthy.engine.dedupe.loading import Loading
+
+        held = [one for one in self._environments if one.kind in _LOADED_FROM]
+        return tuple(clash for one in held for clash in clashes_of(Loading(one), self._owners.owner))
 
     def _idle(self) -> tuple[Idle, ...]:
         if not self._search.unused:
@@ -224,7 +236,13 @@ class _Searching:
         return idle_of(self._environments, time.time_ns() - self._search.unused * _SECOND)
 
     def _advice(self, wastes: Sequence[Waste]) -> tuple[Advice, ...]:
-        return ()
+        """Return settings that keep copies from coming back, each tried with real links between its two places."""
+        if not self._search.advise:
+            return ()
+        from runworthy.storage.advice import advice_of
+        from runworthy.targets.storage.trials import trial
+
+        return advice_of(wastes, self._situation, trial)
 
     def _results(self, found: Iterable[_Found]) -> Iterator[Result]:
         """Yield one result for each environment of which something was found: its findings, by the rules."""
