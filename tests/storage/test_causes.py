@@ -234,7 +234,7 @@ def test_many_other_environments_are_told_at_once() -> None:
 
 
 def test_lists_are_bounded_and_shares_are_not() -> None:
-    files = [{"names": ["/e/0/{n}"]}, {"names": ["/e/1/{n}", "/e/1/other{n}"], "package": "p{n}"}]
+    files: list[dict[str, Any]] = [{"names": ["/e/0/{n}"]}, {"names": ["/e/1/{n}", "/e/1/other{n}"], "package": "p{n}"}]
     facts = {"environments": {"/e/0": {"kind": "tree"}, "/e/1": {"kind": "tree"}}}
     copies = [{"size": 4096, "files": _numbered(files, at)} for at in range(100)]
     (waste,) = wastes_in(facts | {"copies": copies})
