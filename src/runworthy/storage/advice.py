@@ -172,7 +172,7 @@ def advice_of(
 def _advice(waste: Waste, situation: Situation, trials: Callable[[str, str], Trial | None]) -> Advice | None:
     environment = situation.environments.get(waste.environment)
     place = environment.place if environment else None
-    cache = next((one.place for one in situation.environments.values() if one.path == waste.cache), None)
+    cache = next((one.place for one in situation.caches if one.path == waste.cache), None)
     advised = setting_against(waste.cause, waste.installer, waste.version, cache, place)
     if advised is None:
         return None

@@ -7,9 +7,9 @@ copies without a word (`install/link.rs`, hardlink_to_destination). Names and pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from runworthy.model.records import dataclass, field
+from runworthy.model.records import dataclass
 from runworthy.model.storage import Cause, Environment, Owner, Place, StoredFile
 from runworthy.storage.installers import Installer, installer_named, installer_of_cache
 from runworthy.targets.storage.settings import Setting
@@ -23,25 +23,38 @@ _MOST_LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
 _NEARLY = 64
 """A file has too many names where less than one in so many is left: some have been removed since, maybe."""
 
+_WITHOUT_REFLINKS = ("ext2", "ext3", "ext4", "tmpfs")
+"""Where reflinks alone are asked for there, files are copied."""
+
 # Where container engines keep the layers of images: containers/storage `drivers/overlay`, moby `daemon/graphdriver`,
 # containerd `snapshots/overlay`.
 _LAYERS = ("/overlay2/", "/overlay/", "io.containerd.snapshotter.v1.")
 _LAYER_TOPS = ("/diff/", "/fs/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What is known beside the files: environments and caches by their paths, and what installers were told.
 
     ``settings`` are by environment. ``linking`` are environments in which installers made links (see
     :func:`linking_environments`); ``cloned`` are stored files, as (device, inode), that share their storage with
-    another one.
+    another one. ``caches`` are the environments that are caches.
     """
 
-    environments: Mapping[str, Environment] = field(default_factory=dict)
-    settings: Mapping[str, Sequence[Setting]] = field(default_factory=dict)
-    linking: Collection[str] = ()
-    cloned: Collection[tuple[int, int]] = ()
+    __slots__ = ("caches", "cloned", "environments", "linking", "settings")
+
+    def __init__(
+        self,
+        *,
+        environments: Mapping[str, Environment],
+        settings: Mapping[str, Sequence[Setting]] | None = None,
+        linking: Iterable[str] = (),
+        cloned: Iterable[tuple[int, int]] = (),
+    ) -> None:
+        self.environments = environments
+        self.settings = settings or {}
+        self.linking = frozenset(linking)
+        self.cloned = frozenset(cloned)
+        self.caches = tuple(one for one in environments.values() if one.is_cache)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +194,7 @@ class _Side:
             return None
         if self.setting and self.setting.cache:
             return self.setting.cache
-        of_kind = (one for one in situation.environments.values() if one.kind == self.installer.cache)
+        of_kind = (one for one in situation.caches if one.kind == self.installer.cache)
         return next((one.place for one in of_kind), None)
 
 
@@ -198,8 +211,7 @@ def _installer(owner: Owner, environment: Environment | None) -> Installer | Non
 
 def _caches_with(file: StoredFile, situation: Situation) -> list[Place]:
     """Return the places of the caches in which a file has names."""
-    caches = (one for one in situation.environments.values() if one.is_cache)
-    return [one.place for one in caches if any(is_inside(name, one.path) for name in file.names)]
+    return [one.place for one in situation.caches if any(is_inside(name, one.path) for name in file.names)]
 
 
 # -- what two have in common -----------------------------------------------------------------
@@ -309,7 +321,7 @@ def _copy_setting(side: _Side, beside: _Side) -> Facts | None:
     if not _should_be_linked(side, beside) or _full(side, beside):
         return None
     told = side.setting
-    if told and told.links == "copy":
+    if told and (told.links == "copy" or (told.links == "clone" and _type(side) in _WITHOUT_REFLINKS)):
         return (("told by", told.said), _links(side))
     overlaid = side.place is not None and side.place.type == "overlay"
     if overlaid or side.in_linking or not _links_work(side) or not _same_rights(side, beside):

@@ -82,7 +82,8 @@ _Said = tuple[str, Told]
 
 def _setting(installer: str, said: Iterable[_Said], places: Places) -> Setting | None:
     """Return the first that is said of links, and the first that is said of the cache; None where nothing is."""
-    links, by, cache, cache_by = "", "", "", ""
+    links: Links = ""
+    by, cache, cache_by = "", "", ""
     for name, told in said:
         if told.links and not links:
             links, by = told.links, name

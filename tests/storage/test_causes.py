@@ -1,0 +1,271 @@
+"""Why files are stored again: each cause by the fact that decides on it, and what it is without that fact."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import pytest
+
+from runworthy.model.storage import CAUSES, Cause
+from runworthy.storage.causes import linking_environments
+from tests.rules.storage import situation_of, spares_of, wastes_in
+
+_A, _B, _CACHE = "/data/a/.venv", "/data/b/.venv", "/home/me/.cache/uv"
+_HERE = {"type": "ext4", "at": "/data", "filesystem": "ext4:1", "device": 1, "mount": 1}
+_UV = "uv 0.8.3"
+
+
+def _facts(
+    one: Mapping[str, Any] | None = None,
+    other: Mapping[str, Any] | None = None,
+    *,
+    cache: Mapping[str, Any] | None = None,
+    a: Mapping[str, Any] | None = None,
+    b: Mapping[str, Any] | None = None,
+    **more: object,
+) -> dict[str, Any]:
+    """Return two environments of uv with one file each out of one package; the file of the first is kept."""
+    kept = {"names": [f"{_A}/lib/x.so"], "package": "pkg 1.0", "installer": "uv", **(one or {})}
+    spare = {"names": [f"{_B}/lib/x.so"], "package": "pkg 1.0", "installer": "uv", **(other or {})}
+    environments: dict[str, Any] = {
+        _A: {"kind": "venv", "place": "here", "installer": _UV, **(a or {})},
+        _B: {"kind": "venv", "place": "here", "installer": _UV, **(b or {})},
+    }
+    places: dict[str, Any] = {"here": dict(_HERE)}
+    if cache is not None:
+        places["there"] = {**_HERE, "at": "/home", **cache}
+        environments[_CACHE] = {"kind": "uv-cache", "place": "there"}
+    return {"places": places, "environments": environments, "copies": [{"size": 65536, "files": [kept, spare]}], **more}
+
+
+_OTHER: Mapping[str, Any] = {"filesystem": "xfs:2", "device": 2, "mount": 2}
+_BOUND: Mapping[str, Any] = {"mount": 2}
+_BTRFS: Mapping[str, Any] = {"here": {**_HERE, "type": "btrfs"}, "there": {**_HERE, "type": "btrfs", "device": 2}}
+_ONE_BTRFS: Mapping[str, Any] = {name: {**_HERE, "type": "btrfs"} for name in ("here", "there")}
+_OVERLAY: Mapping[str, Any] = {name: {**_HERE, "type": "overlay"} for name in ("here", "there")}
+_SAME: Mapping[str, Any] = {}
+_COPY: Mapping[str, Any] = {"installer": "uv", "links": "copy", "said": "x"}
+_PIP: Mapping[str, Any] = {"installer": "pip"}
+_IN_CACHE = {"names": [f"{_A}/lib/x.so", f"{_CACHE}/1/x.so"]}
+_IN_CACHE_TOO = {"names": [f"{_B}/lib/x.so", f"{_CACHE}/2/x.so"]}
+_CONDA: Mapping[str, Any] = {"kind": "conda", "installer": "conda 24.9"}
+
+_CASES: Sequence[tuple[str, dict[str, Any], Cause]] = [
+    ("cache on another file system", _facts(cache=_OTHER), "other-filesystem"),
+    ("cache behind a bind mount", _facts(cache=_BOUND), "bind-mount"),
+    ("cache in another subvolume", _facts(cache=_SAME) | {"places": _BTRFS}, "subvolume"),
+    ("cache beside, nothing said", _facts(cache=_SAME), "copy-setting"),
+    ("no cache known", _facts(), "separate-copies"),
+    ("told to copy, no cache known", _facts(settings={_B: [_COPY]}), "copy-setting"),
+    (
+        "told to make reflinks where there are none",
+        _facts(settings={_B: [{**_COPY, "links": "clone"}]}),
+        "copy-setting",
+    ),
+    ("another installer was told to copy", _facts(settings={_B: [{**_COPY, "installer": "pnpm"}]}), "separate-copies"),
+    ("pip", _facts(_PIP, _PIP, cache=_OTHER), "copying-installer"),
+    ("pip beside uv", _facts(None, _PIP, cache=_SAME), "copying-installer"),
+    ("uv, linked, beside pip", _facts(_PIP, _IN_CACHE_TOO, cache=_SAME), "copying-installer"),
+    ("pip, another version", _facts(_PIP, {**_PIP, "package": "pkg 1.1"}), "separate-cache-entries"),
+    (
+        "another version, each linked",
+        _facts(_IN_CACHE, {**_IN_CACHE_TOO, "package": "pkg 1.1"}, cache=_SAME),
+        "separate-cache-entries",
+    ),
+    ("another version, not linked", _facts(None, {"package": "pkg 1.1"}, cache=_OTHER), "separate-cache-entries"),
+    (
+        "another build, each linked",
+        _facts({"package": "pkg 1.0 a"}, {"package": "pkg 1.0 b"}, cache=_SAME),
+        "separate-cache-entries",
+    ),
+    ("one package, two entries", _facts(_IN_CACHE, _IN_CACHE_TOO, cache=_SAME), "separate-cache-entries"),
+    (
+        "two packages of conda",
+        _facts({"installer": "conda"}, {"installer": "conda", "package": "other 1.0"}, a=_CONDA, b=_CONDA),
+        "separate-cache-entries",
+    ),
+    (
+        "conda and pip",
+        _facts({"installer": "conda"}, {**_PIP, "package": "pkg 1.0"}, a=_CONDA),
+        "separate-cache-entries",
+    ),
+    (
+        "linked elsewhere, the cache has another",
+        _facts(_IN_CACHE, {"names": [f"{_B}/lib/x.so", "/data/c/lib/x.so"]}, cache=_SAME),
+        "cache-replaced",
+    ),
+    ("names outside, the cache has another", _facts(_IN_CACHE, {"links": 2}, cache=_SAME), "cache-replaced"),
+    ("not linked where others are", _facts(cache=_SAME, linking=[_B]), "cache-replaced"),
+    ("patched", _facts({"patched": True}, {"patched": True}, cache=_OTHER), "prefix-patched"),
+    ("two packages of wheels", _facts(None, {"package": "other 1.0"}, cache=_OTHER), "vendored"),
+    ("two packages of pip", _facts(_PIP, {**_PIP, "package": "other 1.0"}), "vendored"),
+    ("one package, one environment", _facts(_PIP, {**_PIP, "names": [f"{_A}/lib/x.so.1"]}), "version-chain"),
+    ("installed in place", _facts({"editable": True}, {"editable": True}, cache=_OTHER), "editable"),
+    ("installed in place and from a wheel", _facts(None, {"editable": True}), "editable"),
+    ("another owner", _facts(_IN_CACHE, {**_IN_CACHE_TOO, "uid": 0}, cache=_SAME), "permissions"),
+    ("another mode, not linked", _facts(None, {"mode": 0o100755}, cache=_SAME), "permissions"),
+    ("65,000 names", _facts({"links": 65000}, None, cache=_SAME), "too-many-links"),
+    ("64,500 names", _facts({"links": 64500}, None, cache=_SAME), "too-many-links"),
+    ("60,000 names", _facts({"links": 60000}, None, cache=_SAME), "copy-setting"),
+    ("over an overlay", _facts(cache=_SAME) | {"places": _OVERLAY}, "image-layer"),
+    ("in a layer", _facts(_PIP, {**_PIP, "names": ["/var/lib/docker/overlay2/0a/diff/x.so"]}), "image-layer"),
+    ("in no record", _facts({"package": ""}, {"package": "", "installer": ""}), "separate-copies"),
+    ("an installer that nobody knows", _facts({"installer": "own"}, {"installer": "own"}), "separate-copies"),
+]
+
+
+def _cause(facts: Mapping[str, Any]) -> Cause:
+    (spare,) = spares_of(facts)
+    return spare.cause
+
+
+@pytest.mark.parametrize(("facts", "cause"), [pytest.param(*row[1:], id=row[0]) for row in _CASES])
+def test_a_cause_rests_on_what_is_there(facts: dict[str, Any], cause: Cause) -> None:
+    assert _cause(facts) == cause
+
+
+def test_there_is_a_case_of_each_cause() -> None:
+    assert {cause for _, _, cause in _CASES} == set(CAUSES) == set(get_args(Cause))
+
+
+@pytest.mark.parametrize(("facts", "cause"), [pytest.param(*row[1:], id=row[0]) for row in _CASES])
+def test_what_records_say_of_links_changes_nothing(facts: dict[str, Any], cause: Cause) -> None:
+    """They say "hard" of plain copies (rattler), so they are no evidence of anything."""
+    for link in ("hard", "soft", "copy"):
+        changed = copy.deepcopy(facts)
+        for file in changed["copies"][0]["files"]:
+            file["link"] = link
+        assert _cause(changed) == cause
+
+
+def test_it_is_told_whose_doing_it_is() -> None:
+    """Where the other one was copied, though the spare one is linked, it is the other's."""
+    (waste,) = wastes_in(_facts({**_PIP, "links": 1}, _IN_CACHE_TOO, a={"installer": "pip 24.2"}, cache=_SAME))
+    assert (waste.environment, waste.other) == (_B, _A)
+    assert (waste.installer, waste.version) == ("pip", "24.2")
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        (
+            _facts(cache=_OTHER),
+            (("cache", f"{_CACHE} (ext4 at /home)"), ("environment", f"{_B} (ext4 at /data)"), ("links", "1")),
+        ),
+        (_facts(_PIP, _PIP, b={"installer": "pip 24.2"}), (("installer", "pip 24.2"),)),
+        (_facts(None, {"package": "other 1.0"}), (("packages", "other 1.0, pkg 1.0"),)),
+        (_facts({"package": ""}, {"package": ""}), (("in no record", f"{_B}/lib/x.so"),)),
+    ],
+)
+def test_the_facts_are_told(facts: dict[str, Any], told: tuple[tuple[str, str], ...]) -> None:
+    (waste,) = wastes_in(facts)
+    assert waste.facts == told
+
+
+def test_the_cache_that_settings_name_is_the_one() -> None:
+    """A cache that lies beside is not, where a record says that another one was used."""
+    facts = _facts(cache=_SAME)
+    facts["places"]["far"] = {**_OTHER, "type": "xfs", "at": "/far"}
+    facts["settings"] = {_B: [{"installer": "uv", "cache": "far:/far/uv", "cache_said": "UV_CACHE_DIR"}]}
+    (waste,) = wastes_in(facts)
+    assert (waste.cause, waste.cache) == ("other-filesystem", "/far/uv")
+
+
+def test_reflinks_are_links() -> None:
+    """What shares its storage with its cache's entry is not a copy: the entries are two."""
+    facts = _facts({"package": "pkg 1.0"}, {"package": "pkg 1.0"}, cache=_SAME) | {"places": _ONE_BTRFS}
+    assert _cause(facts) == "copy-setting"
+    assert _cause(facts | {"cloned": [[1, 0], [1, 1]]}) == "cache-replaced"
+
+
+def test_pnpm_knows_files_by_their_bytes() -> None:
+    """Two packages are one entry of its store."""
+    node: Mapping[str, Any] = {"kind": "node_modules", "installer": "pnpm 10.1.0"}
+    facts = _facts({"installer": "pnpm"}, {"installer": "pnpm", "package": "other 1.0"}, a=node, b=node)
+    facts["places"]["far"] = {**_OTHER, "type": "xfs", "at": "/far"}
+    facts["environments"]["/far/store/v10"] = {"kind": "pnpm-store", "place": "far"}
+    assert _cause(facts) == "other-filesystem"
+
+
+# -- environments that link --------------------------------------------------------------------
+
+
+def test_an_environment_links_where_a_file_of_it_has_names_elsewhere() -> None:
+    environments = situation_of(_facts(cache=_SAME)).environments
+    files = [
+        ((f"{_A}/x", f"{_CACHE}/x"), 2),
+        ((f"{_B}/x", f"{_B}/y"), 2),
+        ((f"{_B}/z",), 1),
+    ]
+    assert linking_environments(files, environments) == {_A}
+    assert linking_environments([((f"{_B}/z",), 2)], environments) == {_B}
+    assert linking_environments([(("/nobody/x", "/nobody/y"), 2)], environments) == frozenset()
+
+
+# -- wastes ------------------------------------------------------------------------------------
+
+
+def _many(number: int, **more: object) -> dict[str, Any]:
+    """Return files of ``number`` environments that the first has too."""
+    facts: dict[str, Any] = {"environments": {f"/e/{at}": {"kind": "tree"} for at in range(number)}, "copies": []}
+    for at in range(1, number):
+        files = [{"names": [f"/e/{at}/{{n}}"]}, {"names": ["/e/0/{n}"], **more}]
+        facts["copies"].append({"size": 4096 * at, "times": 3, "files": files})
+    return facts
+
+
+def test_wastes_are_the_largest_first_and_sum_up() -> None:
+    facts = _many(4)
+    wastes = wastes_in(facts)
+    assert [waste.other for waste in wastes] == ["/e/3", "/e/2", "/e/1"]
+    assert sum(waste.size for waste in wastes) == sum(spare.file.allocated for spare in spares_of(facts))
+    assert sum(waste.files for waste in wastes) == len(spares_of(facts))
+    assert wastes == wastes_in(facts | {"copies": facts["copies"][::-1]})
+
+
+def test_many_other_environments_are_told_at_once() -> None:
+    """The three largest by themselves; nothing is lost."""
+    wastes = wastes_in(_many(8))
+    assert [waste.other for waste in wastes] == ["", "/e/7", "/e/6", "/e/5"]
+    assert sum(waste.files for waste in wastes) == 21
+    assert wastes[0].size == 3 * 4096 * (1 + 2 + 3 + 4)
+
+
+def test_lists_are_bounded_and_shares_are_not() -> None:
+    files: list[dict[str, Any]] = [{"names": ["/e/0/{n}"]}, {"names": ["/e/1/{n}", "/e/1/other{n}"], "package": "p{n}"}]
+    facts = {"environments": {"/e/0": {"kind": "tree"}, "/e/1": {"kind": "tree"}}}
+    copies = [{"size": 4096, "files": _numbered(files, at)} for at in range(100)]
+    (waste,) = wastes_in(facts | {"copies": copies})
+    assert len(waste.packages) <= 20
+    assert len(waste.examples) <= 10
+    assert len(waste.shares) == waste.files == 100
+    assert waste.shares[0].paths == ("/e/1/0", "/e/1/other0")
+    assert waste.shares[0].kept == "/e/0/0"
+
+
+def _numbered(files: Sequence[Mapping[str, Any]], number: int) -> list[dict[str, Any]]:
+    text = str(number)
+    return [
+        {
+            **file,
+            "names": [name.replace("{n}", text) for name in file["names"]],
+            "package": file.get("package", "").replace("{n}", text),
+        }
+        for file in files
+    ]
+
+
+def test_what_is_barred_is_counted_and_not_shared() -> None:
+    (waste,) = wastes_in(_many(2, bar="set-id"))
+    assert waste.bars == (("set-id", 3, 3 * 4096),)
+    assert (waste.size, waste.frees, waste.shares) == (3 * 4096, 0, ())
+    assert wastes_in(_many(2, bar="already-shared")) == ()
+
+
+@pytest.mark.parametrize("proof", ["recorded", "remembered"])
+def test_what_nobody_compared_is_told(proof: str) -> None:
+    (waste,) = wastes_in(_many(2, proof=proof))
+    words = {"recorded": "recorded, not read", "remembered": "compared by an earlier run"}
+    assert (words[proof], "3") in waste.facts
