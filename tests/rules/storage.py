@@ -5,7 +5,8 @@
 A table of ``[[copies]]`` has the ``size`` and the ``files``, of which the first is kept. Each has its ``names``, the
 ``package`` that owns the first ("numpy 2.1.0", a third word is the build), and what else an :class:`Owner`, a
 :class:`StoredFile` or a :class:`Spare` has; ``times`` makes many of one. ``[[idle]]`` are environments that nothing has
-used. ``[settings]`` are by environment, each a list of what its installers were told.
+used, ``[[partial]]`` what differs in a few blocks alone: ``file``, ``kept``, ``size`` and ``ranges``. ``[settings]``
+are by environment, each a list of what its installers were told.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def judge_storage(facts: Mapping[str, Any]) -> Result:
     ]
     found: list[Waste | Clash | Idle | Partial] = [
         *(waste for waste in wastes_of(spares_of(facts), situation) if waste.environment == path),
+        *(_partial(one) for one in facts.get("partial", ())),
         *(one for one in idle if one.environment.path == path),
     ]
     return result_of(Cell(subject=path, target="", path=path, trace=told(path, found), storage=tuple(found)))
@@ -133,6 +135,12 @@ def _file(copies: Mapping[str, Any], given: Mapping[str, Any], number: int, at: 
         "ctime": 0,
     }
     return StoredFile(names=names, **{**held, **{key: given[key] for key in _FILE if key in given}})
+
+
+def _partial(given: Mapping[str, Any]) -> Partial:
+    file, kept = (_file(given, {"names": [given[which]]}, 0, at) for at, which in enumerate(("file", "kept")))
+    ranges = tuple((offset, length) for offset, length in given["ranges"])
+    return Partial(file=file, kept=kept, ranges=ranges, equal=sum(length for _, length in ranges))
 
 
 def _owner(given: Mapping[str, Any], situation: Situation, file: StoredFile) -> Owner:

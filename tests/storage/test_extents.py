@@ -18,6 +18,7 @@ import pytest
 from runworthy.model.records import replace
 from runworthy.model.storage import Copies, StoredFile
 from runworthy.targets.storage import ioctls
+from runworthy.targets.storage.btrfs import Stored, parse_items, stored_extents
 from runworthy.targets.storage.extents import exclusive, exclusive_of, own_of, storage_of, with_extents
 from runworthy.targets.storage.ioctls import Extent, clone, dedupe_range, fiemap, number_of
 from runworthy.targets.storage.sharing import own_storage, share_ranges
@@ -472,6 +473,54 @@ def test_what_is_exclusive_is_freed(everywhere: Ground, part: float) -> None:
     before = everywhere.used()
     b.unlink()
     assert abs(before - everywhere.used() - told) <= BLOCK
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("kind", ["part", "compressed", "compressed-part", "fragments"])
+def test_what_extents_take_is_freed_on_btrfs(tmp_path: Path, kind: str) -> None:
+    """A part of an extent holds all of it; compressed ones take less than they hold."""
+    with ground.made("btrfs", tmp_path, mount="compress-force=zstd" if "compressed" in kind else "") as disk:
+        a = disk.path / "a"
+        written(
+            a, b"".join(noise(64, seed) * 64 for seed in range(500)) if "compressed" in kind else noise(500 * BLOCK)
+        )
+        size = a.stat().st_size
+        if "part" in kind:
+            overwritten(a, 100 * BLOCK, noise(50 * BLOCK))
+        if kind == "fragments":  # more than one answer tells of
+            with opened(a, how=os.O_RDWR) as (fd,):
+                for number in range(0, 2000, 2):
+                    os.pwrite(fd, noise(BLOCK, number), number * BLOCK)
+                os.fsync(fd)
+        told = own(a)
+        assert "compressed" not in kind or told < size / 2
+        before = disk.used()
+        a.unlink()
+        assert abs(before - disk.used() - told) <= (2 * BLOCK if kind != "fragments" else 40 * 16384)
+
+
+@pytest.mark.judge
+def test_others_than_root_are_told_what_a_file_holds(btrfs: Ground) -> None:
+    """On that path the figures of other file systems are had; btrfs does not let everybody look into its tree."""
+    a = written(btrfs.path / "a", noise())
+    with opened(a) as (fd,):
+        os.seteuid(65534)
+        try:
+            assert exclusive(fd) == 123 * BLOCK
+            with pytest.raises(PermissionError):
+                list(stored_extents(fd))
+        finally:
+            os.seteuid(0)
+
+
+def test_items_of_a_tree_are_read_no_further_than_they_are_long() -> None:
+    item = struct.pack("<2Q2BHB4Q", 1, 2, 0, 0, 0, 1, 1 << 40, 8192, 0, 4096)
+    row = struct.pack("=3Q2I", 1, 2, 4096, 108, len(item)) + item
+    inline = struct.pack("=3Q2I", 1, 2, 0, 108, 21 + 60) + bytes(20) + b"\0" + b"x" * 60
+    assert list(parse_items(inline + row, 2)) == [(0, None), (4096, Stored(logical=4096, address=1 << 40, takes=8192))]
+    assert [one for _, one in parse_items(row[:-1], 1)] == [None]
+    assert len(list(parse_items(row, 1 << 31))) == 1
+    assert not list(parse_items(row[:30], 1))
 
 
 # -- asking the kernel to share --------------------------------------------------------------

@@ -108,6 +108,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("storage.separate_copies", "separate-copies"),
     ("storage.two_builds", "two-builds"),
     ("storage.one_inode", "one-inode"),
+    ("storage.partial_duplicate", "partial"),
     ("exec.no_format", "exec-format:unmet caller:unmet"),
     ("exec.unusable_interpreter", "interpreter:unmet"),
     ("exec.not_loadable", "exec-format:unmet"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from stat import S_ISREG
 from typing import Final
 
@@ -15,6 +15,7 @@ from runworthy.model.records import replace
 from runworthy.model.storage import Copies, StoredFile
 from runworthy.targets.storage.comparing import open_quietly
 from runworthy.targets.storage.ioctls import (
+    BTRFS,
     DELALLOC,
     ENCODED,
     INLINE,
@@ -23,6 +24,7 @@ from runworthy.targets.storage.ioctls import (
     UNWRITTEN,
     XFS,
     Extent,
+    fiemap,
     filesystem_type,
     iter_fiemap,
 )
@@ -107,12 +109,17 @@ def exclusive(fd: int, *, sync: bool = True) -> int:
     """Return how many bytes would be free if an open file went with all of its names: what it shares with none.
 
     What was written goes to the disk before, unless ``sync`` is false: until then a map tells of what is replaced.
-    Exact on xfs. btrfs keeps an extent as long as a part of it is used, and says of the whole of it that it is shared;
-    where a file uses but a part of one that no other uses, more becomes free than is told here, and of compressed
-    files less: st_blocks and FIEMAP count what they hold and not what that takes. Raises OSError.
+    btrfs tells root alone what extents take. Others are told what the file holds of them: of compressed files less
+    becomes free than that, and more where a file uses but a part of an extent that no other uses. What a file uses
+    twice counts as shared. Raises OSError.
     """
     import errno
 
+    if filesystem_type(fd) == BTRFS:
+        from runworthy.targets.storage.btrfs import stored_exclusively, stored_extents
+
+        with suppress(PermissionError):
+            return stored_exclusively(stored_extents(fd), fiemap(fd, sync=sync))
     shared = 0
     try:
         shared = sum(extent.length for extent in iter_fiemap(fd, sync=sync) if extent.flags & SHARED)

@@ -36,6 +36,7 @@ __all__ = [
     "VERITY",
     "XFS",
     "Extent",
+    "ask",
     "clone",
     "dedupe_range",
     "fiemap",
@@ -120,7 +121,7 @@ def filesystem_type(fd: int) -> int:
 def flags(fd: int) -> int:
     """Return a file's inode flags (FS_IOC_GETFLAGS). Raises OSError, ENOTTY or EOPNOTSUPP where there are none."""
     raw = bytearray(struct.calcsize("@l"))
-    _ioctl(fd, number_of("r", ord("f"), 1, len(raw)), raw)
+    ask(fd, number_of("r", ord("f"), 1, len(raw)), raw)
     found: int = struct.unpack_from("=I", raw)[0]  # the kernel writes an int, whatever the number says
     return found
 
@@ -130,7 +131,7 @@ def clone(source: int, target: int) -> None:
 
     ``target`` is open for writing. Raises OSError: EXDEV, EOPNOTSUPP or EINVAL where that cannot be, and others.
     """
-    _ioctl(target, number_of("w", 0x94, 9, 4), source)
+    ask(target, number_of("w", 0x94, 9, 4), source)
 
 
 def dedupe_range(source: int, offset: int, length: int, target: int, target_offset: int) -> tuple[int, int]:
@@ -147,7 +148,7 @@ def dedupe_range(source: int, offset: int, length: int, target: int, target_offs
     while done < length:
         step = min(STEP, length - done)
         raw = bytearray(_DEDUPE.pack(offset + done, step, 1, 0, 0, target, target_offset + done, 0, 0, 0))
-        _ioctl(source, number_of("rw", 0x94, 54, 24), raw)
+        ask(source, number_of("rw", 0x94, 54, 24), raw)
         same, status = _DEDUPE.unpack(raw)[7:9]
         if status:
             return done, status
@@ -173,7 +174,7 @@ def iter_fiemap(fd: int, *, start: int = 0, length: int = _EVERYTHING, sync: boo
     while start < end:
         raw = bytearray(_FIEMAP.size + _AT_ONCE * _EXTENT.size)
         _FIEMAP.pack_into(raw, 0, start, end - start, _SYNC if sync else 0, 0, _AT_ONCE, 0)
-        _ioctl(fd, number, raw)
+        ask(fd, number, raw)
         found = parse_fiemap(raw)
         yield from found
         if len(found) < _AT_ONCE or found[-1].flags & LAST or found[-1].end <= start:
@@ -207,7 +208,7 @@ def unshare(fd: int, offset: int, length: int) -> bool:
 def xfs_shares_extents(fd: int) -> bool:
     """Whether an xfs was made with reflinks: XFS_IOC_FSGEOMETRY_V1, fs/xfs/libxfs/xfs_fs.h. Raises OSError."""
     raw = bytearray(_GEOMETRY)
-    _ioctl(fd, number_of("r", ord("X"), 100, len(raw)), raw)
+    ask(fd, number_of("r", ord("X"), 100, len(raw)), raw)
     found: int = struct.unpack_from("=I", raw, _GEOMETRY_FLAGS)[0]
     return bool(found & _REFLINK)
 
@@ -215,7 +216,8 @@ def xfs_shares_extents(fd: int) -> bool:
 # -- how the kernel is asked -----------------------------------------------------------------
 
 
-def _ioctl(fd: int, number: int, given: bytearray | int) -> None:
+def ask(fd: int, number: int, given: bytearray | int) -> None:
+    """Call ioctl(2): ``given`` is changed in its place. Raises OSError."""
     _on_linux()
     from fcntl import ioctl
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from runworthy.model.storage import Partial, StoredFile
-from runworthy.storage.likely import LEAST
 from runworthy.targets.storage.extents import exclusive, opened, own_of
 from runworthy.targets.storage.ioctls import iter_fiemap
 
@@ -17,6 +16,7 @@ _BLOCK: Final = 4096  # no file system that shares has smaller ones by default, 
 _CHUNK: Final = 1 << 20
 _HOPELESS: Final = 4 << 20
 """Where the first so many bytes differ in every block, no more is read."""
+_LEAST: Final = 65536
 _SHORTEST: Final = 16384
 """What is shorter is not worth an entry in the map of the file."""
 _HEADS: Final = 2
@@ -27,7 +27,7 @@ _Place = tuple[int, int]
 
 
 def find_partial(
-    groups: Iterable[Sequence[StoredFile]], *, least: int = LEAST, watch: Watch | None = None
+    groups: Iterable[Sequence[StoredFile]], *, least: int = _LEAST, watch: Watch | None = None
 ) -> tuple[Partial, ...]:
     """Return which of the files of each group (see ``storage.likely``) share all but a few blocks with another one.
 
