@@ -97,8 +97,9 @@ def opened(
         held = Opened(context.new_page(), path)
         held.page.goto(held.address + (f"#{at}" if at else ""))
         yield held
-        violations = held.page.evaluate("window.wrong ?? []") if options.get("java_script_enabled", True) else []
-        assert not held.wrong + violations
+        refused = held.page.evaluate("window.wrong ?? []") if options.get("java_script_enabled", True) else []
+        wrong = held.wrong + refused
+        assert not wrong, "\n".join(map(str, wrong))
     finally:
         context.close()
 
