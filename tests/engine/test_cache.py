@@ -22,7 +22,7 @@ from runworthy.model.host import BinfmtEntry
 from runworthy.model.records import replace
 from runworthy.simulate.launch import Launch
 from runworthy.targets import cache as cache_module
-from runworthy.targets import host
+from runworthy.targets import host, kept
 from runworthy.targets.cache import Cache, signature_of
 from runworthy.targets.names import TargetName
 from tests.elfwriter import Symbol, elf
@@ -36,7 +36,7 @@ GRAIN = 30_000_000
 
 @pytest.fixture(autouse=True)
 def _fine_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "_SETTLED", GRAIN)
+    monkeypatch.setattr(kept, "_SETTLED", GRAIN)
 
 
 @pytest.fixture

@@ -22,11 +22,12 @@ def run(options: Namespace) -> int:
     """Remove the cache. Raises UsageError where that is not allowed."""
     from runworthy.targets.cache import Cache
     from runworthy.targets.directory import cache_directory
+    from runworthy.targets.storage.index import Index
 
     del options
-    cache = Cache(cache_directory())
-    try:
-        cache.clear()
-    except OSError as error:
-        raise UsageError(f"{cache.path} cannot be removed: {error.strerror or error}") from error
+    for cache in (Cache(cache_directory()), Index(cache_directory())):
+        try:
+            cache.clear()
+        except OSError as error:
+            raise UsageError(f"{cache.path} cannot be removed: {error.strerror or error}") from error
     return 0

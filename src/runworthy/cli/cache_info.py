@@ -22,15 +22,21 @@ def run(options: Namespace) -> int:
     from runworthy.report.words import clean, table
     from runworthy.targets.cache import Cache
     from runworthy.targets.directory import cache_directory
+    from runworthy.targets.storage.index import Index
 
     del options
     info = Cache(cache_directory()).info()
+    storage = Index(cache_directory()).info()
     rows = [
         ("path", clean(info.path)),
         ("size", f"{info.size / (1 << 20):.1f} MiB"),
         ("facts", f"of {info.facts} files"),
         ("symbols", f"of {info.symbols} files"),
         ("reports", str(info.reports)),
+        ("path", clean(storage.path)),
+        ("size", f"{storage.size / (1 << 20):.1f} MiB"),
+        ("compared", f"{storage.files} files"),
+        ("told", str(storage.told)),
     ]
     emit("".join(f"{line}\n" for line in table(rows)))
     return 0

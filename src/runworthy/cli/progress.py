@@ -25,7 +25,12 @@ _WORDS = {
     "measure": "run {:,} of {:,}",
     "receive": "received {:,} entries",
     "capture": "captured {:,} entries",
+    "scan": "looked at {:,} files, {:,} of a size to compare",
 }
+_BYTES = {
+    "compare": "compared {} of {}, {} a second",
+}
+"""What is counted in bytes, and told with its rate."""
 
 
 @contextmanager
@@ -49,14 +54,21 @@ class _Line:
         self._stream = stream
         self._due = monotonic() + _FIRST_AFTER
         self._shown = False
+        self._began: dict[str, float] = {}
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Show what is done and how far it is, if it is time to."""
         now = monotonic()
+        began = self._began.setdefault(what, now)
         if now < self._due:
             return
         self._due = now + _EVERY
-        self._write(_ERASE + _WORDS[what].format(done, total))
+        if what in _BYTES:
+            rate = done / max(now - began, _EVERY)
+            text = _BYTES[what].format(_size(done), _size(total), _size(rate))
+        else:
+            text = _WORDS[what].format(done, total)
+        self._write(_ERASE + text)
         self._shown = True
 
     def erase(self) -> None:
@@ -70,3 +82,14 @@ class _Line:
             self._stream.flush()
         except (OSError, ValueError):  # a terminal that has gone away
             self._shown = False
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1000:
+            break
+        count /= 1024
+    else:
+        unit = "GiB"
+    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"

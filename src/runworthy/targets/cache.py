@@ -23,6 +23,7 @@ from runworthy.formats.elf.record import RecordedElf, decode, encode_known, know
 from runworthy.model.elf import ElfFacts, ElfFile
 from runworthy.model.errors import FormatError
 from runworthy.model.records import dataclass
+from runworthy.targets.kept import is_settled, prepare
 
 __all__ = ["Cache", "CacheInfo", "Signature", "is_settled", "signature_of", "times_of"]
 
@@ -31,7 +32,6 @@ _LIMIT = 512 << 20
 _KEPT_DAYS = 30
 _DAY = 86400
 _SECOND = 10**9
-_SETTLED = 2 * _SECOND
 _PAGE = 4 << 10
 _ELF = b"\x7fELF"
 _WAIT = 5.0
@@ -90,11 +90,6 @@ def _ends(path: str) -> bytes:
         return head + os.read(descriptor, _PAGE)
     finally:
         os.close(descriptor)
-
-
-def is_settled(ctime: int, now: int) -> bool:
-    """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain."""
-    return ctime < now - _SETTLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +227,7 @@ class Cache:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
-        _prepare(os.path.dirname(self.path), self.path)
+        prepare(os.path.dirname(self.path), self.path)
         connection = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")  # what a power cut takes is read anew
@@ -281,13 +276,3 @@ def _maker() -> str:
         files = [(one.name, one.stat()) for one in entries if one.name.endswith(".py")]
     sources = sorted((name, status.st_size, status.st_mtime_ns) for name, status in files)
     return f"{__version__} {zlib.crc32(repr((_TABLES, sources)).encode()):08x}"
-
-
-def _prepare(directory: str, path: str) -> None:
-    """Make the directory and an empty file that nobody else can write. Raises OSError for what belongs to another."""
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-    owner = getattr(os, "geteuid", lambda: 0)()
-    for status in (os.stat(directory), os.lstat(path)):
-        if os.name == "posix" and (status.st_uid != owner or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            raise PermissionError(f"{path} can be written by others")

@@ -13,9 +13,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from runworthy.targets.storage.walk import Files
+from runworthy.targets.storage.crew import at_once, in_crew
+from runworthy.targets.storage.walk import SIZE, Files
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch
@@ -31,6 +33,10 @@ _CHUNK: Final = 128 << 10
 _HELD: Final = 16 << 20
 _LEAST: Final = 512
 _OPEN: Final = 48
+_PER_FILE: Final = 64 << 10
+"""Opening a file takes as long as reading this many bytes."""
+_WEIGHT: Final = 64 << 20
+_FEW: Final = 2
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _FLAGS |= getattr(os, "O_BINARY", 0)
 _QUIETLY = getattr(os, "O_NOATIME", 0)
@@ -47,82 +53,57 @@ class _FullError(Exception):
 class Comparison:
     """Compares the files of a walk, by their numbers.
 
-    ``idle`` are files among which nobody looks for copies: a set of these alone is not read on. ``problems`` are
-    the paths of files that dropped out, and why. ``threads``: 0 chooses.
+    ``idle`` are files among which nobody looks for copies: a set of these alone is not read on, and
+    not told. ``problems`` are the paths of files that dropped out, and why. ``workers`` is how many processes compare,
+    0 where that is to be chosen.
     """
 
     def __init__(
-        self, files: Files, *, idle: Collection[int] = (), threads: int = 0, watch: Watch | None = None
+        self, files: Files, *, idle: Collection[int] = (), workers: int = 0, watch: Watch | None = None
     ) -> None:
         self._files = files
-        self._sizes = files.column(2)
+        self._sizes = files.column(SIZE)
         self._idle = frozenset(idle)
-        self._threads = threads or _threads()
+        self._workers = workers
         self._watch = watch
-        self._total = 0
-        self._done: list[int] = []
-        self._stop = False
         self._last = False
         self.problems: dict[str, str] = {}
 
     def partitions(self, groups: Sequence[Sequence[int]]) -> list[Partition]:
         """Return how files of one size split, for each of ``groups``."""
         found: list[Partition] = [[] for _ in groups]
-        self._total = sum(self._sizes[group[0]] * len(group) for group in groups)
-        left = iter(sorted(range(len(groups)), key=lambda place: groups[place][0]))
+        costs = [self._sizes[group[0]] * len(group) for group in groups]
+        total, done = sum(costs), 0
         again: list[int] = []
-        workers = min(self._threads, len(groups))
-        self._done = [0] * max(1, workers)
-
-        def work(worker: int) -> None:
-            for place in left:
-                if self._stop:
-                    return
-                group = groups[place]
-                try:
-                    found[place] = self._partition(group, _OPEN)
-                except _FullError:
-                    again.append(place)
-                self._tell(worker, group)
-
-        self._spread(work, workers)
+        tasks = _tasks(groups, costs)
+        workers = at_once(self._workers) if self._workers or len(tasks) > _FEW else 1
+        for places, partitions, problems, full in in_crew(partial(self._work, groups), tasks, min(workers, len(tasks))):
+            for place, partition in zip(places, partitions, strict=True):
+                found[place] = partition
+                done += costs[place]
+            self.problems.update(problems)
+            again += full
+            if self._watch is not None:
+                self._watch("compare", done, total)
         self._last = True
         for place in sorted(again):
             found[place] = self._partition(groups[place], 0)
         return found
 
-    def _spread(self, work: Callable[[int], None], workers: int) -> None:
-        """Let several threads work, this one among them. Raises what one of them raised."""
-        if workers < 2:
-            work(0)
-            return
-        from threading import Thread
-
-        raised: list[BaseException] = []
-
-        def guarded(worker: int) -> None:
+    def _work(
+        self, groups: Sequence[Sequence[int]], places: list[int]
+    ) -> tuple[list[int], list[Partition], dict[str, str], list[int]]:
+        """Return how some groups split, why files dropped out, and the groups for which no files could be opened."""
+        self.problems = {}
+        found: list[Partition] = []
+        full: list[int] = []
+        for place in places:
             try:
-                work(worker)
-            except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
-                raised.append(error)
-                self._stop = True
-
-        threads = [Thread(target=guarded, args=(worker,), daemon=True) for worker in range(1, workers)]
-        for thread in threads:
-            thread.start()
-        guarded(0)
-        for thread in threads:
-            thread.join()
-        if raised:
-            raise raised[0]
-
-    def _tell(self, worker: int, group: Sequence[int]) -> None:
-        if self._watch is not None:
-            self._done[worker] += self._sizes[group[0]] * len(group)
-            if worker == 0:
-                self._watch("compare", sum(self._done), self._total)
-
-    # -- one group --------------------------------------------------------------------------
+                found.append(self._partition(groups[place], _OPEN))
+            except _FullError:
+                found.append([])
+                full.append(place)
+        return places, found, self.problems, full
 
     def _partition(self, group: Sequence[int], keep: int) -> Partition:
         size = self._sizes[group[0]]
@@ -157,7 +138,10 @@ class Comparison:
         while pending:
             group, offset = pending.pop()
             count = _CHUNK if offset else _FIRST
-            while offset < size and len(group) > 1 and not self._idle.issuperset(group):
+            while offset < size and len(group) > 1:
+                if self._idle.issuperset(group):
+                    group = []
+                    break
                 count = min(count, size - offset)
                 parts = _sorted_out(group, offset, count, opened.read)
                 if parts is None:
@@ -289,9 +273,9 @@ def _sorted_by_table(
 
 
 def open_quietly(path: str) -> int:
-    """Open a file without following a link, waiting for a FIFO or, where that is allowed, leaving a trace. Raises OSError.
+    """Open a file without following a link or waiting for a FIFO. Raises OSError.
 
-    The time of the last use tells which environments nobody uses.
+    Where that is allowed, the time of its last use stays: it tells which environments nobody uses.
     """
     if _QUIETLY:
         try:
@@ -301,5 +285,22 @@ def open_quietly(path: str) -> int:
     return os.open(path, _FLAGS)
 
 
-def _threads() -> int:
-    return min(4, os.cpu_count() or 1)
+def _tasks(groups: Sequence[Sequence[int]], costs: Sequence[int]) -> list[list[int]]:
+    """Return the places of groups that are compared at one go: first the largest ones, then many small ones each.
+
+    Groups follow in the order in which their first files were found: neighbours on a disk, too.
+    """
+    weights = [cost + _PER_FILE * len(group) for cost, group in zip(costs, groups, strict=True)]
+    tasks: list[list[int]] = [[place] for place, weight in enumerate(weights) if weight >= _WEIGHT]
+    tasks.sort(key=lambda task: -weights[task[0]])
+    held = 0
+    task: list[int] = []
+    for place in sorted(range(len(groups)), key=lambda place: groups[place][0]):
+        if weights[place] >= _WEIGHT:
+            continue
+        task.append(place)
+        held += weights[place]
+        if held >= _WEIGHT:
+            tasks.append(task)
+            task, held = [], 0
+    return [*tasks, task] if task else tasks

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runworthy.model.storage import Copies
-from runworthy.targets.storage.comparing import Comparison
+from runworthy.targets.storage.comparing import Comparison, Partition
 from runworthy.targets.storage.walk import DEVICE, SIZE, Files, Walk
 
 if TYPE_CHECKING:
-    from runworthy.targets.storage.index import Index
+    from runworthy.targets.storage.index import Class, Index
     from runworthy.targets.trees import Watch
 
 __all__ = ["find_copies"]
@@ -28,16 +28,18 @@ def find_copies(
     """Return the sets of files with the same bytes, the largest files first, then by name.
 
     Sets that lie in caches alone are left out. ``filesystem_of`` names the file system of a device. What ``index``
-    knows is not read again; it learns what is read. ``problems`` gets (path, why) of what could not be compared.
+    knows is not read again; it learns what is read. ``threads`` is how many files are read at once, 0 where that is to
+    be chosen. ``problems`` gets (path, why) of what could not be compared.
     """
     files = walk.files
     idle = {number for number, identity in enumerate(files) if identity in walk.added} if walk.added else set()
     systems = {device: filesystem_of(device) for device in set(files.column(DEVICE))}
     groups = [group for group in _groups(files, systems) if not idle.issuperset(group)]
-    comparison = Comparison(files, idle=idle, threads=threads, watch=watch)
-    partitions = comparison.partitions(groups)
+    comparison = Comparison(files, idle=idle, workers=threads, watch=watch)
+    known = _Known(files, groups, index)
+    partitions = known.partitions(comparison)
     found = [
-        _copies(files, numbers, systems)
+        _copies(files, numbers, systems, known)
         for partition in partitions
         for numbers in partition
         if len(numbers) > 1 and not idle.issuperset(numbers)
@@ -48,22 +50,96 @@ def find_copies(
     return tuple(found)
 
 
-def _groups(files: Files, systems: dict[int, str]) -> list[list[int]]:
+def _groups(files: Files, systems: Mapping[int, str]) -> list[list[int]]:
     """Return the numbers of files of one size on one file system, where there are several."""
-    devices = files.column(DEVICE)
-    by_size: dict[object, list[int]] = {}
-    if len(set(systems.values())) == 1:
-        keys: list[object] = [*files.column(SIZE)]
-    else:
-        keys = [(systems[device], size) for device, size in zip(devices, files.column(SIZE), strict=True)]
+    keys: Iterable[object] = files.column(SIZE)
+    if len(set(systems.values())) > 1:
+        keys = zip(map(systems.__getitem__, files.column(DEVICE)), files.column(SIZE), strict=True)
+    by_key: dict[object, list[int]] = {}
     for number, key in enumerate(keys):
-        if key in by_size:
-            by_size[key].append(number)
+        if key in by_key:
+            by_key[key].append(number)
         else:
-            by_size[key] = [number]
-    return [group for group in by_size.values() if len(group) > 1]
+            by_key[key] = [number]
+    return [group for group in by_key.values() if len(group) > 1]
 
 
-def _copies(files: Files, numbers: list[int], systems: dict[int, str]) -> Copies:
-    stored = sorted(map(files.stored, numbers), key=lambda file: file.names)
-    return Copies(size=stored[0].size, filesystem=systems[stored[0].device], files=tuple(stored))
+def _copies(files: Files, numbers: Sequence[int], systems: Mapping[int, str], known: _Known) -> Copies:
+    stored = [files.stored(number) for number in numbers]
+    stored.sort(key=lambda file: file.names)
+    return Copies(
+        size=stored[0].size,
+        filesystem=systems[stored[0].device],
+        files=tuple(stored),
+        proof="remembered" if known.read is not None and not known.read.issuperset(numbers) else "compared",
+    )
+
+
+class _Known:
+    """What the index knows of files, and what that leaves to be read."""
+
+    def __init__(self, files: Files, groups: Sequence[list[int]], index: Index | None) -> None:
+        self._files = files
+        self._groups = groups
+        self._index = index
+        self.read: set[int] | None = None
+        """Files that were read, None for all of them."""
+
+    def partitions(self, comparison: Comparison) -> Sequence[Partition]:
+        """Return how the groups split. What is of one class is read once, where it must be compared with others."""
+        if self._index is None:
+            return comparison.partitions(self._groups)
+        signatures = {number: self._files.signature(number) for group in self._groups for number in group}
+        known = self._index.classes(signatures.values())
+        classes: dict[int, Class] = {
+            number: known[signature] for number, signature in signatures.items() if signature in known
+        }
+        found: list[Partition] = []
+        places: list[int] = []
+        firsts: list[dict[int, list[int]]] = []
+        for place, group in enumerate(self._groups):
+            by_class, unknown = _by_class(group, classes)
+            found.append(list(by_class.values()))
+            if unknown or len({run[:8] for run in by_class}) > 1:
+                places.append(place)
+                firsts.append({numbers[0]: numbers for numbers in by_class.values()} | {one: [one] for one in unknown})
+        self._compare(comparison, found, places, firsts)
+        self._index.learn([signatures[number] for number in numbers] for place in places for numbers in found[place])
+        return found
+
+    def _compare(
+        self,
+        comparison: Comparison,
+        found: list[Partition],
+        places: Sequence[int],
+        firsts: Sequence[Mapping[int, list[int]]],
+    ) -> None:
+        """Compare what is not known, and one file of each class; where that one drops out, all of the group."""
+        read = self.read = {number for ones in firsts for number in ones}
+        again = []
+        for place, ones, partition in zip(
+            places, firsts, comparison.partitions([list(ones) for ones in firsts]), strict=True
+        ):
+            lost = set(ones).difference(*partition)
+            if any(len(ones[number]) > 1 for number in lost):
+                again.append(place)
+            found[place] = [[number for one in numbers for number in ones[one]] for numbers in partition]
+        for place, partition in zip(
+            again, comparison.partitions([self._groups[place] for place in again]), strict=True
+        ):
+            found[place] = partition
+            read.update(self._groups[place])
+
+
+def _by_class(group: Collection[int], classes: Mapping[int, Class]) -> tuple[dict[Class, list[int]], list[int]]:
+    by_class: dict[Class, list[int]] = {}
+    unknown: list[int] = []
+    for number in group:
+        known = classes.get(number)
+        if known is None:
+            unknown.append(number)
+        elif known in by_class:
+            by_class[known].append(number)
+        else:
+            by_class[known] = [number]
+    return by_class, unknown

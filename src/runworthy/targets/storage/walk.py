@@ -12,16 +12,17 @@ import errno
 import os
 import stat
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runworthy.model.errors import UsageError
 from runworthy.model.records import dataclass, field, replace
 from runworthy.model.storage import StoredFile
 from runworthy.targets.mounts import PSEUDO, mount_of, read_mounts
 from runworthy.targets.storage.apart import LEFTOVER
+from runworthy.targets.storage.crew import at_once, in_crew
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch
@@ -59,9 +60,10 @@ Row = StoredFile
 Identity = tuple[int, int]
 """st_dev and st_ino."""
 
-_ROW = Struct("=8Q2q")
-_SIGNATURE = Struct("=3Q40x2q")
-DEVICE, INODE, SIZE, LINKS = 0, 1, 2, 7
+_ROW = Struct("=3Q2q5Q")
+_SIGNATURE = Struct("=3Q2q")
+DEVICE, INODE, SIZE, BLOCKS, LINKS = 0, 1, 2, 5, 9
+_AT_A_TIME: Final = 300
 _FIELDS = 10
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
@@ -143,7 +145,7 @@ class Files(Mapping[Identity, StoredFile]):
         return self._index.get(identity)
 
     def column(self, number: int) -> list[int]:
-        """Return one field of every file: DEVICE, INODE, SIZE."""
+        """Return one field of every file: DEVICE, INODE, SIZE, BLOCKS, LINKS."""
         return memoryview(self.rows).cast("Q")[number::_FIELDS].tolist()
 
     def path(self, number: int) -> str:
@@ -172,17 +174,18 @@ class Files(Mapping[Identity, StoredFile]):
             status.st_ctime_ns,
         )
 
-    def signature(self, number: int) -> tuple[int, ...]:
-        """Return device, inode, size and times of the last changes of contents and of status."""
-        return _SIGNATURE.unpack_from(self.rows, number * _ROW.size)
+    def signature(self, number: int) -> bytes:
+        """Return device, inode, size and the times of the last changes of contents and of status, as bytes."""
+        at = number * _ROW.size
+        return bytes(self.rows[at : at + _SIGNATURE.size])
 
     def fields(self, number: int) -> tuple[int, ...]:
-        """Return device, inode, size, blocks of 512, mode, owner, group, links and the times of the last changes."""
+        """Return device, inode, size, the times of the last changes, blocks of 512, mode, owner, group and links."""
         return _ROW.unpack_from(self.rows, number * _ROW.size)
 
     def stored(self, number: int) -> StoredFile:
         """Return a file with all names that are known."""
-        device, inode, size, blocks, mode, uid, gid, links, mtime, ctime = self.fields(number)
+        device, inode, size, mtime, ctime, blocks, mode, uid, gid, links = self.fields(number)
         further = self.further.get(number)
         first = self.path(number)
         return StoredFile(
@@ -205,13 +208,13 @@ def _fields(file: StoredFile) -> tuple[int, ...]:
         file.device,
         file.inode,
         file.size,
+        file.mtime,
+        file.ctime,
         file.allocated // 512,
         file.mode,
         file.uid,
         file.gid,
         file.links,
-        file.mtime,
-        file.ctime,
     )
 
 
@@ -240,9 +243,8 @@ class Walk:
 def walk(paths: Iterable[str], selection: Selection, watch: Watch | None = None) -> Walk:
     """Return what lies below ``paths``. Raises UsageError for a path where nothing is."""
     tops = _tops(paths)
-    gathered = _Gathered(tops, smallest=max(1, selection.min_size), only=_only(selection.only), watch=watch)
-    gathered.enter(tops)
-    return gathered.walk(tops)
+    lister = _Lister(tops, smallest=max(1, selection.min_size), only=_only(selection.only))
+    return _Gathered(lister, None, watch).walk(tops)
 
 
 def with_caches(walked: Walk, directories: Iterable[str], watch: Watch | None = None) -> Walk:
@@ -252,19 +254,17 @@ def with_caches(walked: Walk, directories: Iterable[str], watch: Watch | None = 
     have names in environments too.
     """
     tops = [top for top in _collapsed(map(os.path.realpath, directories)) if os.path.isdir(top)]
-    sizes = frozenset(walked.files.column(SIZE))
-    gathered = _Gathered(tops, smallest=1, sizes=sizes, known=walked, watch=watch)
-    gathered.enter(tops)
-    more = gathered.walk(walked.tops)
-    found = len(walked.files)
+    lister = _Lister(tops, smallest=1, sizes=frozenset(walked.files.column(SIZE)))
+    more = _Gathered(lister, walked, watch).walk(tops)
     return replace(
         more,
+        tops=walked.tops,
         marks={**more.marks, **walked.marks},
         sizes={**more.sizes, **walked.sizes},
         devices={**more.devices, **walked.devices},
         passed_over=walked.passed_over,
         problems=walked.problems + more.problems,
-        added=walked.added | set(list(more.files)[found:]),
+        added=walked.added | set(list(more.files)[len(walked.files) :]),
     )
 
 
@@ -299,11 +299,33 @@ def _only(patterns: tuple[str, ...]) -> Callable[[str], object] | None:
     return re.compile("|".join(translate(pattern) for pattern in patterns)).match
 
 
-# -- walking ---------------------------------------------------------------------------------
+# -- listing ---------------------------------------------------------------------------------
 
 
-class _Gathered:
-    """What is gathered on the way."""
+class _Listing(NamedTuple):
+    """What a directory holds.
+
+    ``below`` are directories, ``rows`` and ``names`` candidates, and ``several`` are (name, row) of files that may have
+    been met already. ``files`` and ``blocks`` count all other files, ``passed_over`` counts what is no candidate.
+    What could not be looked at is in ``failed`` with the number of the error; the directory itself has no name there.
+    """
+
+    path: str
+    device: int = 0
+    inode: int = 0
+    marks: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+    files: int = 0
+    blocks: int = 0
+    passed_over: tuple[tuple[str, int], ...] = ()
+    rows: bytes = b""
+    names: tuple[str, ...] = ()
+    several: tuple[tuple[str, bytes], ...] = ()
+    failed: tuple[tuple[str, int], ...] = ()
+
+
+class _Lister:
+    """Lists directories, and knows which files are candidates and where files are mounted."""
 
     def __init__(
         self,
@@ -312,25 +334,10 @@ class _Gathered:
         smallest: int,
         only: Callable[[str], object] | None = None,
         sizes: frozenset[int] | None = None,
-        known: Walk | None = None,
-        watch: Watch | None = None,
     ) -> None:
         self._smallest = smallest
         self._only = only
         self._sizes = sizes
-        self._watch = watch
-        self._files = known.files.copy() if known is not None else Files()
-        self._linked = _linked(known.files) if known is not None else {}
-        self._entered = set(known.entered) if known is not None else set()
-        self._counted: set[Identity] = set()
-        self._waiting: dict[Identity, list[str]] = {}
-        self._looked = 0
-        self._late: list[tuple[str, os.stat_result]] = []
-        self.marks: dict[str, frozenset[str]] = {}
-        self.sizes: dict[str, tuple[int, int]] = {}
-        self.devices: dict[str, int] = {}
-        self.passed_over: Counter[str] = Counter()
-        self.problems: dict[str, str] = {}
         mounts = read_mounts() or ()
         self._closed = {mount.point for mount in mounts if mount.fstype in PSEUDO}
         self._closed |= {top for top in tops if (mount := mount_of(top, mounts)) and mount.fstype in PSEUDO}
@@ -339,72 +346,50 @@ class _Gathered:
             directory, _, name = mount.point.rpartition("/")
             self._mounted.setdefault(directory or "/", set()).add(name)
 
-    def walk(self, tops: tuple[str, ...]) -> Walk:
-        """Return what was gathered."""
-        return Walk(
-            tops=tops,
-            files=self._files,
-            marks=self.marks,
-            sizes=self.sizes,
-            devices=self.devices,
-            passed_over=dict(sorted(self.passed_over.items())),
-            problems=tuple(sorted(self.problems.items())),
-            entered=frozenset(self._entered),
-        )
+    def wants_size(self, size: int) -> bool:
+        """Whether a file is a candidate by its size."""
+        return size >= self._smallest and (self._sizes is None or size in self._sizes)
 
-    def enter(self, tops: Iterable[str]) -> None:
-        """Look at everything below directories, and at files."""
-        pending = [(top, -1) for top in sorted(tops, reverse=True)]
-        while pending:
-            directory, device = pending.pop()
-            if directory in self._closed:
-                self.passed_over["pseudo"] += 1
-                continue
-            pending += self._open(directory, device)
-            if self._watch is not None:
-                self._watch("scan", self._looked, len(self._files))
-        for path, status in self._late:
-            self._take_late(path, status)
+    def wants_name(self, name: str) -> bool:
+        """Whether a file is a candidate by its name."""
+        return (self._only is None or self._only(name) is not None) and not name.startswith(LEFTOVER)
 
-    def _open(self, directory: str, parent: int) -> list[tuple[str, int]]:
-        """List a directory, or look at a file that was asked for; return the directories in it."""
+    def some(self, directories: Sequence[str]) -> tuple[list[tuple[object, ...]], list[str]]:
+        """Return what some directories hold, those first that come last, and the directories that are left to list."""
+        pending = list(directories)
+        found: list[tuple[object, ...]] = []
+        while pending and len(found) < _AT_A_TIME:
+            listing = self.list(pending.pop())
+            found.append(tuple(listing))
+            pending += listing.below
+        return found, pending
+
+    def list(self, directory: str) -> _Listing:
+        """Return what a directory holds. One behind which there are no real files holds nothing."""
+        if directory in self._closed:
+            return _Listing(directory, passed_over=(("pseudo", 1),))
         handle: int | str = directory
         try:
-            if not stat.S_ISDIR((status := os.lstat(directory)).st_mode) and parent == -1:
-                self._late.append((directory, status))
-                return []
             if _BY_DESCRIPTOR:
                 handle = os.open(directory, _DIRECTORY)
+            try:
+                return self._held(directory, handle)
+            finally:
+                if isinstance(handle, int):
+                    os.close(handle)
         except OSError as error:
-            self._fails(directory, error)
-            return []
-        try:
-            status = os.stat(handle)
-            identity = status.st_dev, status.st_ino
-            if identity in self._entered:
-                return []
-            self._entered.add(identity)
-            if status.st_dev != parent:
-                self.devices[directory] = status.st_dev
-            return [(path, status.st_dev) for path in self._list(directory, handle)]
-        except OSError as error:
-            self._fails(directory, error)
-            return []
-        finally:
-            if isinstance(handle, int):
-                os.close(handle)
+            return _Listing(directory, failed=(("", error.errno or 0),))
 
-    def _list(self, directory: str, handle: int | str) -> list[str]:
-        """Take what a directory holds; return the directories in it, the last one first. Raises OSError.
-
-        This runs for every file, and is most of what a scan takes where nothing is read.
-        """
-        files, smallest, only, sizes, pack = self._files, self._smallest, self._only, self._sizes, _ROW.pack
+    def _held(self, directory: str, handle: int | str) -> _Listing:
+        """Look at each entry. This runs for every file: it is most of what a scan takes. Raises OSError."""
+        smallest, sizes, named, pack = self._smallest, self._sizes, self.wants_name, _ROW.pack
         mounted = self._mounted.get(directory, ())
-        prefix = directory if directory.endswith("/") else f"{directory}/"
-        start = len(files.names)
-        below: list[str] = []
+        rows = bytearray()
+        names: list[str] = []
         marks: list[str] = []
+        several: list[tuple[str, bytes]] = []
+        failed: list[tuple[str, int]] = []
+        others: list[os.DirEntry[str]] = []
         count = blocks = small = 0
         with os.scandir(handle) as entries:
             for entry in entries:
@@ -412,104 +397,219 @@ class _Gathered:
                 if name in MARKS:
                     marks.append(name)
                 if not entry.is_file(follow_symlinks=False):
-                    self._pass_over(entry, below, prefix)
+                    others.append(entry)
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False) if _BY_DESCRIPTOR else os.lstat(entry.path)
                 except OSError as error:
-                    self._fails(prefix + name, error)
+                    failed.append((name, error.errno or 0))
                     continue
-                if name in mounted:
-                    self._late.append((prefix + name, status))
+                if status.st_nlink > 1 or name in mounted:
+                    several.append((name, pack(*_status_fields(status))))
                     continue
+                count += 1
+                blocks += status.st_blocks
                 size = status.st_size
-                wanted = size >= smallest and (sizes is None or size in sizes)
-                chosen = wanted and (only is None or only(name) is not None) and not name.startswith(LEFTOVER)
-                fresh = True
-                if status.st_nlink > 1:
-                    fresh, chosen = self._meet(status, prefix + name, wanted=wanted, chosen=chosen)
-                if fresh:
-                    count += 1
-                    blocks += status.st_blocks
-                if chosen:
-                    files.rows += pack(
-                        status.st_dev,
-                        status.st_ino,
-                        size,
-                        status.st_blocks,
-                        status.st_mode,
-                        status.st_uid,
-                        status.st_gid,
-                        status.st_nlink,
-                        status.st_mtime_ns,
-                        status.st_ctime_ns,
-                    )
-                    files.names.append(name)
-                elif not wanted:
+                if size < smallest or (sizes is not None and size not in sizes):
                     small += 1
-        self._end(directory, start, marks, (count, blocks, small))
-        below.sort(reverse=True)
-        return below
+                elif named(name):
+                    names.append(name)
+                    rows += pack(*_status_fields(status))
+        where = os.stat(handle)
+        below, passed_over = _not_files(directory, others)
+        return _Listing(
+            path=directory,
+            device=where.st_dev,
+            inode=where.st_ino,
+            marks=tuple(marks),
+            below=below,
+            files=count,
+            blocks=blocks,
+            passed_over=(("small", small), ("called otherwise", count - small - len(names)), *passed_over),
+            rows=bytes(rows),
+            names=tuple(names),
+            several=tuple(several),
+            failed=tuple(failed),
+        )
 
-    def _pass_over(self, entry: os.DirEntry[str], below: list[str], prefix: str) -> None:
-        """Keep a directory for later; count links and devices."""
+
+def _status_fields(status: os.stat_result) -> tuple[int, ...]:
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_blocks,
+        status.st_mode,
+        status.st_uid,
+        status.st_gid,
+        status.st_nlink,
+    )
+
+
+def _not_files(
+    directory: str, entries: Iterable[os.DirEntry[str]]
+) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+    """Return the directories among entries, the last one first, and how many links and devices there are."""
+    prefix = directory if directory.endswith("/") else f"{directory}/"
+    below: list[str] = []
+    links = special = 0
+    for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             below.append(prefix + entry.name)
+        elif entry.is_symlink():
+            links += 1
         else:
-            self.passed_over["link" if entry.is_symlink() else "special"] += 1
+            special += 1
+    below.sort(reverse=True)
+    return tuple(below), (("link", links), ("special", special))
 
-    def _end(self, directory: str, start: int, marks: list[str], counts: tuple[int, int, int]) -> None:
-        """Keep what is told of a directory; its candidates are those from number ``start`` on."""
-        count, blocks, small = counts
-        self._looked += count
-        if len(self._files.names) > start:
-            self._files.directories.append(directory)
-            self._files.starts.append(start)
+
+# -- gathering -------------------------------------------------------------------------------
+
+
+class _Gathered:
+    """What was found, put together."""
+
+    def __init__(self, lister: _Lister, known: Walk | None, watch: Watch | None) -> None:
+        self._lister = lister
+        self._watch = watch
+        self._files = known.files.copy() if known is not None else Files()
+        self._linked = _linked(known.files) if known is not None else {}
+        self._entered = set(known.entered) if known is not None else set()
+        self._counted: set[Identity] = set()
+        self._waiting: dict[Identity, list[str]] = {}
+        self._late: list[tuple[str, tuple[int, ...]]] = []
+        self._marks: dict[str, frozenset[str]] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._devices: dict[str, int] = {}
+        self._device_of: dict[str, int] = {}
+        self._passed_over: dict[str, int] = {}
+        self._problems: dict[str, str] = {}
+
+    def walk(self, tops: Iterable[str]) -> Walk:
+        """Return what lies below ``tops``, and what was known before."""
+        tops = tuple(tops)
+        listings = self._listings([top for top in tops if not self._is_file(top)])
+        listings.sort(key=lambda listing: listing.path.replace("/", "\0"), reverse=True)
+        while listings:
+            self._take(listings.pop())
+        for path, fields in self._late:
+            self._take_late(path, fields)
+        return Walk(
+            tops=tops,
+            files=self._files,
+            marks=self._marks,
+            sizes=self._sizes,
+            devices=self._devices,
+            passed_over={what: count for what, count in sorted(self._passed_over.items()) if count},
+            problems=tuple(sorted(self._problems.items())),
+            entered=frozenset(self._entered),
+        )
+
+    def _is_file(self, top: str) -> bool:
+        """Whether what was asked for is no directory; a file is taken at the end."""
+        try:
+            status = os.lstat(top)
+        except OSError as error:
+            self._fails(top, error.errno or 0)
+            return True
+        if stat.S_ISREG(status.st_mode):
+            self._late.append((top, _status_fields(status)))
+        return not stat.S_ISDIR(status.st_mode)
+
+    def _listings(self, tops: Sequence[str]) -> list[_Listing]:
+        """Return what each directory holds: what lies in few of them is listed here, the rest by several processes."""
+        found: list[_Listing] = []
+        listings, left = self._lister.some(tops)
+        self._hold(found, listings)
+        tasks = deque([directory] for directory in left)
+        for listings, rest in in_crew(self._lister.some, tasks, at_once() if tasks else 1):
+            self._hold(found, listings)
+            tasks += [part for part in (rest[: len(rest) // 2], rest[len(rest) // 2 :]) if part]
+        return found
+
+    def _hold(self, found: list[_Listing], listings: Iterable[Iterable[Any]]) -> None:
+        found += map(_Listing._make, listings)
+        if self._watch is not None:
+            files = sum(listing.files + len(listing.several) for listing in found)
+            self._watch("scan", files, sum(len(listing.names) + len(listing.several) for listing in found))
+
+    def _take(self, listing: _Listing) -> None:
+        """Take what a directory holds, unless it was reached by another path."""
+        directory, device = listing.path, listing.device
+        prefix = directory if directory.endswith("/") else f"{directory}/"
+        for name, number in listing.failed:
+            self._fails(prefix + name if name else directory, number)
+        identity = device, listing.inode
+        if identity in self._entered or (listing.failed and not listing.inode):
+            return
+        if listing.inode:
+            self._entered.add(identity)
+            self._device_of[directory] = device
+            if self._device_of.get(os.path.dirname(directory)) != device or directory == "/":
+                self._devices[directory] = device
+        for what, passed in listing.passed_over:
+            self._passed_over[what] = self._passed_over.get(what, 0) + passed
+        if listing.marks:
+            self._marks[directory] = frozenset(listing.marks)
+        count, blocks = listing.files, listing.blocks
+        files, start = self._files, len(self._files.names)
+        files.rows += listing.rows
+        files.names += listing.names
+        for name, row in listing.several:
+            taken, more = self._meet(prefix + name, name, row)
+            count += taken
+            blocks += more
+        if len(files.names) > start:
+            files.directories.append(directory)
+            files.starts.append(start)
         if count:
-            self.sizes[directory] = count, blocks * 512
-        if marks:
-            self.marks[directory] = frozenset(marks)
-        if small:
-            self.passed_over["small"] += small
+            self._sizes[directory] = count, blocks * 512
 
-    def _meet(self, status: os.stat_result, path: str, *, wanted: bool, chosen: bool) -> tuple[bool, bool]:
-        """Take note of a name of a file that has several; return whether it is new, and a candidate that is new.
+    def _meet(self, path: str, name: str, row: bytes) -> tuple[int, int]:
+        """Take note of a name of a file that may have several; return how many files it adds, and their blocks.
 
         A candidate's other names are its names whatever they are.
         """
-        identity = status.st_dev, status.st_ino
+        fields = _ROW.unpack(row)
+        identity = fields[DEVICE], fields[INODE]
+        if fields[LINKS] < 2:
+            self._late.append((path, fields))
+            return 1, fields[BLOCKS]
         fresh = identity not in self._counted
         self._counted.add(identity)
-        if not wanted:
-            return fresh, False
-        number = self._linked.get(identity)
-        if number is not None:
-            self._files.further.setdefault(number, []).append(path)
-        elif chosen:
-            self._linked[identity] = number = len(self._files.names)
-            if others := self._waiting.pop(identity, None):
-                self._files.further[number] = others
-            return fresh, True
-        else:
-            self._waiting.setdefault(identity, []).append(path)
-        return fresh, False
+        if self._lister.wants_size(fields[SIZE]):
+            number = self._linked.get(identity)
+            if number is not None:
+                self._files.further.setdefault(number, []).append(path)
+            elif self._lister.wants_name(name):
+                self._linked[identity] = number = len(self._files.names)
+                self._files.rows += row
+                self._files.names.append(name)
+                if others := self._waiting.pop(identity, None):
+                    self._files.further[number] = others
+            else:
+                self._waiting.setdefault(identity, []).append(path)
+        elif fresh:
+            self._passed_over["small"] = self._passed_over.get("small", 0) + 1
+        return (1, fields[BLOCKS]) if fresh else (0, 0)
 
-    def _take_late(self, path: str, status: os.stat_result) -> None:
+    def _take_late(self, path: str, fields: tuple[int, ...]) -> None:
         """Take a file that was asked for by itself, or is mounted: it may have been met, by whatever name."""
-        size, name = status.st_size, os.path.basename(path)
-        if not stat.S_ISREG(status.st_mode) or size < self._smallest or (self._sizes and size not in self._sizes):
+        if not self._lister.wants_size(fields[SIZE]):
             return
-        number = self._files.number((status.st_dev, status.st_ino))
+        number = self._files.number((fields[DEVICE], fields[INODE]))
         if number is not None:
             self._files.further.setdefault(number, []).append(path)
-        elif self._only is None or self._only(name):
-            fields = status.st_dev, status.st_ino, size, status.st_blocks, status.st_mode, status.st_uid, status.st_gid
-            self._files.append(path, (*fields, status.st_nlink, status.st_mtime_ns, status.st_ctime_ns))
+        elif self._lister.wants_name(os.path.basename(path)):
+            self._files.append(path, fields)
 
-    def _fails(self, path: str, error: OSError) -> None:
+    def _fails(self, path: str, number: int) -> None:
         """Note what cannot be looked at, but for what has gone meanwhile."""
-        if error.errno not in _GONE:
-            self.problems[path] = error.strerror or "cannot be read"
+        if number not in _GONE:
+            self._problems[path] = os.strerror(number) if number else "cannot be read"
 
 
 def _linked(files: Files) -> dict[Identity, int]:

@@ -1,0 +1,26 @@
+"""Files that are kept between runs, and when what was seen of a file may be kept."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final
+
+__all__ = ["is_settled", "prepare"]
+
+_SETTLED: Final = 2 * 10**9
+
+
+def is_settled(ctime: int, now: int) -> bool:
+    """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain."""
+    return ctime < now - _SETTLED
+
+
+def prepare(directory: str, path: str) -> None:
+    """Make the directory and an empty file that nobody else can write. Raises OSError for what belongs to another."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    owner = getattr(os, "geteuid", lambda: 0)()
+    for status in (os.stat(directory), os.lstat(path)):
+        if os.name == "posix" and (status.st_uid != owner or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            raise PermissionError(f"{path} can be written by others")
