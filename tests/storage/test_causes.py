@@ -154,7 +154,10 @@ def test_it_is_told_whose_doing_it_is() -> None:
             _facts(cache=_OTHER),
             (("cache", f"{_CACHE} (ext4 at /home)"), ("environment", f"{_B} (ext4 at /data)"), ("links", "1")),
         ),
-        (_facts(_PIP, _PIP, b={"installer": "pip 24.2"}), (("installer", "pip 24.2"),)),
+        (
+            _facts(_PIP, _PIP, b={"installer": "pip 24.2"}),
+            (("installer", "pip 24.2"), ("versions", "no version of pip links what it installs")),
+        ),
         (_facts(None, {"package": "other 1.0"}), (("packages", "other 1.0, pkg 1.0"),)),
         (_facts({"package": ""}, {"package": ""}), (("in no record", f"{_B}/lib/x.so"),)),
     ],

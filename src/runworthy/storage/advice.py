@@ -99,7 +99,7 @@ _INSTEAD = {
     "npm": ("use pnpm, which links what it installs", "`pnpm import` takes over package-lock.json"),
 }
 _PLACED = ("other-filesystem", "bind-mount", "subvolume", "copy-setting")
-_NO_MAGIC = "use pixi, which took the place of magic, and have its cache beside the environments"
+_NO_MAGIC = "use pixi, which took the place of magic, and have its cache beside it"
 _AGAIN = "or run `runworthy dedupe --apply` after each install"
 
 
@@ -121,16 +121,16 @@ def setting_against(
     if cause in ("other-filesystem", "bind-mount"):
         return _beside(words, place)
     if cause == "subvolume":
-        return _clone(installer, version) or _beside(words, place)
+        return _clone(installer, version) or _beside(words, place, place.path.rpartition("/")[0])
     if cause == "copy-setting" and words.link:
         return Advised(setting=words.link, where=words.link_where, cache=cache.path if cache else "")
     return None
 
 
-def _beside(words: _Words, place: Place) -> Advised:
-    """Return that the cache is to lie on the mount, and in the subvolume, of the environment."""
-    top = place.point.rstrip("/")
-    at = f"{top}/.cache/{_NAMES.get(words.name, words.name)}"
+def _beside(words: _Words, place: Place, top: str = "") -> Advised:
+    """Return that the cache is to lie below a directory: the top of the environment's mount, if there is no other."""
+    top = top or place.point.rstrip("/")
+    at = f"{f'{top}/.cache' if top else '/var/cache'}/{_NAMES.get(words.name, words.name)}"
     return Advised(setting=words.cache.format(cache=at), where=words.cache_where, cache=at)
 
 
@@ -154,41 +154,55 @@ def _clone(installer: str, version: str) -> Advised | None:
 def advice_of(
     wastes: Iterable[Waste], situation: Situation, trials: Callable[[str, str], Trial | None]
 ) -> tuple[Advice, ...]:
-    """Return each setting once for the two places that it is about, what would have spared most first.
+    """Return each setting once for a cache and the environments on one mount, what would have spared most first.
+
+    The one of them that has most stored again is told, and tried.
 
     ``trials`` really makes links from one directory to another, and takes them away; None where it cannot.
     """
-    found: dict[tuple[str, str, str, str], tuple[int, Advice]] = {}
+    groups: dict[tuple[str, str, str, int], dict[str, tuple[int, Advice]]] = {}
     for waste in wastes:
-        one = _advice(waste, situation, trials)
+        one = _advice(waste, situation)
         if one is not None:
-            key = (one.installer, one.setting, one.source, one.target)
-            size = found[key][0] if key in found else 0
-            found[key] = (size + waste.size, one)
-    ranked = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
-    return tuple(one for _, (_, one) in ranked)
+            key = (one.installer, one.setting, one.source, situation.environments[one.target].place.mount)
+            targets = groups.setdefault(key, {})
+            size = targets[one.target][0] if one.target in targets else 0
+            targets[one.target] = (size + waste.size, one)
+    ranked = sorted(groups.items(), key=lambda item: (-sum(size for size, _ in item[1].values()), item[0]))
+    return tuple(_one_of(list(targets.values()), trials) for _, targets in ranked)
 
 
-def _advice(waste: Waste, situation: Situation, trials: Callable[[str, str], Trial | None]) -> Advice | None:
+def _one_of(targets: list[tuple[int, Advice]], trials: Callable[[str, str], Trial | None]) -> Advice:
+    """Return the advice for the environment that it would have spared most, with what a trial shows."""
+    _, advice = min(targets, key=lambda one: (-one[0], one[1].target))
+    more = len(targets) - 1
+    if more:
+        several = "environments" if more > 1 else "environment"
+        advice = replace(advice, notes=(*advice.notes, f"the same for {more} more {several} there"))
+    return _tried(advice, trials(advice.source, advice.target) if advice.source else None)
+
+
+def _advice(waste: Waste, situation: Situation) -> Advice | None:
     environment = situation.environments.get(waste.environment)
-    place = environment.place if environment else None
+    if environment is not None and environment.is_cache:  # what its own environments copied is stored again in it
+        environment = situation.environments.get(waste.other)
+    if environment is None or environment.is_cache:
+        return None
     cache = next((one.place for one in situation.caches if one.path == waste.cache), None)
-    advised = setting_against(waste.cause, waste.installer, waste.version, cache, place)
+    advised = setting_against(waste.cause, waste.installer, waste.version, cache, environment.place)
     if advised is None:
         return None
-    advice = Advice(
+    return Advice(
         installer=waste.installer,
         setting=advised.setting,
         where=advised.where,
         source=advised.cache or waste.cache,
-        target=waste.environment,
+        target=environment.path,
         works=None,
         version=waste.version,
         since=advised.since,
         notes=advised.notes,
     )
-    tried = trials(advice.source, advice.target) if advice.source else None
-    return _tried(advice, tried)
 
 
 def _tried(advice: Advice, trial: Trial | None) -> Advice:

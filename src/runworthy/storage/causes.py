@@ -249,6 +249,12 @@ def _is_plain(side: _Side) -> bool:
     return not side.owner.patched and not side.owner.editable
 
 
+def _one_path(side: _Side, beside: _Side) -> bool:
+    """Whether they are the same file of a package, as far as the ends of their names tell."""
+    ends = [{tuple(name.rsplit("/", 2)[1:]) for name in one.file.names} for one in (side, beside)]
+    return not ends[0].isdisjoint(ends[1])
+
+
 def _same_rights(side: _Side, beside: _Side) -> bool:
     one, other = side.file, beside.file
     return (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
@@ -339,7 +345,7 @@ def _separate_cache_entries(side: _Side, beside: _Side) -> Facts | None:
     if _one_package(side, beside) or _full(side, beside):
         return None
     if _one_entry(side, beside):
-        both = side.cached and beside.cached and _same_rights(side, beside)
+        both = side.cached and beside.cached and _one_path(side, beside) and _same_rights(side, beside)
         return _entries(side, beside) if both else None
     mine, theirs = side.owner, beside.owner
     if not mine.package or not theirs.package:
@@ -356,7 +362,7 @@ def _cache_replaced(side: _Side, beside: _Side) -> Facts | None:
         return None
     if side.cached or not _one_entry(side, beside) or not _same_rights(side, beside) or _full(side, beside):
         return None
-    if side.linked and beside.linked:
+    if side.linked and beside.linked and _one_path(side, beside):
         return (("links", f"{side.file.links}, none of them in the cache"),)
     if not side.linked and side.in_linking and _links_work(side):
         return (_links(side), ("environment", "other files of it are links"))
@@ -383,7 +389,8 @@ def _vendored(side: _Side, beside: _Side) -> Facts | None:
 
 def _version_chain(side: _Side, beside: _Side) -> Facts | None:
     """A wheel is a zip archive in which pip and uv know no links: pyarrow ships libarrow.so.1 and libarrow.so whole."""
-    if not _one_package(side, beside) or not _is_plain(side):
+    other_name = _one_entry(side, beside) and side.linked and beside.linked and not _one_path(side, beside)
+    if not (_one_package(side, beside) or (other_name and side.owner.package)) or not _is_plain(side):
         return None
     return (("package", _package(side.owner)),)
 

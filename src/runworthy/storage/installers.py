@@ -13,9 +13,18 @@ from collections.abc import Mapping
 from typing import Literal
 
 from runworthy.model.records import dataclass
-from runworthy.model.storage import EnvironmentKind
+from runworthy.model.storage import Cause, EnvironmentKind
 
-__all__ = ["INSTALLERS", "Ecosystem", "Installer", "Method", "first_that_can", "installer_named", "installer_of_cache"]
+__all__ = [
+    "INSTALLERS",
+    "Ecosystem",
+    "Installer",
+    "Method",
+    "first_that_can",
+    "installer_named",
+    "installer_of_cache",
+    "versions_that_can",
+]
 
 Ecosystem = Literal["wheel", "conda", "npm"]
 Method = Literal["hardlink", "clone"]
@@ -82,6 +91,8 @@ _OF_KINDS: Mapping[EnvironmentKind, str] = {
     "npm-cache": "npm",
 }
 _ALIASES = {"py-rattler": "rattler", "pixi-build": "pixi", "libmamba": "mamba"}
+_NEW_FILE = (0, 10, 9)
+"""uv: "Handle the hard link limit gracefully instead of failing" (#17699)."""
 _NUMBERS = re.compile(r"\d{1,9}")
 
 
@@ -102,6 +113,31 @@ def installer_of_cache(kind: EnvironmentKind) -> Installer | None:
 
 def first_that_can(installer: Installer, version: str, method: Method) -> str:
     """Return the first version that shares in this way, where ``version`` is known and does not; else nothing."""
-    since = installer.ways.get(method, ())
+    return _later(installer.ways.get(method, ()), version)
+
+
+def versions_that_can(cause: Cause, installer: str, version: str) -> str:
+    """Return which versions of an installer would not have been kept from sharing by a cause, where this one was.
+
+    Empty where all are alike, or its version is not known.
+    """
+    known = INSTALLERS.get(installer)
+    if known is None:
+        return ""
+    if cause == "copying-installer":
+        return f"no version of {installer} links what it installs"
+    if cause == "too-many-links" and installer == "uv":
+        since = _later(_NEW_FILE, version)
+        return f"uv begins a new file for it since {since}" if since else ""
+    if cause != "subvolume":
+        return ""
+    if "clone" not in known.ways:
+        return f"no version of {installer} makes reflinks"
+    since = first_that_can(known, version, "clone")
+    return f"{installer} makes reflinks of its own accord since {since}" if since else ""
+
+
+def _later(since: tuple[int, ...], version: str) -> str:
+    """Return ``since`` where a version is known, and older."""
     held = tuple(map(int, _NUMBERS.findall(version)[:3]))
     return ".".join(map(str, since)) if since and held and held < since else ""

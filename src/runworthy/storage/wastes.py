@@ -9,6 +9,7 @@ from runworthy.model.records import replace
 from runworthy.model.storage import Bar, Cause, Place, Spare, Waste
 from runworthy.storage.advice import setting_against
 from runworthy.storage.causes import Explained, Facts, Situation, explained, is_inside
+from runworthy.storage.installers import versions_that_can
 
 __all__ = ["wastes_of"]
 
@@ -49,7 +50,7 @@ def _waste(key: tuple[Cause, str, str], group: list[Spare], situation: Situation
     cause, environment, other = key
     group = sorted(group, key=lambda spare: (-spare.file.allocated, spare.file.names))
     why = _why(group[0], cause, situation)
-    place = situation.environments[environment].place if environment in situation.environments else None
+    at_fault = situation.environments.get(why.environment)
     return Waste(
         cause=cause,
         environment=environment,
@@ -62,8 +63,8 @@ def _waste(key: tuple[Cause, str, str], group: list[Spare], situation: Situation
         frees=sum(spare.frees for spare in group if not spare.bar),
         packages=_packages(group),
         examples=tuple(_example(spare, environment, other) for spare in group[:_EXAMPLES]),
-        facts=(*why.facts, *_unread(group)),
-        setting=_setting(why, place),
+        facts=(*why.facts, *_versions(why), *_unread(group)),
+        setting=_setting(why, at_fault.place if at_fault else None),
         bars=_bars(group),
         shares=tuple(share for spare in group for share in _share(spare)),
     )
@@ -73,6 +74,11 @@ def _why(spare: Spare, cause: Cause, situation: Situation) -> Explained:
     """Return what the cause of the largest of them rests on."""
     why = explained(spare.file, spare.owner, spare.kept, spare.kept_owner, situation)
     return why if why.cause == cause else replace(why, cause=cause, facts=())
+
+
+def _versions(why: Explained) -> Facts:
+    words = versions_that_can(why.cause, why.installer, why.version)
+    return (("versions", words),) if words else ()
 
 
 def _setting(why: Explained, place: Place | None) -> str:
