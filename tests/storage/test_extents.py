@@ -552,6 +552,13 @@ def test_a_difference_stops_it(reflinking: Ground) -> None:
     assert state(b) == before
 
 
+@pytest.mark.parametrize("ranges", [(-1, 4096, 0), (0, -1, 0), (0, 4096, -1), (0, 1 << 70, 0), (1 << 62, 1 << 62, 0)])
+def test_what_can_be_no_range_is_an_error(ranges: tuple[int, int, int]) -> None:
+    offset, length, to = ranges
+    with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+        dedupe_range(0, offset, length, 1, to)
+
+
 @pytest.mark.judge
 def test_what_is_not_copied_on_write_is_refused(btrfs: Ground) -> None:
     a, b = written(btrfs.path / "a", noise()), btrfs.path / "b"

@@ -391,9 +391,11 @@ def test_ranges_that_differ_by_now_are_left(reflinking: Ground) -> None:
     a, b = (written(reflinking.path / name, patched(program, name.encode())) for name in "ab")
     (one,) = found(a, b)
     overwritten(b, one.ranges[0][0] + 5, b"other")
-    before = state(b)
-    assert shared(reflinking, one) == one.equal - one.ranges[0][1]
+    before, used = state(b), reflinking.used()
+    told = shared(reflinking, one)
+    assert told == one.equal - one.ranges[0][1]
     assert state(b) == before
+    assert abs(used - reflinking.used() - told) <= 3 * BLOCK
 
 
 @pytest.mark.judge

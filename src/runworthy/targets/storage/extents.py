@@ -5,6 +5,7 @@ A file system that can share says of each extent of a file where it lies, and wh
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -113,8 +114,6 @@ def exclusive(fd: int, *, sync: bool = True) -> int:
     becomes free than that, and more where a file uses but a part of an extent that no other uses. What a file uses
     twice counts as shared. Raises OSError.
     """
-    import errno
-
     if filesystem_type(fd) == BTRFS:
         from runworthy.targets.storage.btrfs import stored_exclusively, stored_extents
 
@@ -156,8 +155,6 @@ def own_of(extents: Iterable[Extent]) -> Iterator[tuple[int, int]]:
 @contextmanager
 def opened(file: StoredFile) -> Iterator[int]:
     """Open a stored file for reading by its first name. Raises OSError, ESTALE where it is not what was seen."""
-    import errno
-
     fd = open_quietly(file.names[0])
     try:
         status = os.fstat(fd)

@@ -6,6 +6,7 @@ function takes file descriptors, and raises OSError as the kernel says it; elsew
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -81,6 +82,7 @@ _SYNC = 0x0001  # FIEMAP_FLAG_SYNC
 _GEOMETRY, _GEOMETRY_FLAGS, _REFLINK = 112, 92, 1 << 20  # struct xfs_fsop_geom_v1, XFS_FSOP_GEOM_FLAGS_REFLINK
 _UNSHARE_RANGE = 0x40  # linux/falloc.h
 _EVERYTHING = (1 << 64) - 1
+_LARGEST = (1 << 63) - 1  # loff_t
 _AT_ONCE = 256
 _FIEMAP = struct.Struct("=QQIIII")
 _EXTENT = struct.Struct("=QQQ16xI12x")
@@ -142,8 +144,11 @@ def dedupe_range(source: int, offset: int, length: int, target: int, target_offs
     its times, nor what runs or maps it; its owner may have it open for reading alone. ioctl_fideduperange(2)
 
     Offsets are multiples of the block size, and so is ``length`` unless it reaches the end of both files: the kernel
-    leaves a last part of a block alone elsewhere, and still counts it. Raises OSError where ``source`` is refused.
+    leaves a last part of a block alone elsewhere, and still counts it. Raises OSError where ``source`` is refused, and
+    EINVAL for what can be no range.
     """
+    if min(offset, length, target_offset) < 0 or max(offset, target_offset) + length > _LARGEST:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     done = 0
     while done < length:
         step = min(STEP, length - done)
@@ -194,8 +199,6 @@ def unshare(fd: int, offset: int, length: int) -> bool:
 
     ``fd`` is open for writing; times change, and set-ID bits and capabilities go (file_modified). xfs rounds to blocks.
     """
-    import errno
-
     libc, ctypes = _libc()
     fallocate = libc.fallocate64 if hasattr(libc, "fallocate64") else libc.fallocate  # musl has one, of 64 bits
     result = fallocate(fd, _UNSHARE_RANGE, ctypes.c_int64(offset), ctypes.c_int64(length))
@@ -239,8 +242,6 @@ def number_of(directions: str, letter: int, number: int, size: int, machine: str
 
 def _on_linux() -> None:
     if sys.platform != "linux":
-        import errno
-
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
 

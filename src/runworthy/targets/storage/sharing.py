@@ -26,17 +26,18 @@ def share_ranges(source: int, target: int, ranges: Sequence[tuple[int, int]], *,
     With ``directory`` (open, of that file system, to be written in) such rests are given extents of their own; where
     that fails for want of room, less is freed. Raises OSError: then some ranges may be shared, which changes nothing.
     """
-    same = 0
+    same = []
     for offset, length in ranges:
         done, status = dedupe_range(source, offset, length, target, offset)
-        same += done
+        if done:
+            same.append((offset, done))
         if status < 0:
             raise OSError(-status, os.strerror(-status))
     if directory is not None and same and filesystem_type(target) == BTRFS:
-        rests = _besides(own_of(fiemap(target, sync=True)), ranges)
+        rests = _besides(own_of(fiemap(target, sync=True)), same)
         with suppress(OSError):
             own_storage(target, directory, rests)
-    return same
+    return sum(length for _, length in same)
 
 
 def _besides(own: Iterable[tuple[int, int]], ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
