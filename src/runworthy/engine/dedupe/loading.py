@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from runworthy.engine.context import launch_on, runtime_names
-from runworthy.model.elf import ElfFacts
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.libc import Libc
 from runworthy.model.records import dataclass
@@ -43,6 +44,7 @@ _PROGRAMS = {
     "node_modules": ("/usr/local/bin/node", "/usr/bin/node", "/bin/node"),
     "": ("/usr/bin/python3", "/usr/local/bin/python3", "/usr/bin/env", "/bin/sh", "/bin/busybox"),
 }
+_OPENS = (b"dlopen", b"dlmopen")
 _TRIES = 32
 _TOLD = 3
 
@@ -59,7 +61,6 @@ class Object:
     identity: tuple[int, int]
     facts: ElfFacts
     module: str = ""
-    opens: bool = False
 
 
 class Loading:
@@ -77,6 +78,7 @@ class Loading:
         self._links: list[str] = []
         self._problems = 0
         self._opened: dict[str, frozenset[str]] = {}
+        self._reached: dict[str, Reach] = {}
         self._looked_for: frozenset[str] = frozenset()
         self._told = Mentions(by={})
 
@@ -143,6 +145,12 @@ class Loading:
     # -- how files are reached --------------------------------------------------------------
 
     def _reach(self, path: str) -> Reach:
+        held = self._reached.get(path)
+        if held is None:
+            held = self._reached[path] = self._found(path)
+        return held
+
+    def _found(self, path: str) -> Reach:
         held = self._objects.get(path)
         if held is None:
             return self._of_no_elf(path)
@@ -164,13 +172,15 @@ class Loading:
             return Reach(path=path, doubts=("the loader of its system is not modelled",))
         if head.startswith(b"\x7fELF"):
             return Reach(path=path, doubts=("what it holds cannot be read as an ELF file",))
-        return Reach(path=path, refused="it is no program and no library")
+        return Reach(path=path, refused="it is neither a program nor a library")
 
     def _refusal(self, held: Object) -> str:
         """Return why no loader maps a file as a library, empty where one may."""
+        if held.facts.header.type not in (ET_EXEC, ET_DYN):
+            return "it is neither a program nor a library"
         process = self._first
-        if process is None:
-            return ""
+        if process is None or held.facts.architecture is not self._architecture:
+            return ""  # another loader may take it
         try:
             return process.refusal(held.real)
         except (FormatError, OSError, UnseenError):
@@ -188,8 +198,8 @@ class Loading:
         by = dict.fromkeys(file for name in sorted(names) for file in mentions.by.get(name, ()))
         yield from [f"`{file}` names it" for file in list(by)[:_TOLD]]
         paths = {one.path for one in ours}
-        for maker, begin in mentions.makers:
-            if any(path.startswith(begin) for path in paths):
+        for maker, begin, part in mentions.makers:
+            if any(path.startswith(begin) and part in path[len(begin) :] for path in paths):
                 yield f"`{maker}` opens libraries by names that it makes"
                 break
         if not mentions.complete:
@@ -222,11 +232,19 @@ class Loading:
             programs = {
                 one.path: frozenset((*one.facts.needed, one.facts.soname or ""))
                 for one in self._objects.values()
-                if one.opens
+                if self._calls_dlopen(one)
             }
             packages = {path: _package_of(path) for path in self._texts}
             self._told = look_for(sorted(self._looked_for), self._texts, programs, packages)
         return self._told
+
+    def _calls_dlopen(self, one: Object) -> bool:
+        """Whether a file calls dlopen; what cannot be read is taken to."""
+        try:
+            groups = self._view.elf(one.real).imports()
+        except (FormatError, OSError, UnseenError):
+            return True
+        return any(name in group.strong or name in group.weak for group in groups for name in _OPENS)
 
     # -- processes --------------------------------------------------------------------------
 
@@ -296,6 +314,13 @@ class Loading:
                 continue
         return ""
 
+    @cached_property
+    def _architecture(self) -> Architecture | None:
+        try:
+            return self._view.elf(self._program).facts.architecture if self._program else None
+        except (OSError, FormatError, UnseenError):
+            return None
+
     def _process(self, program: str = "") -> Process | None:
         """Return a process of a program at a real path, of the environment's interpreter where none is named."""
         machinery, program = self._machinery, program or self._program
@@ -357,12 +382,15 @@ class Loading:
                 self._problems += 1
                 continue
             for entry in listed:
-                if entry.is_symlink():
-                    self._links.append(entry.path)
-                elif entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    self._enter(entry.path, found)
+                try:
+                    if entry.is_symlink():
+                        self._links.append(entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        self._enter(entry.path, found)
+                except OSError:
+                    self._problems += 1
         return found
 
     def _enter(self, path: str, found: dict[str, Object]) -> None:
@@ -380,14 +408,12 @@ class Loading:
         identity, real = self._identity(path), self._real(path)
         try:
             elf = self._view.elf(real)
-            imports = {name for group in elf.imports() for name in (*group.strong, *group.weak)}
         except (FormatError, OSError, UnseenError):
             return None
         if identity is None:
             return None
-        opens = not imports.isdisjoint((b"dlopen", b"dlmopen"))
         module = "" if elf.facts.is_program else self._module(path, real)
-        return Object(path=path, real=real, identity=identity, facts=elf.facts, module=module, opens=opens)
+        return Object(path=path, real=real, identity=identity, facts=elf.facts, module=module)
 
     def _module(self, path: str, real: str) -> str:
         """Return by which name an interpreter imports a library, empty where none does.
