@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from runworthy.engine.dedupe.clashing import clashes_of
 from runworthy.engine.dedupe.loading import Loading
 from runworthy.model.storage import Environment, Place
 from tests.judges.roots import requires_tool
+from tests.storage import installers
 
 pytestmark = pytest.mark.judge
 
@@ -207,3 +208,79 @@ def test_what_the_first_build_lacks_is_what_the_loader_misses(tmp_path: Path) ->
     (refused,) = site.run(*modules).refused
     assert "version `V_2' not found" in refused
     assert not site.run(modules[1]).refused
+
+
+_MAPS = """
+import sys
+names = sys.argv[1:]
+for name in names: __import__(name)
+for module in list(sys.modules.values()):
+    file = getattr(module, "__file__", None) or ""
+    if file.endswith(".so"): print("opened", file)
+for line in open("/proc/self/maps"):
+    path = line.split(None, 5)[5:]
+    if path and ".so" in path[0]: print("mapped", path[0].strip())
+"""
+
+
+def test_real_packages_are_loaded_as_told(tmp_path: Path) -> None:
+    """numpy, scipy and pyarrow in a real Python: what is mapped, which builds, and the same after hard links."""
+    top = installers.science(tmp_path.resolve() / "env", cache=tmp_path / "uv", mode="copy")
+    place = Place(path=str(top), filesystem="ext4:0:0", device=0, type="ext4")
+    environment = Environment(path=str(top), kind="venv", place=place)
+    loading = Loading(environment)
+
+    def mapped(*names: str) -> frozenset[str]:
+        words = [f"{top}/bin/python", "-B", "-c", _MAPS, *names]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        lines = [line.split(" ", 1) for line in said.splitlines()]
+        real = frozenset(path for word, path in lines if word == "mapped")
+        opened = [path for word, path in lines if word == "opened"]
+        assert {path for path in Loading(environment).loaded(opened) if ".so" in path} == real
+        return real
+
+    mapped("numpy")
+    everything = mapped("numpy", "scipy.linalg", "scipy.stats", "pyarrow.parquet", "pyarrow.compute")
+    clashes = {clash.library: clash for clash in clashes_of(loading)}
+    assert clashes["OpenBLAS"].certain
+    assert clashes["OpenBLAS"].outcome == "both"
+    copies: dict[bytes, list[str]] = {}
+    for path in loading.objects:
+        copies.setdefault(Path(path).read_bytes(), []).append(path)
+    for clash in clashes.values():  # of copies under one name the first is taken, whichever a build is told by
+        for build in clash.builds if clash.certain else ():
+            assert not everything.isdisjoint(copies.get(Path(build.path).read_bytes(), [build.path]))
+    pairs = [pair for same in copies.values() for pair in combinations(same, 2)]
+    told = {pair: Loading(environment, pair).together(*pair).answer for pair in pairs}
+    assert "no" in told.values()
+    for (one, two), answer in told.items():
+        assert not (answer == "no" and {one, two} <= everything)
+        if answer == "no":
+            os.unlink(two)
+            os.link(one, two)
+    again = mapped("numpy", "scipy.linalg", "scipy.stats", "pyarrow.parquet", "pyarrow.compute")
+    assert again == everything
+    installers.imports(top)
+
+
+def test_an_addon_of_two_packages_is_two_until_it_is_one_inode(tmp_path: Path) -> None:
+    node = str(requires_tool("node", package="nodejs"))
+    top = tmp_path.resolve() / "node_modules"
+    source = "void *napi_register_module_v1(void *env, void *exports) { return exports; }"
+    site = Site(tmp_path.resolve() / "made", "glibc")
+    one = copy(site.library("addon.node", "", source), f"{top}/a/addon.node", "copy")
+    two = copy(one, f"{top}/b/addon.node", "copy")
+    place = Place(path=str(top), filesystem="ext4:0:0", device=0, type="ext4")
+    environment = Environment(path=str(top), kind="node_modules", place=place)
+    script = (
+        "for (const f of process.argv.slice(1)) try { process.dlopen({exports: {}}, f) } catch (e) {};"
+        "console.log(require('fs').readFileSync('/proc/self/maps', 'utf8'))"
+    )
+    for how in ("copy", "hardlink"):
+        os.unlink(two)
+        copy(one, two, how)
+        said = subprocess.run([node, "-e", script, one, two], capture_output=True, text=True, check=True).stdout
+        loading = Loading(environment, (one, two))
+        assert [path in said for path in (one, two)] == [path in loading.loaded((one, two)) for path in (one, two)]
+        assert loading.together(one, two).answer == {"copy": "yes", "hardlink": "no"}[how]
+        assert (two in said) == (how == "copy")

@@ -161,7 +161,7 @@ class Loading:
         names = frozenset(name for one in ours for name in self._names(one.path))
         module = next((one.module for one in ours if one.module), "")
         if module:
-            return Reach(path=path, host=self.host, opened=f"imports `{module}`", named=names & self._needed)
+            return Reach(path=path, host=self.host, opened=_imports(module), named=names & self._needed)
         return Reach(path=path, named=names & self._needed, doubts=tuple(self._doubts(ours, names)))
 
     def _of_no_elf(self, path: str) -> Reach:
@@ -204,7 +204,7 @@ class Loading:
                 break
         if not mentions.complete:
             yield "there is more in the environment than is looked through"
-        if not names & self._needed and not any(one.facts.soname for one in ours):
+        if not names & self._needed and ours[0].facts.soname not in self._needed:
             yield "nothing needs it by a name, as it is with plug-ins"
 
     def _names(self, path: str) -> set[str]:
@@ -267,9 +267,9 @@ class Loading:
         """Return (path, what a process does) of modules with which a file is loaded: itself, or those that need it."""
         own = self._objects.get(path)
         if own is not None and own.module:
-            return [(path, f"imports `{own.module}`")]
+            return [(path, _imports(own.module))]
         return [
-            (one.path, f"imports `{one.module}`")
+            (one.path, _imports(one.module))
             for one in self._objects.values()
             if one.module and path in self.needed_with(one.path)
         ][:8]
@@ -432,6 +432,10 @@ class Loading:
             if entry not in self._view.elf(real).exports().names:
                 return ""
         return _dotted(stem, self.environment.path)
+
+
+def _imports(module: str) -> str:
+    return f"{'requires' if module.endswith('.node') else 'imports'} `{module}`"
 
 
 def _by_path(facts: ElfFacts) -> set[str]:
