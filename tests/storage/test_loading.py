@@ -131,8 +131,9 @@ def test_a_name_that_nothing_needs_is_never_loaded(tree: Tree) -> None:
 
 
 def test_plug_ins_are_opened_by_somebody(tree: Tree) -> None:
-    data = elf(exports=["plug"])
-    assert tree.ask(tree.put("a/plugin.so", data), tree.put("b/plugin.so", data)).answer == "unknown"
+    for soname in (None, "plugin.so"):
+        data = elf(exports=["plug"], soname=soname)
+        assert tree.ask(tree.put("a/plugin.so", data), tree.put("b/plugin.so", data)).answer == "unknown"
 
 
 def test_a_path_that_is_needed_is_no_name(tree: Tree) -> None:

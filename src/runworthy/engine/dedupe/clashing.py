@@ -66,7 +66,7 @@ class _Clashes:
         for path, name in loading.modules.items():
             maps = loading.needed_with(path)
             if path in maps:
-                own = path in loading.objects
+                own = path in loading.objects and "/lib-dynload/" not in path
                 owner = (self._distributions.owner(path) or name.partition(".")[0]) if own else _LIBRARY
                 yield _Opener(path=path, words=name, owner=owner, maps=maps)
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from runworthy.engine.context import launch_on, runtime_names
-from runworthy.model.elf import ElfFacts
+from runworthy.model.arch import Architecture
+from runworthy.model.elf import ET_DYN, ET_EXEC, ElfFacts
 from runworthy.model.errors import FormatError, TargetError
 from runworthy.model.libc import Libc
 from runworthy.model.records import dataclass
@@ -43,6 +44,7 @@ _PROGRAMS = {
     "node_modules": ("/usr/local/bin/node", "/usr/bin/node", "/bin/node"),
     "": ("/usr/bin/python3", "/usr/local/bin/python3", "/usr/bin/env", "/bin/sh", "/bin/busybox"),
 }
+_OPENS = (b"dlopen", b"dlmopen")
 _TRIES = 32
 _TOLD = 3
 
@@ -59,7 +61,6 @@ class Object:
     identity: tuple[int, int]
     facts: ElfFacts
     module: str = ""
-    opens: bool = False
 
 
 class Loading:
@@ -77,6 +78,7 @@ class Loading:
         self._links: list[str] = []
         self._problems = 0
         self._opened: dict[str, frozenset[str]] = {}
+        self._reached: dict[str, Reach] = {}
         self._looked_for: frozenset[str] = frozenset()
         self._told = Mentions(by={})
 
@@ -143,6 +145,12 @@ class Loading:
     # -- how files are reached --------------------------------------------------------------
 
     def _reach(self, path: str) -> Reach:
+        held = self._reached.get(path)
+        if held is None:
+            held = self._reached[path] = self._found(path)
+        return held
+
+    def _found(self, path: str) -> Reach:
         held = self._objects.get(path)
         if held is None:
             return self._of_no_elf(path)
@@ -153,7 +161,7 @@ class Loading:
         names = frozenset(name for one in ours for name in self._names(one.path))
         module = next((one.module for one in ours if one.module), "")
         if module:
-            return Reach(path=path, host=self.host, opened=f"imports `{module}`", named=names & self._needed)
+            return Reach(path=path, host=self.host, opened=_imports(module), named=names & self._needed)
         return Reach(path=path, named=names & self._needed, doubts=tuple(self._doubts(ours, names)))
 
     def _of_no_elf(self, path: str) -> Reach:
@@ -164,13 +172,15 @@ class Loading:
             return Reach(path=path, doubts=("the loader of its system is not modelled",))
         if head.startswith(b"\x7fELF"):
             return Reach(path=path, doubts=("what it holds cannot be read as an ELF file",))
-        return Reach(path=path, refused="it is no program and no library")
+        return Reach(path=path, refused="it is neither a program nor a library")
 
     def _refusal(self, held: Object) -> str:
         """Return why no loader maps a file as a library, empty where one may."""
+        if held.facts.header.type not in (ET_EXEC, ET_DYN):
+            return "it is neither a program nor a library"
         process = self._first
-        if process is None:
-            return ""
+        if process is None or held.facts.architecture is not self._architecture:
+            return ""  # another loader may take it
         try:
             return process.refusal(held.real)
         except (FormatError, OSError, UnseenError):
@@ -188,13 +198,13 @@ class Loading:
         by = dict.fromkeys(file for name in sorted(names) for file in mentions.by.get(name, ()))
         yield from [f"`{file}` names it" for file in list(by)[:_TOLD]]
         paths = {one.path for one in ours}
-        for maker, begin in mentions.makers:
-            if any(path.startswith(begin) for path in paths):
+        for maker, begin, part in mentions.makers:
+            if any(path.startswith(begin) and part in path[len(begin) :] for path in paths):
                 yield f"`{maker}` opens libraries by names that it makes"
                 break
         if not mentions.complete:
             yield "there is more in the environment than is looked through"
-        if not names & self._needed and not any(one.facts.soname for one in ours):
+        if not names & self._needed and ours[0].facts.soname not in self._needed:
             yield "nothing needs it by a name, as it is with plug-ins"
 
     def _names(self, path: str) -> set[str]:
@@ -222,11 +232,19 @@ class Loading:
             programs = {
                 one.path: frozenset((*one.facts.needed, one.facts.soname or ""))
                 for one in self._objects.values()
-                if one.opens
+                if self._calls_dlopen(one)
             }
             packages = {path: _package_of(path) for path in self._texts}
             self._told = look_for(sorted(self._looked_for), self._texts, programs, packages)
         return self._told
+
+    def _calls_dlopen(self, one: Object) -> bool:
+        """Whether a file calls dlopen; what cannot be read is taken to."""
+        try:
+            groups = self._view.elf(one.real).imports()
+        except (FormatError, OSError, UnseenError):
+            return True
+        return any(name in group.strong or name in group.weak for group in groups for name in _OPENS)
 
     # -- processes --------------------------------------------------------------------------
 
@@ -249,9 +267,9 @@ class Loading:
         """Return (path, what a process does) of modules with which a file is loaded: itself, or those that need it."""
         own = self._objects.get(path)
         if own is not None and own.module:
-            return [(path, f"imports `{own.module}`")]
+            return [(path, _imports(own.module))]
         return [
-            (one.path, f"imports `{one.module}`")
+            (one.path, _imports(one.module))
             for one in self._objects.values()
             if one.module and path in self.needed_with(one.path)
         ][:8]
@@ -295,6 +313,13 @@ class Loading:
             except (OSError, FormatError, UnseenError):
                 continue
         return ""
+
+    @cached_property
+    def _architecture(self) -> Architecture | None:
+        try:
+            return self._view.elf(self._program).facts.architecture if self._program else None
+        except (OSError, FormatError, UnseenError):
+            return None
 
     def _process(self, program: str = "") -> Process | None:
         """Return a process of a program at a real path, of the environment's interpreter where none is named."""
@@ -357,12 +382,15 @@ class Loading:
                 self._problems += 1
                 continue
             for entry in listed:
-                if entry.is_symlink():
-                    self._links.append(entry.path)
-                elif entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    self._enter(entry.path, found)
+                try:
+                    if entry.is_symlink():
+                        self._links.append(entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        self._enter(entry.path, found)
+                except OSError:
+                    self._problems += 1
         return found
 
     def _enter(self, path: str, found: dict[str, Object]) -> None:
@@ -380,14 +408,12 @@ class Loading:
         identity, real = self._identity(path), self._real(path)
         try:
             elf = self._view.elf(real)
-            imports = {name for group in elf.imports() for name in (*group.strong, *group.weak)}
         except (FormatError, OSError, UnseenError):
             return None
         if identity is None:
             return None
-        opens = not imports.isdisjoint((b"dlopen", b"dlmopen"))
         module = "" if elf.facts.is_program else self._module(path, real)
-        return Object(path=path, real=real, identity=identity, facts=elf.facts, module=module, opens=opens)
+        return Object(path=path, real=real, identity=identity, facts=elf.facts, module=module)
 
     def _module(self, path: str, real: str) -> str:
         """Return by which name an interpreter imports a library, empty where none does.
@@ -406,6 +432,10 @@ class Loading:
             if entry not in self._view.elf(real).exports().names:
                 return ""
         return _dotted(stem, self.environment.path)
+
+
+def _imports(module: str) -> str:
+    return f"{'requires' if module.endswith('.node') else 'imports'} `{module}`"
 
 
 def _by_path(facts: ElfFacts) -> set[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from runworthy.model.records import dataclass
@@ -33,6 +33,7 @@ _OPENS: Final = (
 )  # fmt: skip
 _LISTS: Final = (b"listdir", b"scandir", b"iterdir", b"glob", b"readdir", b".walk(", b"walk_packages")
 _COMPOSES: Final = re.compile(rb"""["'`*}s]\.so\b|SHLIB_SUFFIX|EXT_SUFFIX|shlib_ext|["']lib["']|["'`]lib[{%]""")
+_BESIDE: Final = re.compile(rb"""\.libs["'`/]""")
 # Such files are compiled or read by people, and open nothing.
 _INERT: Final = (
     ".h .hh .hpp .hxx .c .cc .cpp .cxx .cu .cuh .pyx .pxd .pxi .pyi .rst .md .html .css .map .svg .png .jpg .jpeg .gif "
@@ -48,12 +49,12 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 class Mentions:
     """Who names what. ``by`` are, for the file name of each library, the first files that name it.
 
-    ``makers`` are the files that open libraries by names that they make, each with the beginning of the paths that it
-    may mean. Not ``complete``: something could not be read, or was too much to read.
+    ``makers`` are the files that open libraries by names that they make, each with how the paths begin that it
+    may mean, and what else is in them. Not ``complete``: something could not be read, or was too much to read.
     """
 
     by: Mapping[str, tuple[str, ...]]
-    makers: tuple[tuple[str, str], ...] = ()
+    makers: tuple[tuple[str, str, str], ...] = ()
     complete: bool = True
 
 
@@ -83,7 +84,7 @@ def look_for(
     """
     wanted = {name: _Pattern(name) for name in names}
     found: dict[str, list[str]] = {name: [] for name in wanted}
-    makers: list[tuple[str, str]] = []
+    makers: list[tuple[str, str, str]] = []
     left, complete = _BUDGET, True
     for path in texts:
         data = _read(path, min(_TEXT_LIMIT, left)) if is_looked_at(path) else b""
@@ -96,7 +97,7 @@ def look_for(
             if len(found[name]) < _TOLD and pattern.core in data and pattern.is_in(data, opens=opens):
                 found[name].append(path)
         if opens and package_of.get(path) and (any(word in data for word in _LISTS) or _COMPOSES.search(data)):
-            makers += [(path, begin) for begin in _meant(package_of[path], data)]
+            makers += [(path, *meant) for meant in _meant(package_of[path], data)]
     for path, own in programs.items():
         told = _in_program(path, wanted, own)
         complete = complete and told is not None
@@ -106,10 +107,14 @@ def look_for(
     return Mentions(by={name: tuple(paths) for name, paths in found.items()}, makers=tuple(makers), complete=complete)
 
 
-def _meant(package: str, data: bytes) -> list[str]:
-    """Return what the paths begin with that a file of a package may mean: auditwheel's directory lies beside it."""
-    beside = f"{os.path.dirname(package)}/"
-    return [f"{package}/", *([beside] if b".libs" in data else [])]
+def _meant(package: str, data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield how the paths begin that a file of a package may mean, and what else is in them.
+
+    auditwheel's directories lie beside the packages, and are called ``<distribution>.libs``.
+    """
+    yield f"{package}/", ""
+    if _BESIDE.search(data):
+        yield f"{os.path.dirname(package)}/", ".libs/"
 
 
 class _Pattern:

@@ -1,0 +1,286 @@
+"""The real loaders as judges: what a process has mapped, and the counter that each library keeps for itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from pathlib import Path
+
+import pytest
+
+from runworthy.engine.dedupe.clashing import clashes_of
+from runworthy.engine.dedupe.loading import Loading
+from runworthy.model.storage import Environment, Place
+from tests.judges.roots import requires_tool
+from tests.storage import installers
+
+pytestmark = pytest.mark.judge
+
+_COMPILERS = {"glibc": ("gcc", "gcc"), "musl": ("musl-gcc", "musl-tools")}
+# Opens what it is given, asks each for its counter, and says what it has mapped.
+_DRIVER = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+int main(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        void *held = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+        if (!held) { printf("refused %s\n", dlerror()); continue; }
+        int (*next)(void) = (int (*)(void))dlsym(held, "next");
+        printf("counted %d\n", next ? next() : 0);
+    }
+    char line[4096];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps)) if (strchr(line, '/')) printf("mapped %s", strchr(line, '/'));
+    return 0;
+}
+"""
+_COUNTER = "static int n; int next(void) { return ++n; }"
+_VERSIONED = _COUNTER + " int other(void) { return 0; }"
+_MODULE = "int next(void); int PyInit_%s(void) { return next(); }"
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a real process said."""
+
+    counted: tuple[int, ...]
+    mapped: frozenset[str]
+    refused: tuple[str, ...]
+
+
+class Site:
+    """An environment whose interpreter is the driver, with compiled modules."""
+
+    def __init__(self, top: Path, family: str) -> None:
+        self.top = top
+        self.compiler = str(requires_tool(_COMPILERS[family][0], package=_COMPILERS[family][1]))
+        self.site = top / "lib/python3.12/site-packages"
+        self.site.mkdir(parents=True)
+        (top / "bin").mkdir()
+        self._compile(_DRIVER, top / "bin/python", "-ldl")
+
+    def library(self, name: str, soname: str = "", source: str = _COUNTER, *options: str) -> str:
+        path = self.site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        named = [f"-Wl,-soname,{soname}"] if soname else []
+        self._compile(source, path, "-shared", "-fPIC", *named, *options)
+        return str(path)
+
+    def module(self, name: str, library: str, *, rpath: str = "runpath", versions: str = "") -> str:
+        """Compile a module that needs a library of the site by its file name, whatever its DT_SONAME is.
+
+        ``versions`` is the version script of that library.
+        """
+        stem, base = name.rpartition("/")[2], os.path.basename(library)
+        (self.top / "stubs").mkdir(exist_ok=True)
+        script = [f"-Wl,--version-script={versions}", f"-Wl,-soname,{base}"] if versions else []
+        self._compile(_VERSIONED, self.top / "stubs" / base, "-shared", "-fPIC", *script)
+        there = os.path.relpath(os.path.dirname(library), os.path.dirname(f"{self.site}/{name}"))
+        tags = "--enable-new-dtags" if rpath == "runpath" else "--disable-new-dtags"
+        options = (f"-L{self.top}/stubs", f"-l:{base}", f"-Wl,{tags},-rpath,$ORIGIN/{there}")
+        path = self.library(f"{name}.cpython-312-x86_64-linux-gnu.so", "", _MODULE % stem, *options)
+        os.unlink(self.top / "stubs" / base)
+        return path
+
+    def run(self, *paths: str) -> Process:
+        said = subprocess.run([self.top / "bin/python", *paths], capture_output=True, text=True, check=True).stdout
+        lines = [line.split(" ", 1) for line in said.splitlines()]
+        return Process(
+            counted=tuple(int(rest) for word, rest in lines if word == "counted"),
+            mapped=frozenset(rest for word, rest in lines if word == "mapped"),
+            refused=tuple(rest for word, rest in lines if word == "refused"),
+        )
+
+    def loading(self, *files: str) -> Loading:
+        place = Place(path=str(self.top), filesystem="ext4:0:0", device=0, type="ext4")
+        return Loading(Environment(path=str(self.top), kind="venv", place=place), files)
+
+    def _compile(self, source: str, path: Path, *options: str) -> None:
+        flags = ("-O1", "-w", "-xc", "-", "-xnone", "-Wl,--no-as-needed", "-o", str(path))
+        subprocess.run([self.compiler, *flags, *options], input=source.encode(), check=True, capture_output=True)
+
+
+def copy(source: str, target: str, how: str) -> str:
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    if how == "hardlink":
+        os.link(source, target)
+    elif how == "symlink":
+        os.symlink(source, target)
+    else:
+        Path(target).write_bytes(Path(source).read_bytes())
+    return target
+
+
+def agrees(site: Site, pair: tuple[str, str], openers: list[str]) -> bool:
+    """Compare simulated and real processes that open some of ``openers``; return whether one had both of the pair."""
+    loading = site.loading(*pair)
+    answer = loading.together(*pair).answer
+    apart_by = os.stat(pair[0]).st_ino != os.stat(pair[1]).st_ino
+    apart = False
+    for count in range(1, len(openers) + 1):
+        for order in permutations(openers, count):
+            real = site.run(*order)
+            assert not real.refused
+            ours = {os.path.realpath(path) for path in loading.loaded(order) if path.startswith(str(site.top))}
+            assert ours == {path for path in real.mapped if path.startswith(str(site.top))}, order
+            apart = apart or {*pair} <= ours
+    assert not apart or apart_by
+    assert not apart or answer != "no"
+    return apart
+
+
+@pytest.mark.parametrize("family", _COMPILERS)
+@pytest.mark.parametrize("rpath", ["runpath", "rpath"])
+@pytest.mark.parametrize("soname", ["libq.so.1", "", "libother.so.7"])
+@pytest.mark.parametrize("second", ["libq.so.1", "libq.so.1.0"])
+def test_two_copies_are_as_told(family: str, rpath: str, soname: str, second: str, tmp_path: Path) -> None:
+    """However two files are reached, in every order: mappings, counters and the answer agree."""
+    site = Site(tmp_path.resolve(), family)
+    one = site.library("one.libs/libq.so.1", soname)
+    two = f"{site.site}/two.libs/{second}"
+    copy(one, two, "copy")
+    needers = [site.module("one/_a", one, rpath=rpath), site.module("two/_b", two, rpath=rpath)]
+    assert agrees(site, (one, two), needers) == (second != "libq.so.1")
+    (site.site / "load.py").write_text("ctypes.CDLL('libq.so.1'), ctypes.CDLL('libq.so.1.0')")
+    for openers in ([one, two], [one, needers[1]], [needers[0], two], [*needers, one]):
+        agrees(site, (one, two), openers)
+    os.unlink(two)
+    copy(one, two, "hardlink")
+    for openers in (needers, [one, two], [one, needers[1]], [needers[0], two], [*needers, two]):
+        agrees(site, (one, two), openers)
+    counted = site.run(one, *needers, two).counted
+    assert counted == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("family", _COMPILERS)
+def test_modules_are_two_until_they_are_one_inode(family: str, tmp_path: Path) -> None:
+    site = Site(tmp_path.resolve(), family)
+    source = _COUNTER + " int PyInit__s(void) { return 0; }"
+    one = site.library("one/_s.cpython-312-x86_64-linux-gnu.so", "", source)
+    two = f"{site.site}/two/_s.cpython-312-x86_64-linux-gnu.so"
+    for how, counted in (("copy", (1, 2, 1)), ("hardlink", (1, 2, 3)), ("symlink", (1, 2, 3))):
+        copy(one, two, how)
+        assert site.run(one, one, two).counted == counted
+        loading = site.loading(one, two)
+        if how != "symlink":
+            assert loading.together(one, two).answer == {"copy": "yes", "hardlink": "no"}[how]
+            assert [clash.outcome for clash in clashes_of(loading)] == {"copy": [], "hardlink": ["one"]}[how]
+        os.unlink(two)
+
+
+@pytest.mark.parametrize("family", _COMPILERS)
+def test_clashes_are_what_happens(family: str, tmp_path: Path) -> None:
+    """Two builds: under one name the first is taken, under two names both are loaded."""
+    site = Site(tmp_path.resolve(), family)
+    builds = []
+    for package, more in (("one", ""), ("two", "int two;")):
+        builds.append(site.library(f"{package}.libs/libstdc++.so.6", "libstdc++.so.6", _COUNTER + more))
+    modules = [site.module(f"{name}/_m", build) for name, build in zip(("one", "two"), builds, strict=True)]
+    (clash,) = clashes_of(site.loading())
+    assert (clash.outcome, sorted(build.path for build in clash.builds)) == ("first", builds)
+    assert {path in site.run(*modules).mapped for path in builds} == {True, False}
+    os.unlink(builds[1])
+    os.unlink(modules[1])
+    builds[1] = site.library("two.libs/libstdc++-0123abcd.so.6", "libstdc++-0123abcd.so.6", _COUNTER + "int two;")
+    modules[1] = site.module("two/_m", builds[1])
+    (clash,) = clashes_of(site.loading())
+    assert (clash.outcome, sorted(build.path for build in clash.builds)) == ("both", sorted(builds))
+    assert {*builds} <= site.run(*modules).mapped
+
+
+def test_what_the_first_build_lacks_is_what_the_loader_misses(tmp_path: Path) -> None:
+    """Versions: in the order that is told to break, the real loader refuses; in the other it does not."""
+    site = Site(tmp_path.resolve(), "glibc")
+    libraries, modules = [], []
+    for name, versions in (("one", "V_1 { next; };"), ("two", "V_1 { other; }; V_2 { next; } V_1;")):
+        script = tmp_path / f"{name}.map"
+        script.write_text(versions)
+        options = ("-Wl,--version-script", f"-Wl,{script}")
+        libraries.append(site.library(f"{name}.libs/libq.so.1", "libq.so.1", _VERSIONED, *options))
+        modules.append(site.module(f"{name}/_m", libraries[-1], versions=str(script)))
+    (clash,) = clashes_of(site.loading())
+    assert clash.outcome == "first"
+    assert clash.builds[0].path == libraries[0]
+    assert clash.breaks == ((modules[1], "V_2"),)
+    (refused,) = site.run(*modules).refused
+    assert "version `V_2' not found" in refused
+    assert not site.run(modules[1]).refused
+
+
+_MAPS = """
+import sys
+names = sys.argv[1:]
+for name in names: __import__(name)
+for module in list(sys.modules.values()):
+    file = getattr(module, "__file__", None) or ""
+    if file.endswith(".so"): print("opened", file)
+for line in open("/proc/self/maps"):
+    path = line.split(None, 5)[5:]
+    if path and ".so" in path[0]: print("mapped", path[0].strip())
+"""
+
+
+def test_real_packages_are_loaded_as_told(tmp_path: Path) -> None:
+    """numpy, scipy and pyarrow in a real Python: what is mapped, which builds, and the same after hard links."""
+    top = installers.science(tmp_path.resolve() / "env", cache=tmp_path / "uv", mode="copy")
+    place = Place(path=str(top), filesystem="ext4:0:0", device=0, type="ext4")
+    environment = Environment(path=str(top), kind="venv", place=place)
+    loading = Loading(environment)
+
+    def mapped(*names: str) -> frozenset[str]:
+        words = [f"{top}/bin/python", "-B", "-c", _MAPS, *names]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        lines = [line.split(" ", 1) for line in said.splitlines()]
+        real = frozenset(path for word, path in lines if word == "mapped")
+        opened = [path for word, path in lines if word == "opened"]
+        assert {path for path in Loading(environment).loaded(opened) if ".so" in path} == real
+        return real
+
+    mapped("numpy")
+    everything = mapped("numpy", "scipy.linalg", "scipy.stats", "pyarrow.parquet", "pyarrow.compute")
+    clashes = {clash.library: clash for clash in clashes_of(loading)}
+    assert clashes["OpenBLAS"].certain
+    assert clashes["OpenBLAS"].outcome == "both"
+    copies: dict[bytes, list[str]] = {}
+    for path in loading.objects:
+        copies.setdefault(Path(path).read_bytes(), []).append(path)
+    for clash in clashes.values():  # of copies under one name the first is taken, whichever a build is told by
+        for build in clash.builds if clash.certain else ():
+            assert not everything.isdisjoint(copies.get(Path(build.path).read_bytes(), [build.path]))
+    pairs = [pair for same in copies.values() for pair in combinations(same, 2)]
+    told = {pair: Loading(environment, pair).together(*pair).answer for pair in pairs}
+    assert "no" in told.values()
+    for (one, two), answer in told.items():
+        assert not (answer == "no" and {one, two} <= everything)
+        if answer == "no":
+            os.unlink(two)
+            os.link(one, two)
+    again = mapped("numpy", "scipy.linalg", "scipy.stats", "pyarrow.parquet", "pyarrow.compute")
+    assert again == everything
+    installers.imports(top)
+
+
+def test_an_addon_of_two_packages_is_two_until_it_is_one_inode(tmp_path: Path) -> None:
+    node = str(requires_tool("node", package="nodejs"))
+    top = tmp_path.resolve() / "node_modules"
+    source = "void *napi_register_module_v1(void *env, void *exports) { return exports; }"
+    site = Site(tmp_path.resolve() / "made", "glibc")
+    one = copy(site.library("addon.node", "", source), f"{top}/a/addon.node", "copy")
+    two = copy(one, f"{top}/b/addon.node", "copy")
+    place = Place(path=str(top), filesystem="ext4:0:0", device=0, type="ext4")
+    environment = Environment(path=str(top), kind="node_modules", place=place)
+    script = (
+        "for (const f of process.argv.slice(1)) try { process.dlopen({exports: {}}, f) } catch (e) {};"
+        "console.log(require('fs').readFileSync('/proc/self/maps', 'utf8'))"
+    )
+    for how in ("copy", "hardlink"):
+        os.unlink(two)
+        copy(one, two, how)
+        said = subprocess.run([node, "-e", script, one, two], capture_output=True, text=True, check=True).stdout
+        loading = Loading(environment, (one, two))
+        assert [path in said for path in (one, two)] == [path in loading.loaded((one, two)) for path in (one, two)]
+        assert loading.together(one, two).answer == {"copy": "yes", "hardlink": "no"}[how]
+        assert (two in said) == (how == "copy")
