@@ -246,7 +246,7 @@ def _cut(path: str, style: Style, taken: int) -> str:
 
 def _actions(report: StorageReport, style: Style) -> list[str]:
     """Return what would be done, one line for each file."""
-    held = figures.actions(report)
+    held = report.shares
     if not held:
         return ["nothing would be changed"]
     frees = sum(edit.frees for edit in held)
@@ -366,7 +366,7 @@ def _environments(environments: Sequence[Environment], style: Style) -> Iterator
 
 
 def _problems(report: StorageReport, style: Style, *, everything: bool) -> Iterator[str]:
-    passed = [f"{number} {clean(why)}" for why, number in report.passed_over.items() if number]
+    passed = [clean(words) for words in figures.passed_over(report)]
     if passed:
         yield f"passed over: {listed(passed, 0 if everything else _LEFT)}"
     shown = report.problems[: _EVERY if everything else _PROBLEMS]

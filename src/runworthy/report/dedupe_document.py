@@ -92,7 +92,7 @@ def _parts(report: StorageReport, *, everything: bool, dry_run: bool) -> Iterato
     if everything:
         yield "spares", (_spare(one) for one in report.spares)
     if everything or dry_run:
-        yield "actions", (edit_data(one) for one in figures.actions(report))
+        yield "actions", (edit_data(one) for one in report.shares)
     yield "reclaimed", _reclaimed(report.reclaimed) if report.reclaimed else None
 
 

@@ -17,7 +17,6 @@ from runworthy.report.words import bytes_of, count, size
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from runworthy.model.edit import ShareFile
     from runworthy.model.finding import Finding
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "Package",
     "Pair",
     "Told",
-    "actions",
     "by_file",
     "by_package",
     "by_pair",
@@ -39,8 +37,10 @@ __all__ = [
     "meanings",
     "notes",
     "of_causes",
+    "passed_over",
     "sentence",
     "short",
+    "spares_of",
     "top_of",
     "within",
     "without_files",
@@ -121,9 +121,10 @@ class Told:
 def sentence(report: StorageReport) -> str:
     """Return what is stored again, and by how much it can shrink."""
     where = _where(report)
+    again = "stored again" if report.new is None else "newly stored again"
     if not report.again:
-        return f"nothing is stored again{where}"
-    what = f"{bytes_of(report.again)} of {bytes_of(report.allocated)} is stored again{where}"
+        return f"nothing is {again}{where}"
+    what = f"{bytes_of(report.again)} of {bytes_of(report.allocated)} is {again}{where}"
     if not report.frees:
         return f"{what}; none of it can be freed"
     share = f" ({100 * report.frees / report.allocated:.0f} %)" if report.allocated >= report.frees else ""
@@ -139,14 +140,15 @@ def _where(report: StorageReport) -> str:
 
 def looked_at(report: StorageReport) -> Iterator[str]:
     """Yield what was looked at, and what of it is shared or new."""
-    least = f" of {size(report.min_size)} and more" if report.min_size > 1 else ""
-    yield f"looked at {count(report.files, 'file')}{least}, {bytes_of(report.allocated)}"
-    if report.only:
-        yield f"named {' or '.join(f'`{pattern}`' for pattern in report.only)}"
+    yield f"looked at {count(report.files, 'file')}, {bytes_of(report.allocated)}"
+    names = f"named {' or '.join(f'`{pattern}`' for pattern in report.only)}" if report.only else ""
+    least = f"of {size(report.min_size)} and more" if report.min_size > 1 else ""
+    if names or least:
+        yield f"compared those {' and '.join(filter(None, [names, least]))}"
     if report.shared:
         yield f"{bytes_of(report.shared)} is shared already"
     if report.new is not None:
-        yield f"{count(len(report.new), 'set')} of copies not told before" if report.new else "nothing new since"
+        yield "what an earlier run told is left out"
 
 
 def done(report: StorageReport) -> str:
@@ -172,10 +174,17 @@ def notes(report: StorageReport) -> Iterator[str]:
         if held:
             total = bytes_of(sum(spare.file.allocated for spare in held))
             yield f"{count(len(held), 'file')} ({total}) {'is' if len(held) == 1 else 'are'} equal {words}"
-    hows = {spare.how for spare in report.spares if spare.how and not spare.bar}
+    if report.partial:
+        files = count(len(report.partial), "file differs", "files differ")
+        yield f"{files} from another one in a few blocks alone, and may share the others: {bytes_of(_equal(report))}"
+    hows: set[str] = {share.how for share in report.shares}
     yield from _trade(links="hardlink" in hows, extents=bool(hows & {"extents", "clone", "ranges"}))
     if "symlink" in hows:
         yield "a symbolic link leads nowhere once the environment of the file that is kept is removed"
+
+
+def _equal(report: StorageReport) -> int:
+    return sum(one.equal for one in report.partial)
 
 
 def _trade(*, links: bool, extents: bool) -> Iterator[str]:
@@ -192,23 +201,21 @@ def _trade(*, links: bool, extents: bool) -> Iterator[str]:
 
 
 def findings(report: StorageReport) -> list[Told]:
-    """Return the findings, those of one rule and one cause together; the worst first, then what costs most."""
-    costs: Counter[str] = Counter()
+    """Return the findings, those of one rule and one cause together; the worst first, then what costs most.
+
+    A rule on what is stored again is called as its cause is.
+    """
+    costs: Counter[tuple[str, str]] = Counter()
     for waste in report.wastes:
-        costs[waste.environment] += waste.size
+        costs[waste.environment, waste.cause] += waste.size
     found: dict[tuple[str, ...], list[tuple[int, Finding]]] = {}
     for result in report.results:
-        cost = max((costs[name] for name in (result.subject, *_objects(result.trace.stretches))), default=0)
         for finding in result.findings:
             if not finding.waived:
                 key = (finding.code, finding.severity, finding.cause or finding.message)
-                found.setdefault(key, []).append((cost, finding))
-    ranked = sorted(found.values(), key=lambda held: (_RANK[held[0][1].severity], -max(cost for cost, _ in held)))
+                found.setdefault(key, []).append((costs[result.subject, finding.name], finding))
+    ranked = sorted(found.values(), key=lambda held: (_RANK[held[0][1].severity], -sum(cost for cost, _ in held)))
     return [Told(findings=tuple(one for _, one in sorted(held, key=lambda row: -row[0]))) for held in ranked]
-
-
-def _objects(stretches: Iterable[object]) -> Iterator[str]:
-    yield from (str(getattr(stretch, "object", "")) for stretch in stretches)
 
 
 # -- what is stored again ----------------------------------------------------------------------------
@@ -217,7 +224,7 @@ def _objects(stretches: Iterable[object]) -> Iterator[str]:
 def by_pair(report: StorageReport) -> list[Pair]:
     """Return what is stored again by environments, the largest first."""
     rows = []
-    for (name, other), spares in _grouped(report.spares, _environments):
+    for (name, other), spares in _grouped(spares_of(report), _environments):
         total, frees = _totals(spares)
         pair = Pair(environment=name, other=other, files=len(spares), size=total, frees=frees, causes=_causes(spares))
         rows.append(pair)
@@ -231,7 +238,7 @@ def _environments(spare: Spare) -> tuple[str, str]:
 def by_package(report: StorageReport) -> list[Package]:
     """Return what is stored again by packages, the largest first."""
     rows = []
-    for name, spares in _grouped(report.spares, lambda spare: spare.owner.package):
+    for name, spares in _grouped(spares_of(report), lambda spare: spare.owner.package):
         total, frees = _totals(spares)
         package = Package(
             name=name,
@@ -249,7 +256,7 @@ def by_package(report: StorageReport) -> list[Package]:
 def by_file(report: StorageReport) -> list[Group]:
     """Return the files that are kept, each with those that hold the same, what they take together the largest first."""
     rows = []
-    for _, spares in _grouped(report.spares, lambda spare: (spare.kept.device, spare.kept.inode)):
+    for _, spares in _grouped(spares_of(report), lambda spare: (spare.kept.device, spare.kept.inode)):
         total, frees = _totals(spares)
         ordered = sorted(spares, key=lambda spare: (-spare.file.allocated, spare.file.names))
         rows.append(Group(path=_name(spares[0].kept.names), size=total, frees=frees, spares=tuple(ordered)))
@@ -263,26 +270,16 @@ def _name(names: Sequence[str]) -> str:
 def left(report: StorageReport) -> list[Left]:
     """Return what is left as it is, by reasons, the largest first."""
     held: dict[Bar, list[int]] = {}
-    for spare in report.spares:
+    for spare in spares_of(report):
         if spare.bar:
             held.setdefault(spare.bar, []).append(spare.file.allocated)
     rows = [Left(bar=bar, files=len(sizes), size=sum(sizes)) for bar, sizes in held.items()]
     return sorted(rows, key=lambda row: (-row.size, row.bar))
 
 
-def actions(report: StorageReport) -> list[ShareFile]:
-    """Return what would be done, each once: what wastes and proposals come to."""
-    from runworthy.model.edit import ShareFile
-
-    proposed = (
-        edit
-        for result in report.results
-        for finding in result.findings
-        for remedy in finding.remedies
-        for edit in remedy.edits
-        if isinstance(edit, ShareFile)
-    )
-    return list(dict.fromkeys((*(edit for waste in report.wastes for edit in waste.shares), *proposed)))
+def spares_of(report: StorageReport) -> list[Spare]:
+    """Return the files that take room again: those that share their storage already do not."""
+    return [spare for spare in report.spares if spare.bar != "already-shared"]
 
 
 def without_files(finding: Finding) -> Finding:
@@ -326,6 +323,22 @@ def of_causes(causes: Sequence[Cause]) -> str:
     """Return the causes in the words of a narrow column, the heaviest first."""
     more = f" +{len(causes) - 1}" if len(causes) > 1 else ""
     return f"{causes[0].replace('-', ' ')}{more}" if causes else ""
+
+
+def passed_over(report: StorageReport) -> Iterator[str]:
+    """Yield what was not compared, with numbers."""
+    for why, number in report.passed_over.items():
+        one, many = _PASSED_OVER.get(why, (why, why))
+        if number:
+            yield f"{number} {one if number == 1 else many}"
+
+
+_PASSED_OVER: Mapping[str, tuple[str, str]] = {
+    "small": ("smaller file", "smaller files"),
+    "link": ("symbolic link", "symbolic links"),
+    "special": ("file that holds no bytes", "files that hold no bytes"),
+    "pseudo": ("directory of the kernel", "directories of the kernel"),
+}
 
 
 def words_of(bar: Bar) -> str:

@@ -99,12 +99,12 @@ def _reclaimed(held: Reclaimed) -> Iterator[Html]:
 
 def _sections(report: StorageReport, *, dry_run: bool) -> Iterator[Html]:
     """Yield the sections of the page; what there is nothing of is left out."""
-    if report.spares:
+    if figures.spares_of(report):
         yield _section("Where", pairs(report), _meanings(report), id_="where")
     yield _section("Why", *_findings(report))
     if dry_run:
         yield _section("What would be done", *_actions(report))
-    if report.spares:
+    if figures.spares_of(report):
         yield _section("Packages", packages(report))
         yield _section("Files", files(report))
     left = [
@@ -117,7 +117,7 @@ def _sections(report: StorageReport, *, dry_run: bool) -> Iterator[Html]:
     if report.environments:
         yield _section("Environments and caches", environments(report.environments))
     problems = [element("li", element("span", path, class_="name"), f": {why}") for path, why in report.problems]
-    passed = [element("li", f"{number} {why}") for why, number in report.passed_over.items() if number]
+    passed = [element("li", words) for words in figures.passed_over(report)]
     yield _section("Could not be looked at", _items(problems), card=True)
     yield _section("Passed over", _items(passed), card=True)
     yield _section("Notes", _items(element("li", note) for note in figures.notes(report)), card=True)
@@ -174,7 +174,7 @@ def _finding(told: figures.Told) -> Html:
 
 
 def _actions(report: StorageReport) -> Iterator[Html]:
-    held = figures.actions(report)
+    held = report.shares
     total = bytes_of(sum(edit.frees for edit in held))
     yield element("p", f"{count(len(held), 'file')} would be shared, which frees {total}. Nothing is changed now.")
     lines = [f"{edit.words}  ({bytes_of(edit.size)}, frees {bytes_of(edit.frees)})" for edit in held[:_ACTIONS]]

@@ -136,7 +136,7 @@ def _problem(problem: tuple[str, str]) -> str:
 
 
 def _actions(report: StorageReport) -> Iterator[str]:
-    held = figures.actions(report)
+    held = report.shares
     lines = [f"{clean(edit.words)}  ({bytes_of(edit.size)}, frees {_frees(edit.frees)})" for edit in held[:_ACTIONS]]
     lines += [f"and {len(held) - _ACTIONS} more"] if len(held) > _ACTIONS else []
     total = bytes_of(sum(edit.frees for edit in held))
