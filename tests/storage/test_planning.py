@@ -11,7 +11,7 @@ from runworthy.model.records import replace
 from runworthy.model.storage import Copies, Owner, Place, Spare, StoredFile, Together
 from runworthy.storage.planning import Ground, Plan, Wish, spares_of
 
-Answer = Literal["no", "yes", "unknown"]
+Answer = Literal["no", "yes", "unknown", "not-asked"]
 
 
 def _file(number: int, *names: str, links: int = 0, mode: int = 0o644, uid: int = 0, mtime: int = 1) -> StoredFile:
@@ -39,13 +39,18 @@ def _ground(
     places: Mapping[str, Place] | None = None,
     attributes: Mapping[int, str] | None = None,
     reflinks: Literal["extents", "clone", ""] = "",
+    loadable: bool = True,
 ) -> Ground:
     """A ground on which the environment of a file is its first directory, and all else as is said."""
     return Ground(
         owner=lambda name: Owner(environment="/" + name.split("/")[1]),
+        environment=lambda name: "/" + name.split("/")[1],
         place=lambda name: (places or {}).get("/" + name.split("/")[1], _PLACE),
         attributes=lambda file: (attributes or {}).get(file.inode, ""),
-        together=lambda _environment, one, other: Together(answer=(answers or {}).get((one, other), "no")),
+        loadable=lambda _file: loadable,
+        together=lambda _environment, one, other: Together(
+            answer=(answers or {}).get((one, other), "no"), why=(f"{one} and {other}",)
+        ),
         kept_apart=lambda name: name.endswith("/RECORD"),
         reflinks=lambda _place: reflinks,
     )
@@ -146,12 +151,21 @@ def test_two_libraries_of_a_process_stay_two(answer: Answer) -> None:
     assert [one.how for one in shared] == ["extents"] * 3
 
 
+def test_only_what_loaders_take_is_asked_about() -> None:
+    pairs: dict[tuple[str, str], Answer] = {("/a/y", "/a/x"): "not-asked"}
+    files = (_file(1, "/a/x"), _file(2, "/a/y"))
+    assert _told(_plan(*files, ground=_ground(answers=pairs))) == [(2, 1, "not-asked", 0)]
+    assert _told(_plan(*files, ground=_ground(answers=pairs, loadable=False))) == [(2, 1, "hardlink", 102_400)]
+
+
 def test_names_that_are_linked_already_are_asked_about_too() -> None:
     """Each environment is linked to an entry of its own in the cache: joining the entries joins what is inside."""
     pairs: dict[tuple[str, str], Answer] = {("/a/y", "/a/x"): "yes"}
     files = (_file(1, "/a/x", "/b/x", "/cache/x"), _file(2, "/a/y", "/b/y", "/cache/y"))
     assert _told(_plan(*files, ground=_ground(answers=pairs))) == [(2, 1, "one-library", 0)]
+    assert _plan(*files, ground=_ground(answers=pairs))[0].why == ("/a/y and /a/x",)
     assert _told(_plan(*files)) == [(2, 1, "hardlink", 102_400)]
+    assert _plan(*files)[0].why == ()
 
 
 def test_symbolic_links_take_the_place_of_no_program() -> None:

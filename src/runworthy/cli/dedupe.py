@@ -31,6 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--min-size", default="64k", metavar="SIZE", help="leave out smaller files (default: 64k)")
     add("--only", action="append", default=[], metavar="GLOB", help="names of files, as '*.so*'; may be repeated")
     add("--no-caches", action="store_true", help="do not look into the caches of installers")
+    add("--no-reasons", action="store_true", help="which files are equal, and not whose they are and why: quicker")
     add("--no-index", action="store_true", help="compare everything anew, and remember nothing")
     add = parser.add_argument_group("sharing").add_argument
     add("--apply", action="store_true", help="carry it out; `runworthy undo` takes it back")
@@ -63,6 +64,8 @@ def run(options: Namespace) -> int:
 
     if options.apply and options.dry_run:
         raise UsageError("--apply and --dry-run exclude each other", option="--dry-run")
+    if options.no_reasons and (options.dry_run or options.fail_over):
+        raise UsageError("without reasons nothing is planned", hint="leave --no-reasons out", option="--no-reasons")
     limit = bytes_of(options.fail_over, "--fail-over") if options.fail_over else None
     try:
         with progress(quiet=bool(options.quiet)) as watch:
@@ -78,6 +81,8 @@ def run(options: Namespace) -> int:
                 unused=options.unused,
                 libraries=options.libraries,
                 new=options.new,
+                reasons=not options.no_reasons,
+                dry_run=options.dry_run,
                 apply=options.apply,
                 watch=watch,
             )

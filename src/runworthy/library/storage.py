@@ -34,6 +34,8 @@ def dedupe(
     unused: str = "",
     libraries: bool = False,
     new: bool = False,
+    reasons: bool = True,
+    dry_run: bool = False,
     apply: bool = False,
     watch: Watch | None = None,
 ) -> StorageReport:
@@ -45,10 +47,13 @@ def dedupe(
     (2, 0)
 
     ``min_size`` is in bytes, or as in "64k"; ``only`` are shell patterns on names of files. With ``apply`` what is
-    planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``libraries`` asks which builds of one library a process would load together. ``new`` remembers what
-    is told, and ``new`` of the report is what no earlier run with it told. Raises SubjectError where nothing lies at a
-    path, UsageError, and with ``apply`` RemedyError where the journal cannot be written.
+    planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``libraries`` asks
+    which builds of one library a process would load together. With ``new`` only what no earlier run with it has told
+    is told, and remembered. Without ``reasons`` equal files are found and no more. Raises SubjectError where nothing
+    lies at a path, UsageError, and with ``apply`` RemedyError where the journal cannot be written.
     """
+    if apply and not reasons:
+        raise UsageError("nothing can be shared without reasons", hint="leave --no-reasons out", option="--no-reasons")
     from runworthy.engine.dedupe import Search, dedupe_of
     from runworthy.storage.planning import Wish
 
@@ -62,6 +67,8 @@ def dedupe(
         advise=advise,
         unused=_seconds(unused),
         libraries=libraries,
+        thorough=dry_run or apply,
+        reasons=reasons,
         new=new,
     )
     report = dedupe_of(search, watch)

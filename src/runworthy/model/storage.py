@@ -248,6 +248,7 @@ Bar = Literal[
     "no-reflinks",
     "links-outside",
     "one-library",
+    "not-asked",
     "mode-differs",
     "owner-differs",
     "attributes-differ",
@@ -268,6 +269,7 @@ BARS: Mapping[Bar, str] = {
     "no-reflinks": "their file system has no shared extents",
     "links-outside": "it has names outside of what was looked at, so that nothing would be freed",
     "one-library": "a process may load both, and they would become one library (--within-env)",
+    "not-asked": "whether a process loads both was not asked, as little would be gained (--dry-run asks)",
     "mode-differs": "a hard link has one set of permissions, and theirs differ",
     "owner-differs": "a hard link has one owner, and theirs differ",
     "attributes-differ": "a hard link has one set of extended attributes, and theirs differ",
@@ -305,7 +307,7 @@ class Spare:
     """A stored file whose bytes ``kept`` has as well. ``cause`` is why, ``bar`` why it is left, empty where it is not.
 
     ``how`` is how it would be shared, ``frees`` what that would free: 0 where names of it are left. ``owner`` and
-    ``kept_owner`` are the owners of their first names.
+    ``kept_owner`` are the owners of their first names. ``why`` says more of the bar, in words.
     """
 
     file: StoredFile
@@ -317,6 +319,7 @@ class Spare:
     how: How | Literal[""] = ""
     frees: int = 0
     proof: Proof = "compared"
+    why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,10 +357,10 @@ class Together:
     """Whether a process may load two paths of one environment as two libraries, which one inode would make one.
 
     ``no``: the simulation of its loaders shows that none does; ``yes``: it shows one that does; ``unknown``: something
-    may open one of them by its path. ``why`` are the facts in words.
+    may open one of them by its path; ``not-asked``: nothing was simulated. ``why`` are the facts in words.
     """
 
-    answer: Literal["no", "yes", "unknown"]
+    answer: Literal["no", "yes", "unknown", "not-asked"]
     why: tuple[str, ...] = ()
 
 
@@ -448,8 +451,9 @@ class StorageReport:
 
     ``files`` and ``allocated`` are what was looked at, each stored file once. ``again`` is what is stored again,
     ``frees`` what sharing would free, ``shared`` what is shared by extents already. ``passed_over`` counts files by
-    why they were not compared; ``problems`` are (path, why). ``new`` are the keys of ``copies`` that no earlier run of
-    the guard told; None where that was not asked.
+    why they were not compared; ``problems`` are (path, why). ``reasons``: it was asked whose the copies are, why they
+    are there and what could be done; where it was not, ``copies`` and ``again`` are all there is. ``new`` are the names of
+    spare files that no earlier run of the guard told, and that alone are told; None where that was not asked.
     """
 
     paths: tuple[str, ...]
@@ -473,6 +477,7 @@ class StorageReport:
     problems: tuple[tuple[str, str], ...] = ()
     new: frozenset[str] | None = None
     reclaimed: Reclaimed | None = None
+    reasons: bool = True
 
     @property
     def shares(self) -> tuple[ShareFile, ...]:

@@ -8,6 +8,7 @@ keep sharing safe: after it every path has the bytes, the owner, the permissions
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import cached_property
 from typing import Literal
 
 from runworthy.model.records import dataclass, field
@@ -23,6 +24,7 @@ _TOLD_BY_TIME = (".py", ".pyc", ".pyo")
 # EXT4_LINK_MAX, BTRFS_LINK_MAX and XFS_MAXLINK of Linux; elsewhere the smallest of those that are known.
 _LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
 _FEWEST_LINKS = 32000
+_NEVER = Together(answer="no")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +42,17 @@ class Wish:
 class Ground:
     """What a plan rests on, each asked when it is needed.
 
-    ``attributes`` are extended attributes, to be compared; ``together`` answers for two names in one environment;
+    ``environment`` is the path of the one that a name lies in, ``attributes`` are extended attributes, to be compared.
+    ``loadable`` is whether a file is one that loaders take, ``together`` answers for two names in one environment;
     ``kept_apart`` whether a file is one that installers and databases change in place. ``reflinks`` says how files
     share extents at a place: "extents" where the kernel compares them itself, "clone" where a copy is made that shares.
     """
 
     owner: Callable[[str], Owner]
+    environment: Callable[[str], str]
     place: Callable[[str], Place]
     attributes: Callable[[StoredFile], Hashable]
+    loadable: Callable[[StoredFile], bool]
     together: Callable[[str, str, str], Together]
     kept_apart: Callable[[str], bool]
     reflinks: Callable[[Place], Literal["extents", "clone", ""]]
@@ -76,12 +81,14 @@ class _Choice:
         self._ground = ground
         self._wish = wish
         self._kept: list[_Kept] = []
+        self._why: tuple[str, ...] = ()
 
     def spares(self) -> Iterator[Spare]:
         """Yield all but the first that stays."""
         numbered = sorted(enumerate(self._copies.files), key=lambda one: (-one[1].links, one[1].names[0]))
         for number, file in numbered:
             bars = []
+            self._why = ()
             for kept in self._kept:
                 how = self._how(file)
                 bar = self._bar(file, number, kept, how)
@@ -109,12 +116,13 @@ class _Choice:
             how=how,
             frees=file.allocated if how else 0,
             proof=self._copies.proof,
+            why=self._why if bar == "one-library" else (),
         )
 
     def _join(self, kept: _Kept, file: StoredFile) -> None:
         kept.links += file.links
         for name in file.names:
-            kept.names.setdefault(self._ground.owner(name).environment, []).append(name)
+            kept.names.setdefault(self._ground.environment(name), []).append(name)
 
     def _how(self, file: StoredFile) -> How:
         if self._wish.how in ("hardlink", "symlink"):
@@ -175,8 +183,14 @@ class _Choice:
         if self._wish.within_env:
             return ""
         for name in file.names:
-            environment = self._ground.owner(name).environment
+            environment = self._ground.environment(name)
             for other in kept.names.get(environment, ()):
-                if self._ground.together(environment, name, other).answer != "no":
-                    return "one-library"
+                found = self._ground.together(environment, name, other) if self._is_loadable else _NEVER
+                if found.answer != "no":
+                    self._why = self._why or found.why
+                    return "not-asked" if found.answer == "not-asked" else "one-library"
         return ""
+
+    @cached_property
+    def _is_loadable(self) -> bool:
+        return self._ground.loadable(self._copies.files[0])

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from functools import cache
-from typing import Final, Literal
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Final, Literal
 
-from runworthy.model.storage import Copies, Environment, Owner, Place, StoredFile, Together
+from runworthy.formats.elf_kind import MAGIC
+from runworthy.model.storage import Copies, Environment, Place, StoredFile, Together
 from runworthy.storage.planning import Ground
 from runworthy.targets.storage.apart import kept_apart
+from runworthy.targets.storage.comparing import open_quietly
+from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
 
-__all__ = ["Reflinks", "ground_of"]
+if TYPE_CHECKING:
+    from runworthy.engine.dedupe.loading import Loading
 
-_SHARING: Final[Mapping[str, Literal["extents", "clone"]]] = {
+__all__ = ["Loadings", "Reflinks", "ground_of", "not_asked"]
+
+_SHARING: Final[Mapping[str, Literal["extents", "clone", ""]]] = {
     "btrfs": "extents",
     "xfs": "extents",
     "ocfs2": "extents",
@@ -60,22 +66,24 @@ def _xfs_shares(directory: str) -> bool:
 
 
 def ground_of(
-    copies: Iterable[Copies],
-    environments: Mapping[str, Environment],
-    owner: Callable[[str], Owner],
-    places: Places,
-    reflinks: Reflinks,
+    owners: Owners, places: Places, reflinks: Reflinks, together: Callable[[str, str, str], Together]
 ) -> Ground:
-    """Return the ground for a plan about ``copies``."""
-    loadings = _Loadings(copies, environments, owner)
+    """Return the ground for a plan; ``together`` answers for two names in one environment."""
     return Ground(
-        owner=owner,
+        owner=cache(owners.owner),
+        environment=owners.environment,
         place=_placed(places),
         attributes=_attributes,
-        together=loadings.together,
+        loadable=_is_loadable,
+        together=together,
         kept_apart=kept_apart,
         reflinks=reflinks.of,
     )
+
+
+def not_asked(_environment: str, _one: str, _other: str) -> Together:
+    """Answer for any two files without a simulation."""
+    return Together(answer="not-asked")
 
 
 def _placed(places: Places) -> Callable[[str], Place]:
@@ -95,52 +103,64 @@ def _attributes(file: StoredFile) -> Hashable:
         return ()
     path = file.names[0]
     try:
-        names = sorted(os.listxattr(path, follow_symlinks=False))
-        return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in names)
+        names = os.listxattr(path, follow_symlinks=False)
+        return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names))
     except OSError:
         return (file.device, file.inode)
 
 
-class _Loadings:
-    """What processes of each environment load, simulated when the first pair of its files is asked about."""
+def _is_loadable(file: StoredFile) -> bool:
+    """Whether a file is an ELF file. What cannot be read is taken for one."""
+    try:
+        fd = open_quietly(file.names[0])
+    except OSError:
+        return True
+    try:
+        return os.read(fd, len(MAGIC)) == MAGIC
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
 
-    def __init__(
-        self, copies: Iterable[Copies], environments: Mapping[str, Environment], owner: Callable[[str], Owner]
-    ) -> None:
+
+class Loadings:
+    """What processes of each environment load, simulated when the first pair of its files is asked about.
+
+    Environments that are not given are not asked about.
+    """
+
+    def __init__(self, copies: Iterable[Copies], environments: Iterable[Environment], owners: Owners) -> None:
         self._copies = copies
-        self._environments = environments
-        self._owner = owner
-        self._loadings: dict[str, Callable[[str, str], Together]] = {}
-        self._asked: dict[str, list[str]] | None = None
+        self._environments = {one.path: one for one in environments}
+        self._owners = owners
+        self._loadings: dict[str, Loading] = {}
 
     def together(self, environment: str, one: str, other: str) -> Together:
         """Return whether a process of an environment may load two of its files as two libraries."""
-        ask = self._loadings.get(environment)
-        if ask is None:
+        if environment not in self._environments:
+            return Together(answer="not-asked")
+        if environment not in self._loadings:
             from runworthy.engine.dedupe.loading import Loading
 
-            held = self._environments.get(environment)
-            if held is None:
-                return Together(answer="unknown", why=("it is not known which environment they lie in",))
-            ask = self._loadings[environment] = Loading(held, self._names().get(environment, ())).together
-        return ask(one, other)
+            self._loadings[environment] = Loading(self._environments[environment], self._names.get(environment, ()))
+        return self._loadings[environment].together(one, other)
 
+    @cached_property
     def _names(self) -> dict[str, list[str]]:
-        """Return, by environment, the names that it has of contents that it has as two files or more."""
-        if self._asked is None:
-            self._asked = {}
-            for one in self._copies:
-                for environment, names in self._twice(one).items():
-                    self._asked.setdefault(environment, []).extend(names)
-        return self._asked
+        """By environment, the names that it has of contents that it has as two files or more."""
+        asked: dict[str, list[str]] = {}
+        for one in self._copies:
+            for environment, names in self._twice(one).items():
+                asked.setdefault(environment, []).extend(names)
+        return asked
 
     def _twice(self, copies: Copies) -> dict[str, list[str]]:
         held: dict[str, dict[int, list[str]]] = {}
         for number, file in enumerate(copies.files):
             for name in file.names:
-                held.setdefault(self._owner(name).environment, {}).setdefault(number, []).append(name)
+                held.setdefault(self._owners.environment(name), {}).setdefault(number, []).append(name)
         return {
             environment: [name for names in files.values() for name in names]
             for environment, files in held.items()
-            if len(files) > 1
+            if len(files) > 1 and environment in self._environments
         }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runworthy.engine.dedupe.ground import Reflinks, ground_of
+from runworthy.engine.dedupe.ground import Loadings, Reflinks, ground_of, not_asked
 from runworthy.engine.results import Cell, result_of
 from runworthy.model.finding import Result
 from runworthy.model.records import dataclass, field, replace
@@ -22,6 +22,7 @@ from runworthy.model.storage import (
     Partial,
     Spare,
     StorageReport,
+    Together,
     Waste,
 )
 from runworthy.storage.causes import Situation, cause_of, linking_environments
@@ -29,6 +30,7 @@ from runworthy.storage.idle import idle_of
 from runworthy.storage.planning import Wish, spares_of
 from runworthy.storage.telling import told
 from runworthy.storage.wastes import wastes_of
+from runworthy.targets.directory import cache_directory
 from runworthy.targets.storage.caches import caches_for
 from runworthy.targets.storage.copies import find_copies
 from runworthy.targets.storage.environments import environments_of
@@ -44,13 +46,18 @@ if TYPE_CHECKING:
 __all__ = ["Search", "dedupe_of"]
 
 _SECOND = 10**9
+_GAIN, _PART = 256 << 20, 0.05
 _LOADED_FROM = ("venv", "conda", "pixi", "magic", "node_modules")
 _Found = Waste | Clash | Idle | Partial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What is searched, and what is wanted of it. ``min_size`` is in bytes, ``unused`` in seconds, 0 for not asked."""
+    """What is searched, and what is wanted of it. ``min_size`` is in bytes, ``unused`` in seconds, 0 for not asked.
+
+    ``thorough``: what takes long is asked however little it brings, as it is where sharing is about to be done. Without
+    ``reasons`` equal files are found, and no more is asked about them.
+    """
 
     paths: tuple[str, ...]
     min_size: int = 64 << 10
@@ -61,6 +68,8 @@ class Search:
     advise: bool = False
     unused: int = 0
     libraries: bool = False
+    thorough: bool = False
+    reasons: bool = True
     new: bool = False
 
 
@@ -81,42 +90,48 @@ class _Searching:
 
     def report(self) -> StorageReport:
         """Return all that was found."""
-        copies = self._copies
-        new = self._new
-        wastes = wastes_of(self._told, self._situation)
-        idle = self._idle()
-        found = (*wastes, *self._partial, *self._clashes, *idle)
-        report = StorageReport(
-            paths=self._walked.tops,
+        found = self._found()
+        if not self._search.reasons:
+            return found
+        spares, wastes, idle = self._told, wastes_of(self._told, self._situation), self._idle()
+        told: tuple[_Found, ...] = (*wastes, *self._partial, *self._clashes, *idle)
+        partial = sum(one.equal for one in self._partial)
+        shared = sum(one.file.allocated for one in spares if one.bar == "already-shared")
+        return replace(
+            found,
             environments=self._environments,
-            copies=copies,
-            spares=self._told,
-            results=tuple(self._results(found)),
+            spares=spares,
+            results=tuple(self._results(told)),
             wastes=wastes,
             partial=self._partial,
             clashes=self._clashes,
             idle=idle,
             advice=self._advice(wastes),
-            min_size=self._search.min_size,
-            only=self._search.only,
-            passed_over=self._walked.passed_over,
-            problems=(*self._walked.problems, *self._problems, *self._owners.problems),
-            new=new,
-        )
-        return self._counted(report)
-
-    def _counted(self, report: StorageReport) -> StorageReport:
-        """Return the report with its sums."""
-        sizes = self._walked.sizes.values()
-        spares, partial = report.spares, sum(one.equal for one in report.partial)
-        shared = sum(one.file.allocated for one in spares if one.bar == "already-shared")
-        return replace(
-            report,
-            files=sum(files for files, _ in sizes),
-            allocated=sum(allocated for _, allocated in sizes),
             again=sum(one.file.allocated for one in spares) - shared + partial,
             frees=sum(one.frees for one in spares) + partial,
             shared=shared,
+            problems=(*found.problems, *self._owners.problems),
+            new=self._new,
+        )
+
+    def _found(self) -> StorageReport:
+        """Return what is there and what is equal, without reasons."""
+        copies = self._copies
+        sizes = self._walked.sizes.values()
+        return StorageReport(
+            paths=self._walked.tops,
+            environments=(),
+            copies=copies,
+            spares=(),
+            results=(),
+            files=sum(files for files, _ in sizes),
+            allocated=sum(allocated for _, allocated in sizes),
+            again=sum(file.allocated for one in copies for file in one.files[1:]),
+            min_size=self._search.min_size,
+            only=self._search.only,
+            passed_over=self._walked.passed_over,
+            problems=(*self._walked.problems, *self._problems),
+            reasons=self._search.reasons,
         )
 
     # -- what is there -----------------------------------------------------------------------
@@ -126,6 +141,8 @@ class _Searching:
         """What a walk finds, and the environments with the caches that they can have been filled from."""
         search = self._search
         walked = walk(search.paths, Selection(min_size=search.min_size, only=search.only), self._watch)
+        if not search.reasons:
+            return walked, ()
         environments = environments_of(walked, self._places)
         caches = caches_for(environments, os.environ, self._places) if search.caches else ()
         if caches:
@@ -150,7 +167,11 @@ class _Searching:
 
     @cached_property
     def _index(self) -> Index | None:
-        return None
+        if not self._search.index:
+            return None
+        from runworthy.targets.storage.index import Index
+
+        return Index(cache_directory())
 
     @cached_property
     def _copies(self) -> tuple[Copies, ...]:
@@ -196,8 +217,34 @@ class _Searching:
 
     @cached_property
     def _spares(self) -> tuple[Spare, ...]:
-        ground = ground_of(self._copies, self._by_path, self._owners.owner, self._places, self._reflinks)
-        return tuple(_with_cause(one, self._situation) for one in spares_of(self._copies, ground, self._search.wish))
+        spares = self._planned(self._copies, not_asked)
+        asked = self._worth_asking(spares)
+        if asked:
+            loadings = Loadings(self._copies, [one for one in self._environments if one.path in asked], self._owners)
+            known = {spare.file for spare in spares if spare.bar == "not-asked"}
+            again = [one for one in self._copies if not known.isdisjoint(one.files)]
+            settled = {file for one in again for file in one.files}
+            spares = [spare for spare in spares if spare.file not in settled]
+            spares += self._planned(again, loadings.together)
+        return tuple(_with_cause(one, self._situation) for one in spares)
+
+    def _planned(self, copies: Iterable[Copies], together: Callable[[str, str, str], Together]) -> list[Spare]:
+        return spares_of(copies, ground_of(self._owners, self._places, self._reflinks, together), self._search.wish)
+
+    def _worth_asking(self, spares: Iterable[Spare]) -> frozenset[str]:
+        """Return the environments of which is to be asked what their processes load together.
+
+        That takes as long as a search does, so that it has to bring something.
+        """
+        gains: dict[str, int] = {}
+        again = 0
+        for spare in spares:
+            again += spare.file.allocated
+            if spare.bar == "not-asked":
+                environment = spare.owner.environment
+                gains[environment] = gains.get(environment, 0) + spare.file.allocated
+        least = 0 if self._search.thorough else min(_GAIN, int(again * _PART))
+        return frozenset(environment for environment, gain in gains.items() if gain >= least)
 
     @cached_property
     def _situation(self) -> Situation:
@@ -212,7 +259,11 @@ class _Searching:
     @cached_property
     def _new(self) -> frozenset[str] | None:
         """The names of spare files that no earlier run has told, which are remembered; None where not asked."""
-        return None
+        if not self._search.new or self._index is None:
+            return None
+        unseen = frozenset(self._index.unseen(spare.file.names[0] for spare in self._spares))
+        self._index.tell(unseen)
+        return unseen
 
     @property
     def _told(self) -> tuple[Spare, ...]:

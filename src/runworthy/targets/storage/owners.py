@@ -45,12 +45,16 @@ class Owners:
         """Records that could not be read: (path, why)."""
         return tuple(sorted(self._library.problems.items()))
 
+    def environment(self, path: str) -> str:
+        """Return the path of the innermost environment that holds a file, empty where none does."""
+        return self._nest.innermost(os.path.dirname(path))
+
     def owner(self, path: str) -> Owner:
         """Return whose a file is.
 
         ``environment`` is empty where none holds it, ``package`` where no record names it.
         """
-        place = self._nest.innermost(os.path.dirname(path))
+        place = self.environment(path)
         if not place:
             return self._nobody[""]
         ledgers = self._ledgers.get(place)
