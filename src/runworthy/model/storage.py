@@ -452,8 +452,8 @@ class StorageReport:
     ``files`` and ``allocated`` are what was looked at, each stored file once. ``again`` is what is stored again,
     ``frees`` what sharing would free, ``shared`` what is shared by extents already. ``passed_over`` counts files by
     why they were not compared; ``problems`` are (path, why). ``reasons``: it was asked whose the copies are, why they
-    are there and what could be done; where it was not, ``copies`` and ``again`` are all there is. ``new`` are the names of
-    spare files that no earlier run of the guard told, and that alone are told; None where that was not asked.
+    are there and what could be done; where it was not, ``copies`` and ``again`` are all there is. ``new`` are names
+    of spare files that no earlier run of the guard told, and that alone are told; None where that was not asked.
     """
 
     paths: tuple[str, ...]
