@@ -65,7 +65,7 @@ def _whole(line: Callable[[str], Sequence[str]]) -> Callable[[str, int], Sequenc
     return lambda tree, size: line(tree) if size == 1 else None
 
 
-_RMLINT = ("--types=duplicates", "--hidden", "--no-followlinks", "--no-hardlinked", "-o", "json:/dev/null")
+_RMLINT = ("--types=duplicates", "--hidden", "--no-followlinks", "--no-hardlinked", "-o", "summary:stdout")
 # Names beginning with a dot are looked at by all, several names of one file by none.
 FINDERS = (
     Finder(
@@ -81,13 +81,6 @@ FINDERS = (
         by_bytes=True,
         line=lambda tree, size: ["hardlink", "-n", "-c", "-y", "memcmp", "-s", str(size), tree],
         number=r"Linked: +(\d+) files",
-    ),
-    Finder(
-        name="rmlint -pp",
-        decides="bytes",
-        by_bytes=True,
-        line=lambda tree, size: ["rmlint", *_RMLINT, "-pp", "-s", f"{size}b", tree],
-        number=r"in total (\d+) files, whereof \d+ are duplicates",
     ),
     Finder(
         name="fdupes",
@@ -111,9 +104,10 @@ FINDERS = (
     ),
     Finder(
         name="rmlint",
-        decides="blake2b",
+        decides="blake2b (-pp: bytes, seven times slower)",
         by_bytes=False,
         line=lambda tree, size: ["rmlint", *_RMLINT, "-s", f"{size}b", tree],
+        number=r"whereof (\d+) are duplicates",
     ),
     Finder(
         name="duperemove",
