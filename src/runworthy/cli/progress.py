@@ -64,8 +64,10 @@ class _Line:
             return
         self._due = now + _EVERY
         if what in _BYTES:
-            rate = done / max(now - began, _EVERY)
-            text = _BYTES[what].format(_size(done), _size(total), _size(rate))
+            from runworthy.report.words import bytes_of
+
+            rate = int(done / max(now - began, _EVERY))
+            text = _BYTES[what].format(bytes_of(done), bytes_of(total), bytes_of(rate))
         else:
             text = _WORDS[what].format(done, total)
         self._write(_ERASE + text)
@@ -82,14 +84,3 @@ class _Line:
             self._stream.flush()
         except (OSError, ValueError):  # a terminal that has gone away
             self._shown = False
-
-
-def _size(count: float) -> str:
-    """Return a number of bytes as people read it."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if count < 1000:
-            break
-        count /= 1024
-    else:
-        unit = "GiB"
-    return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"

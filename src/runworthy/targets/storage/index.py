@@ -187,7 +187,7 @@ class Index:
 
 def _stretches(connection: sqlite3.Connection, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """Return the rows of some stretches: one by one where few of a device are asked for, else all of it."""
-    found: dict[tuple[int, int], bytes] = {}
+    found: dict[tuple[int, int], object] = {}
     by_device: dict[int, set[int]] = {}
     for device, stretch in wanted:
         by_device.setdefault(device, set()).add(stretch)
@@ -197,12 +197,11 @@ def _stretches(connection: sqlite3.Connection, wanted: Collection[tuple[int, int
             rows = connection.execute("SELECT stretch, rows FROM stretches WHERE device = ?", (str(device),))
             found |= {(device, stretch): data for stretch, data in rows if stretch in asked}
         else:
+            one = "SELECT rows FROM stretches WHERE device = ? AND stretch = ?"
             for stretch in asked:
-                one = "SELECT rows FROM stretches WHERE device = ? AND stretch = ?"
-                row = connection.execute(one, (str(device), stretch)).fetchone()
-                if row is not None:
-                    found[device, stretch] = row[0]
-    return found
+                for (data,) in connection.execute(one, (str(device), stretch)):
+                    found[device, stretch] = data
+    return {key: data for key, data in found.items() if isinstance(data, bytes) and not len(data) % _ROW}
 
 
 def _stretch_of(signature: Signature) -> tuple[int, int]:
