@@ -45,6 +45,11 @@ class Owners:
         """Records that could not be read: (path, why)."""
         return tuple(sorted(self._library.problems.items()))
 
+    @property
+    def kept(self) -> int:
+        """How many rows of records are kept now."""
+        return self._library.rows
+
     def owner(self, path: str) -> Owner:
         """Return whose a file is.
 
