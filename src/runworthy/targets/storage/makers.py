@@ -95,12 +95,11 @@ def _python_of(prefix: str) -> str:
 
 
 def _conda(path: str) -> Maker:
-    """Return who wrote the history: rattler leaves it empty, and writes what conda writes otherwise."""
-    python = _conda_python(path)
+    """Return who wrote the history: conda always does, rattler leaves it empty or leaves it out."""
+    installer, version = "", ""
     with suppress(OSError, FormatError):
         installer, version = parse_history(peek(f"{path}/conda-meta/history", HISTORY_MAX, beginning=True))
-        return Maker(installer=installer or "rattler", version=version, python=python)
-    return Maker(python=python)
+    return Maker(installer=installer or "rattler", version=version, python=_conda_python(path))
 
 
 def _conda_python(path: str) -> str:

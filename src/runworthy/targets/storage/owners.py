@@ -49,6 +49,11 @@ class Owners:
         """Return the path of the innermost environment that holds a file, empty where none does."""
         return self._nest.innermost(os.path.dirname(path))
 
+    @property
+    def kept(self) -> int:
+        """How many rows of records are kept now."""
+        return self._library.rows
+
     def owner(self, path: str) -> Owner:
         """Return whose a file is.
 

@@ -26,12 +26,13 @@ class NodeModules:
     def __init__(self, environment: str, installer: str) -> None:
         self._environment = environment
         self._installer = installer
+        self._first = max(0, len(environment) + 1 - len(_MODULES))  # that of the environment itself is one
         self._known: dict[str, Owner | None] = {}
 
     def find(self, path: str) -> Owner | None:
         """Return whose a file is, None where it lies in no package."""
         end = len(path)
-        while (place := path.rfind(_MODULES, 0, end)) >= len(self._environment) - len(_MODULES) + 1:
+        while (place := path.rfind(_MODULES, 0, end)) >= self._first:
             if found := self._package(path, place + len(_MODULES)):
                 return found
             end = place + 1
