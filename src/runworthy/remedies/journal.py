@@ -267,8 +267,9 @@ class Journal:
                 return Entry(id=name, unreadable=f"{path} is larger than any entry")
             with open(path, "rb") as stream:
                 held = json.loads(stream.read(_LARGEST + 1))
+            entry = _entry(name, held)
             path = os.path.join(self.directory(name), _LOG)
-            return _with_log(_entry(name, held), path)
+            return _with_log(entry, path)
         except OSError as error:
             return Entry(id=name, unreadable=f"{path}: {error.strerror or error}")
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -349,7 +350,8 @@ class ShareLog:
         try:
             self._size = _whole(self._fd)
             os.ftruncate(self._fd, self._size)
-            _sync(os.path.dirname(path))
+            if not self._size:
+                _sync(os.path.dirname(path))
         except BaseException:
             os.close(self._fd)
             raise

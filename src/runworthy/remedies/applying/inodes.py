@@ -231,12 +231,13 @@ def _write(fd: int, data: bytes, offset: int) -> None:
 
 
 def put(
-    folder: Folder, name: str, content: Content, wanted: Held, *, exact: bool = False
+    folder: Folder, name: str, content: Content, wanted: Held, *, exact: bool = False, sync: bool = True
 ) -> tuple[str, tuple[str, ...]]:
     """Make a file of this name with what ``wanted`` says, and have all of it on the device before this returns.
 
-    ``exact``: it gets the times as well. Returns the hash of its bytes, and which attributes it could not get: those
-    that need a privilege. Raises OSError; what is made by then lies there.
+    ``exact``: it gets the times as well. Without ``sync`` the caller sees to it that it is on the device. Returns the
+    hash of its bytes, and which attributes it could not get: those that need a privilege. Raises OSError; what is made
+    by then lies there.
     """
     fd = os.open(name, _MAKE, 0o600, dir_fd=folder.fd)
     try:
@@ -245,7 +246,8 @@ def put(
         lost = dress(fd, wanted)
         if exact:
             os.utime(fd, ns=(wanted.atime, wanted.mtime))
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
     finally:
         os.close(fd)
     return digest, lost

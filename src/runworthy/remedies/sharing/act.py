@@ -22,6 +22,7 @@ from runworthy.remedies.applying.record import Record, nothing_unfinished
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.journal import Journal, ShareChange, ShareLog, TouchedDirectory
 from runworthy.remedies.sharing.opened import Refused
+from runworthy.remedies.sharing.refusing import cannot
 from runworthy.remedies.sharing.reverting import revert
 from runworthy.remedies.sharing.room import Room
 from runworthy.remedies.sharing.unit import Unit
@@ -53,12 +54,15 @@ def share(
     with journal.locked():
         nothing_unfinished(journal)
         limits = tuple(os.path.realpath(one) for one in boundaries)
-        with Room(one.paths[0] for one in shares if one.paths) as room:
+        with Room(path for one in shares for path in (*one.paths[:1], one.kept)) as room:
             record = Record.begin(journal, subject=subject, target="", title=title)
-            run = _Run(record, limits, watch, sum(one.size for one in shares))
+            run = _Run(record, room, limits, watch, sum(one.size for one in shares))
             try:
                 with _log(record) as log:
-                    run.go(shares, log)
+                    try:
+                        run.go(shares, log)
+                    finally:
+                        run.tell_all(log)
             finally:
                 run.end()
             return Reclaimed(
@@ -82,11 +86,12 @@ def _log(record: Record) -> ShareLog:
 class _Run:
     """What has become of the files so far. ``masters`` are the ones that others link to in the place of a full one."""
 
-    def __init__(self, record: Record, boundaries: Sequence[str], watch: Watch | None, total: int) -> None:
+    def __init__(self, record: Record, room: Room, boundaries: Sequence[str], watch: Watch | None, total: int) -> None:
         self.record = record
         self.shared: list[tuple[str, How, int]] = []
         self.left: list[tuple[str, str]] = []
         self.notes: list[str] = []
+        self._room = room
         self._boundaries = boundaries
         self._watch = watch
         self._total = total
@@ -96,6 +101,7 @@ class _Run:
         self._directories: dict[tuple[str, str], TouchedDirectory] = {}
         self._units = 0
         self._unsettled = False
+        self._untold = False
 
     def go(self, shares: Sequence[ShareFile], log: ShareLog) -> None:
         """See to all of them, until the journal can be written no more."""
@@ -136,11 +142,11 @@ class _Run:
     def _prepare(self, share: ShareFile) -> Unit | None:
         self._tell(share)
         try:
-            unit = Unit.prepare(share, self._boundaries)
+            unit = Unit.prepare(share, self._boundaries, self._room)
             for _ in self._masters:
                 if share.how == "hardlink" and (master := self._masters.get(unit.kept.inode)) is not None:
                     unit.close()
-                    unit = Unit.prepare(replace(share, kept=master), self._boundaries)
+                    unit = Unit.prepare(replace(share, kept=master), self._boundaries, self._room)
         except (OSError, Refused, ValueError) as error:
             self._leave(share, error)
             return None
@@ -177,8 +183,7 @@ class _Run:
                 open_units.append(unit)
                 if not self._replaced(unit, log):
                     open_units.remove(unit)
-            _sync(open_units)
-            for unit in tuple(open_units):
+            for unit in self._synced(open_units, log):
                 open_units.remove(unit)
                 self._ended(unit, log)
         except BaseException:
@@ -218,7 +223,7 @@ class _Run:
                     ready.append(unit)
                 except (OSError, Refused) as error:
                     self._revert(unit, log)
-                    self._leave(unit.share, error)
+                    self._leave(unit.share, _told(error, unit))
             if made:
                 self._put(log, [change for unit in made for change in unit.changes], sync=True)
         except BaseException:
@@ -231,7 +236,8 @@ class _Run:
         try:
             same = unit.share_storage()
         except (OSError, Refused) as error:
-            self._leave(unit.share, error)
+            self._revert(unit, log)
+            self._leave(unit.share, _told(error, unit))
             return
         self._done(unit, log, min(same, unit.frees))
 
@@ -240,11 +246,26 @@ class _Run:
             unit.replace_names()
         except (OSError, Refused) as error:
             self._revert(unit, log)
-            self._leave(unit.share, error)
+            self._leave(unit.share, _told(error, unit))
             if isinstance(error, OSError) and error.errno == errno.EMLINK:
                 self._masters[unit.kept.inode] = _first(unit.share)
             return False
         return True
+
+    def _synced(self, replaced: list[Unit], log: ShareLog) -> list[Unit]:
+        """Have the directories written to the device; return the files of which that is known."""
+        synced: set[tuple[int, int]] = set()
+        for unit in tuple(replaced):
+            try:
+                for name in unit.names:
+                    if name.place[:2] not in synced:
+                        name.folder.sync()
+                        synced.add(name.place[:2])
+            except OSError as error:
+                replaced.remove(unit)
+                self._revert(unit, log)
+                self._leave(unit.share, error)
+        return list(replaced)
 
     def _ended(self, unit: Unit, log: ShareLog) -> None:
         try:
@@ -263,8 +284,7 @@ class _Run:
 
     def _done(self, unit: Unit, log: ShareLog, frees: int) -> None:
         unit.changes = [replace(one, state="done") for one in unit.changes]
-        with contextlib.suppress(_Full):  # what lies there tells the same
-            self._put(log, unit.changes, sync=False)
+        self._tell_later(log, unit.changes)
         self.shared.append((_first(unit.share), unit.share.how, unit.share.frees or frees))
 
     def _revert(self, unit: Unit, log: ShareLog) -> None:
@@ -276,8 +296,14 @@ class _Run:
             self.notes.append(f"{_first(unit.share)} cannot be put back: {reason(error)}")
             return
         self.notes += left
-        with contextlib.suppress(_Full):
+        self._tell_later(log, changes)
+
+    def _tell_later(self, log: ShareLog, changes: Sequence[ShareChange]) -> None:
+        """Tell the journal how something stands: before the entry is at its end that has to be there, not earlier."""
+        try:
             self._put(log, changes, sync=False)
+        except _Full:
+            self._untold = True
 
     def _put(self, log: ShareLog, changes: Sequence[ShareChange], *, sync: bool) -> None:
         for change in changes:
@@ -285,6 +311,14 @@ class _Run:
         _append(log, *changes, sync=sync)
 
     # -- the end -----------------------------------------------------------------------------
+
+    def tell_all(self, log: ShareLog) -> None:
+        """See to it that the log says how everything stands."""
+        try:
+            log.append(*(self._changes if self._untold else ()), sync=True)
+        except OSError as error:
+            self._unsettled = True
+            self.notes.append(f"the journal cannot be written: {reason(error)}")
 
     def end(self) -> None:
         """Bring the entry of the journal to its end. Raises RemedyError."""
@@ -322,11 +356,8 @@ def _meet(one: Unit, other: Unit) -> bool:
     return one.victim.inode in (other.victim.inode, other.kept.inode) or one.kept.inode == other.victim.inode
 
 
-def _sync(batch: Sequence[Unit]) -> None:
-    """Have the directories of all names written to the device."""
-    folders = {name.place[:2]: name.folder for unit in batch for name in unit.names}
-    for folder in folders.values():
-        folder.sync()
+def _told(error: Exception, unit: Unit) -> Exception:
+    return cannot(error, unit.pair) if isinstance(error, OSError) else error
 
 
 def _first(share: ShareFile) -> str:

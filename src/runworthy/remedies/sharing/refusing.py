@@ -15,7 +15,7 @@ from runworthy.model.records import dataclass
 from runworthy.model.storage import BARS
 from runworthy.remedies.sharing.opened import Name, Opened, Refused
 
-__all__ = ["Pair", "refuse", "told"]
+__all__ = ["Pair", "cannot", "refuse", "told"]
 
 _SET_ID = 0o6000
 _EXECUTABLE = 0o111
@@ -58,6 +58,18 @@ def refuse(pair: Pair) -> None:
 
 
 # -- whatever is done ------------------------------------------------------------------------
+
+
+def cannot(error: OSError, pair: Pair) -> Exception:
+    """Return what is told where a link or a clone was refused: that of the rule that the kernel went by."""
+    if error.errno == errno.EXDEV:
+        same = pair.victim.status.st_dev == pair.kept.status.st_dev
+        return Refused(BARS["other-mount" if same else "other-filesystem"])
+    if error.errno == errno.EMLINK:
+        return Refused(BARS["too-many-links"])
+    if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL):
+        return Refused(f"its file system refuses it ({os.strerror(error.errno)})")
+    return error
 
 
 def _two_files(pair: Pair) -> None:
@@ -161,13 +173,12 @@ def _same_time_of_source(pair: Pair) -> None:
 
 def _no_program(pair: Pair) -> None:
     """The kernel and loaders take what a link leads to for the place of a program: ``$ORIGIN`` is another one then."""
-    from runworthy.formats.content import FileContent
     from runworthy.formats.elf import is_elf, read_elf
     from runworthy.model.errors import FormatError
 
     if pair.victim.status.st_mode & _EXECUTABLE:
         raise Refused(BARS["program"])
-    content = FileContent(f"/proc/self/fd/{pair.victim.fd}", pair.victim.status.st_size)
+    content = _Bytes(pair.victim)
     if not is_elf(content):
         return
     try:
@@ -176,6 +187,19 @@ def _no_program(pair: Pair) -> None:
         raise Refused(BARS["program"]) from error
     if facts.interpreter is not None or any("ORIGIN" in (one or "") for one in (facts.rpath, facts.runpath)):
         raise Refused(BARS["program"])
+
+
+class _Bytes:
+    """A file as formats read it: the one that is open, whose time of access stays."""
+
+    def __init__(self, file: Opened) -> None:
+        self._fd = file.fd
+        self.size = file.status.st_size
+
+    def pread(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``. Raises OSError."""
+        count = min(count, self.size - offset)
+        return os.pread(self._fd, count, offset) if offset >= 0 and count > 0 else b""
 
 
 _ALWAYS: Sequence[Callable[[Pair], None]] = (

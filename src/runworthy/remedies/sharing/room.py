@@ -1,4 +1,4 @@
-"""How much room there is, as the file systems themselves say (statvfs(3)), when all is written out."""
+"""How much room there is, as the file systems themselves say (statvfs(3)), and what is known to be on their devices."""
 
 from __future__ import annotations
 
@@ -9,31 +9,40 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Room"]
+__all__ = ["Room", "write_out"]
 
 _FS_INFO = 0x8400941F  # BTRFS_IOC_FS_INFO, linux/btrfs.h: the identifier of the file system is behind two numbers
 _FS_INFO_SIZE = 1024
 _TRIES = 50
+_TICK = 1_000_000_000
+"""More than times in inodes are behind the clock (current_time, fs/inode.c), in nanoseconds."""
 
 
 class Room:
-    """What is free on the file systems of some paths. What others write meanwhile counts as well."""
+    """What is free on the file systems of some paths. What others write meanwhile counts as well.
+
+    All that these held when it was asked first is written out by then (syncfs(2)).
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
+        self._clocks = time.time_ns(), time.monotonic_ns()
         self._stack = contextlib.ExitStack()
         self._found: dict[object, tuple[int, int]] = {}
+        self._whole = True
         for directory in sorted({os.path.dirname(path) for path in paths}):
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 self._add(directory)
+            except (OSError, ValueError):
+                self._whole = False
 
     def _add(self, directory: str) -> None:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK)
-        key = _identity(fd)
-        if key in self._found:
-            os.close(fd)
-            return
-        self._stack.callback(os.close, fd)
-        self._found[key] = fd, _free(fd)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, fd)
+            key = _identity(fd)
+            if key not in self._found:
+                self._found[key] = fd, _free(fd)
+                self._stack.push(stack.pop_all())
 
     def __enter__(self) -> Self:
         return self
@@ -42,6 +51,12 @@ class Room:
         self, kind: type[BaseException] | None, error: BaseException | None, trail: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def holds(self, status: os.stat_result) -> bool:
+        """Whether a file was written out: nobody has changed it since. Not after somebody has set the clock."""
+        begun, clock = self._clocks
+        drift = abs((time.time_ns() - begun) - (time.monotonic_ns() - clock))
+        return self._whole and drift < _TICK and status.st_ctime_ns < begun - _TICK
 
     def freed(self) -> int:
         """Return how many bytes more are free than in the beginning. Less than none is none."""
@@ -62,17 +77,24 @@ def _identity(fd: int) -> object:
     return os.fstat(fd).st_dev
 
 
+def write_out(fd: int) -> None:
+    """Have all of a file system written to its device (syncfs(2)). Raises OSError."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(fd):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 def _free(fd: int) -> int:
     """Return what is free, when what was removed is given back. Raises OSError.
 
     ext4 and btrfs do that in the commit that syncfs(2) waits for; xfs a little later: therefore until it stands still.
     """
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
     told = -1
     for _ in range(_TRIES):
-        libc.syncfs(fd)
+        write_out(fd)
         state = os.fstatvfs(fd)
         now = state.f_bfree * state.f_frsize
         if now == told:

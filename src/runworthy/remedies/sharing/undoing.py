@@ -19,11 +19,12 @@ from runworthy.model.records import replace
 from runworthy.remedies.applying.inodes import from_file, hashed, look, opened, put
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.applying.walking import Folder, reach
-from runworthy.remedies.journal import ShareChange
+from runworthy.remedies.journal import ShareChange, ShareLog
 from runworthy.remedies.sharing import leases
 from runworthy.remedies.sharing.links import mend, swap, unlink
 from runworthy.remedies.sharing.opened import Refused
 from runworthy.remedies.sharing.reverting import Spot, is_unchanged, revert, spots, units
+from runworthy.remedies.sharing.room import write_out
 
 if TYPE_CHECKING:
     from runworthy.remedies.applying.record import Record
@@ -50,7 +51,9 @@ def settle(record: Record) -> list[str]:
             ended, lines = revert(unit)
             left += lines
             settled += ended
-    _told(record, settled)
+    _known(record, settled)
+    with record.journal.log(record.entry) as log:
+        log.append(*settled)
     return left
 
 
@@ -87,6 +90,19 @@ def ready(record: Record, *, force: bool) -> None:
     for unit in todo:
         with spots(unit) as found:
             _make_ready(found, force=force)
+    _write_out(todo)
+
+
+def _write_out(todo: Sequence[Sequence[ShareChange]]) -> None:
+    """Have all copies and their names written to the device at once. Raises OSError."""
+    seen: set[int] = set()
+    for unit in todo:
+        with spots(unit) as found:
+            for spot in found:
+                device = os.fstat(spot.folder.fd).st_dev
+                if device not in seen:
+                    write_out(spot.folder.fd)
+                    seen.add(device)
 
 
 def _see_to_room(todo: Sequence[Sequence[ShareChange]]) -> None:
@@ -126,8 +142,6 @@ def _make_ready(found: Sequence[Spot], *, force: bool) -> None:
     for spot in shared:
         if spot.folder.stat(spot.hidden) is None:
             os.link(name, spot.hidden, src_dir_fd=folder.fd, dst_dir_fd=spot.folder.fd, follow_symlinks=False)
-    for spot in shared:
-        spot.folder.sync()
 
 
 def _separate(found: Sequence[Spot]) -> tuple[Folder, str] | None:
@@ -161,7 +175,7 @@ def _copied(spot: Spot, *, force: bool) -> tuple[Folder, str]:
         held = look(folder, name, contents=False)
         if held.kind != "file":
             raise RemedyError(f"{here(change)} is no longer as it was left")
-        digest, _ = put(spot.folder, spot.hidden, from_file(folder, name, held), change.before, exact=True)
+        digest, _ = put(spot.folder, spot.hidden, from_file(folder, name, held), change.before, exact=True, sync=False)
     if digest != change.before.sha256:
         if not force:
             unlink(spot.folder, spot.hidden)
@@ -176,30 +190,78 @@ def _copied(spot: Spot, *, force: bool) -> tuple[Folder, str]:
 def take_back(record: Record, *, force: bool) -> list[str]:
     """Give all files their own bytes again; return what stays as it is, and why. Raises RemedyError."""
     left: list[str] = []
-    for unit in reversed(_done(record)):
+    undone: list[ShareChange] = []
+    todo = list(reversed(_done(record)))
+    with contextlib.ExitStack() as stack:
+        log = _log(record, stack)
         try:
-            left += _in_place(unit[0]) if not unit[0].temporary else _back(unit, force=force)
-        except OSError as error:
-            raise RemedyError(
-                f"{here(unit[0])} cannot be brought back: {reason(error)}",
-                hint="`runworthy recover` tries again",
-                entry=record.entry.id,
-            ) from error
-        _told(record, [replace(one, state="undone") for one in unit])
+            for at in range(0, len(todo), _AT_ONCE):
+                some = todo[at : at + _AT_ONCE]
+                left += _some_back(record, some, force=force)
+                changes = [replace(one, state="undone") for unit in some for one in unit]
+                undone += changes
+                if log is not None:
+                    with contextlib.suppress(OSError):  # a full journal keeps nothing from being brought back
+                        log.append(*changes, sync=False)
+        finally:
+            _known(record, undone)
     return left
 
 
-def _back(unit: Sequence[ShareChange], *, force: bool) -> list[str]:
-    """Give the names of one stored file their own file. Raises OSError."""
-    with spots(unit) as found:
-        try:
-            _make_ready(found, force=force)
-        except RemedyError:
-            return [_stays(one) for one in unit]
-        left = [line for spot in found for line in _exchanged(spot, force=force)]
-        for spot in found:
-            spot.folder.sync()
-        return left + [line for spot in found for line in _tidied(spot)]
+_AT_ONCE = 16
+"""How many files are brought back before the directories are written to the device, and what was there goes."""
+
+
+def _log(record: Record, stack: contextlib.ExitStack) -> ShareLog | None:
+    if not shares_of(record):
+        return None
+    with contextlib.suppress(OSError):
+        return stack.enter_context(record.journal.log(record.entry))
+    return None
+
+
+def _some_back(record: Record, some: Sequence[Sequence[ShareChange]], *, force: bool) -> list[str]:
+    """Bring a few files back; return what stays as it is, and why. Raises RemedyError."""
+    unit: Sequence[ShareChange] = some[0]
+    left: list[str] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            opened_spots = []
+            for unit in some:
+                if unit[0].temporary:
+                    found = stack.enter_context(spots(unit))
+                    left += _back(found, force=force)
+                    opened_spots += found
+                else:
+                    left += _in_place(unit[0])
+            folders = {_place(spot.folder): spot.folder for spot in opened_spots}
+            for folder in folders.values():
+                folder.sync()
+            left += [line for spot in opened_spots for line in _tidied(spot)]
+    except OSError as error:
+        raise RemedyError(
+            f"{here(unit[0])} cannot be brought back: {reason(error)}",
+            hint="`runworthy recover` tries again",
+            entry=record.entry.id,
+        ) from error
+    return left
+
+
+def _place(folder: Folder) -> tuple[int, int]:
+    status = os.fstat(folder.fd)
+    return status.st_dev, status.st_ino
+
+
+def _back(found: Sequence[Spot], *, force: bool) -> list[str]:
+    """Have the names of one stored file lead to their own file; what they led to is hidden then. Raises OSError."""
+    missing = any(spot.what(spot.name)[0] == "new" and spot.folder.stat(spot.hidden) is None for spot in found)
+    try:
+        _make_ready(found, force=force)
+    except RemedyError:
+        return [_stays(spot.change) for spot in found]
+    if missing and found:  # it was cut off, and this is done anew
+        write_out(found[0].folder.fd)
+    return [line for spot in found for line in _exchanged(spot, force=force)]
 
 
 def _stays(change: ShareChange) -> str:
@@ -324,10 +386,7 @@ def _common(one: Sequence[tuple[int, int, int]], other: Sequence[tuple[int, int,
                 yield max(start, begin), min(end, stop) - max(start, begin)
 
 
-def _told(record: Record, changes: Sequence[ShareChange]) -> None:
-    """Tell the journal. A full one keeps nothing from being brought back: the files can be asked again."""
-    if not changes:
-        return
+def _known(record: Record, changes: Sequence[ShareChange]) -> None:
     by_number = {one.number: one for one in changes}
     record.entry = replace(
         record.entry,
@@ -335,5 +394,3 @@ def _told(record: Record, changes: Sequence[ShareChange]) -> None:
             by_number.get(one.number, one) if isinstance(one, ShareChange) else one for one in record.entry.changes
         ),
     )
-    with contextlib.suppress(OSError), record.journal.log(record.entry) as log:
-        log.append(*changes, sync=False)

@@ -31,6 +31,7 @@ from runworthy.remedies.sharing.comparing import compare, is_steady
 from runworthy.remedies.sharing.links import link_in, swap, unlink
 from runworthy.remedies.sharing.opened import BASE, Name, Refused, find_name, is_inode, open_file
 from runworthy.remedies.sharing.refusing import Pair, refuse, told
+from runworthy.remedies.sharing.room import Room
 
 __all__ = ["Unit"]
 
@@ -42,6 +43,7 @@ class Unit:
 
     def __init__(self, share: ShareFile, stack: contextlib.ExitStack, pair: Pair) -> None:
         self.share = share
+        self.pair = pair
         self.victim, self.kept, self.names = pair.victim, pair.kept, pair.names
         self.frees = self.victim.status.st_blocks * 512
         self.changes: list[ShareChange] = []
@@ -61,7 +63,7 @@ class Unit:
         return frozenset((*self.share.paths, self.share.kept))
 
     @classmethod
-    def prepare(cls, share: ShareFile, boundaries: Sequence[str]) -> Self:
+    def prepare(cls, share: ShareFile, boundaries: Sequence[str], room: Room) -> Self:
         """Open and compare. Raises OSError, Refused; ValueError for what can be no name of a file."""
         with contextlib.ExitStack() as stack:
             kept = open_file(find_name(share.kept, boundaries, stack), stack)
@@ -80,18 +82,19 @@ class Unit:
             )
             refuse(pair)
             unit = cls(share, stack, pair)
-            unit._compare()
+            unit._compare(room)
             unit._stack = stack.pop_all()
             return unit
 
-    def _compare(self) -> None:
+    def _compare(self, room: Room) -> None:
         if self.in_place:
             return  # the kernel does, while nobody can write (FIDEDUPERANGE)
         for file in (self.victim, self.kept):
             leases.take(file.fd)
             self._stack.callback(leases.give_back, file.fd)
         self._before = replace(self._before, sha256=compare(self.victim, self.kept))
-        os.fsync(self.kept.fd)  # after a power cut it is the only one
+        if not room.holds(self.kept.status):
+            os.fsync(self.kept.fd)  # after a power cut it is the only one
 
     def close(self) -> None:
         """Let writers go on, and close all."""

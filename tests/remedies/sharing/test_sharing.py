@@ -1,0 +1,361 @@
+"""Files of a temporary directory share their bytes, or are left; and get their own again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runworthy.model.edit import ShareFile
+from runworthy.model.errors import RemedyError
+from runworthy.model.storage import How
+from runworthy.remedies.applying import forget, recover, undo, would_undo
+from runworthy.remedies.journal import Journal
+from runworthy.remedies.sharing import share
+from tests.remedies.applying.made import dump
+from tests.remedies.sharing.made import Pair, left
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="sharing is for Linux")
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory, where waiting for the disk takes no time, if its file system has what is looked at."""
+    try:
+        made = Path(tempfile.mkdtemp(prefix="runworthy-", dir="/dev/shm"))
+    except OSError:
+        yield tmp_path
+        return
+    with contextlib.suppress(OSError):
+        os.setxattr(made, "user.one", b"1")
+    yield made if os.listxattr(made) else tmp_path
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return Pair(tmp_path)
+
+
+# -- done and taken back ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["hardlink", "symlink"])
+def test_a_file_of_two_names_is_shared_and_comes_back(pair: Pair, how: How) -> None:
+    other = pair.root / "cache" / "entry"
+    other.parent.mkdir()
+    os.link(pair.path, other)
+    before = dump(pair.root)
+    done = pair.share(how, paths=(pair.path, other), boundaries=[str(pair.root)])
+    assert [(path, used) for path, used, _ in done.shared] == [(str(pair.path), how)]
+    assert not done.left
+    assert pair.is_shared
+    assert other.samefile(pair.kept)
+    assert pair.kept.stat().st_nlink == (3 if how == "hardlink" else 1)
+    assert pair.path.is_symlink() == (how == "symlink")
+    if how == "symlink":
+        assert os.readlink(pair.path) == "../one/lib.so"
+    assert done.entry == pair.journal.entries()[0].id
+    assert [change.words.split()[-1] for change in pair.journal.entries()[0].changes] == [str(pair.kept)] * 2
+    undone = pair.undo()
+    assert (undone.entry.state, undone.left) == ("undone", ())
+    assert dump(pair.root) == before
+
+
+def test_what_is_done_is_told(pair: Pair) -> None:
+    seen: list[tuple[str, int, int]] = []
+    edit = ShareFile(paths=(str(pair.path),), kept=str(pair.kept), how="hardlink", size=10, frees=4096)
+    done = share([edit], pair.journal, title="t", subject="s", watch=lambda *one: seen.append(one))
+    assert seen == [("share", 0, 10)]
+    assert done.estimated == 4096
+    assert done.shared == ((str(pair.path), "hardlink", 4096),)
+
+
+def test_many_files_and_one_that_is_left(tmp_path: Path) -> None:
+    """More than go together at once; one of them is left, and the others are done."""
+    pairs = [Pair(tmp_path / str(number), bytes([number]) * 100) for number in range(40)]
+    pairs[20].path.write_bytes(b"x" * 100)
+    before = [dump(one.root) for one in pairs]
+    shares = [ShareFile(paths=(str(one.path),), kept=str(one.kept), how="hardlink", size=100) for one in pairs]
+    journal = Journal(str(tmp_path / "journal"))
+    done = share(shares, journal, title="t", subject="s")
+    assert len(done.shared) == 39
+    assert done.left == ((str(pairs[20].path), "they differ"),)
+    assert [one.is_shared for one in pairs] == [number != 20 for number in range(40)]
+    undo(journal)
+    assert [dump(one.root) for one in pairs] == before
+
+
+def test_files_that_hang_together_are_done_one_after_the_other(tmp_path: Path) -> None:
+    """The second file is to join one that the first has just made a name of another."""
+    one = Pair(tmp_path)
+    third = one.root / "three"
+    third.write_bytes(one.kept.read_bytes())
+    shares = [
+        ShareFile(paths=(str(one.path),), kept=str(one.kept), how="hardlink"),
+        ShareFile(paths=(str(third),), kept=str(one.path), how="hardlink"),
+    ]
+    before = dump(one.root)
+    assert not share(shares, one.journal, title="t", subject="s").left
+    assert one.kept.stat().st_nlink == 3
+    one.undo()
+    assert dump(one.root) == before
+
+
+# -- left as they are ------------------------------------------------------------------------
+
+
+def _other_bytes(pair: Pair) -> None:
+    data = bytearray(pair.path.read_bytes())
+    data[-1] ^= 1
+    pair.path.write_bytes(data)
+
+
+def _hidden_name(pair: Pair) -> None:
+    os.link(pair.path, pair.root / "one more")
+
+
+def _linked(pair: Pair) -> None:
+    pair.path.unlink()
+    pair.path.symlink_to(pair.kept)
+
+
+def _fifo(pair: Pair) -> None:
+    pair.path.unlink()
+    os.mkfifo(pair.path)
+
+
+def _by_a_link(pair: Pair) -> None:
+    (pair.root / "two").rename(pair.root / "real")
+    (pair.root / "two").symlink_to("real")
+
+
+def _empty(pair: Pair) -> None:
+    pair.path.write_bytes(b"")
+    pair.kept.write_bytes(b"")
+
+
+LEFT: dict[str, tuple[Callable[[Pair], object], str]] = {
+    "other bytes": (_other_bytes, "they differ"),
+    "shorter": (lambda pair: os.truncate(pair.path, 5), "they differ"),
+    "empty": (_empty, "it is empty"),
+    "other mode": (lambda pair: pair.path.chmod(0o755), "a hard link has one set of permissions, and theirs differ"),
+    "set-id": (lambda pair: (pair.path.chmod(0o4755), pair.kept.chmod(0o4755)), "set-user-ID"),
+    "attribute": (lambda pair: os.setxattr(pair.path, "user.one", b"1"), "extended attributes, and theirs differ"),
+    "names outside": (_hidden_name, "it has names outside of what was looked at"),
+    "gone": (lambda pair: pair.path.unlink(), "it is not there"),
+    "replaced by a link": (_linked, "it is no regular file"),
+    "replaced by a FIFO": (_fifo, "it is no regular file"),
+    "by a link": (_by_a_link, "a symbolic link is on the way to it, and might lead elsewhere"),
+    "script": (lambda pair: [one.write_bytes(b"#!/x/python\n") and one.chmod(0o755) for one in (pair.path, pair.kept)],
+               "installers and databases change such files in place"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_it_is_left(pair: Pair, name: str) -> None:
+    spoil, why = LEFT[name]
+    spoil(pair)
+    assert why in pair.refusal()
+
+
+def test_the_one_that_stays_may_be_no_link(pair: Pair) -> None:
+    pair.kept.rename(pair.root / "real")
+    pair.kept.symlink_to(pair.root / "real")
+    assert pair.refusal() == "it is no regular file"
+
+
+def test_one_file_is_not_shared_with_itself(pair: Pair) -> None:
+    pair.path.unlink()
+    os.link(pair.kept, pair.path)
+    assert pair.refusal() == "they are one file already"
+
+
+def test_nothing_outside_of_the_boundaries_is_touched(pair: Pair) -> None:
+    for boundary in (pair.root / "one", pair.root / "two", pair.root / "tw"):
+        assert pair.refusal(boundaries=[str(boundary)]) == "it lies outside of what may be changed"
+    assert not pair.share(boundaries=[str(pair.root / "one"), f"{pair.root}/two/"]).left
+
+
+@pytest.mark.parametrize("name", ["mod.py", "mod.cpython-312.pyc"])
+def test_sources_have_to_have_one_time(tmp_path: Path, name: str) -> None:
+    pair = Pair(tmp_path, name=name)
+    assert "its bytecode is told from it by the time" in pair.refusal()
+    status = pair.kept.stat()
+    os.utime(pair.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not pair.share().left
+
+
+@pytest.mark.parametrize("name", ["RECORD", "pyvenv.cfg", "x.pth", "state.sqlite3"])
+def test_what_is_changed_in_place_is_kept_apart(tmp_path: Path, name: str) -> None:
+    assert "change such files in place" in Pair(tmp_path, name=name).refusal()
+
+
+@pytest.mark.parametrize("name", ["new\nline", "\udcff\udcfe", "-rf", " ", "ü", "a" * 220])
+def test_names_may_be_anything(tmp_path: Path, name: str) -> None:
+    pair = Pair(tmp_path, name=name)
+    before = dump(pair.root)
+    assert not pair.share().left
+    assert pair.is_shared
+    pair.undo()
+    assert dump(pair.root) == before
+
+
+@pytest.mark.parametrize("name", ["", "relative", "/a/../b", "//a", "/a\0b", "/\ud800"])
+def test_names_that_are_none(pair: Pair, name: str) -> None:
+    edit = ShareFile(paths=(name,), kept=str(pair.kept), how="hardlink")
+    done = share([edit], pair.journal, title="t", subject="s")
+    assert left(done) in ("it is no plain absolute path", "no file can have such a name")
+    assert not done.shared
+
+
+def test_one_name_that_cannot_be_moved_keeps_the_others(pair: Pair) -> None:
+    """A name that is another file by now: nothing would be freed by moving the rest."""
+    other = pair.root / "two" / "other"
+    other.write_bytes(pair.path.read_bytes())
+    assert pair.refusal(paths=(pair.path, other)) == f"{other} is no longer a name of it"
+
+
+def test_programs_are_never_symbolic_links(pair: Pair) -> None:
+    for path in (pair.path, pair.kept):
+        path.chmod(0o755)
+    assert pair.refusal("symlink") == "programs are never replaced by symbolic links"
+
+
+def test_a_writer_keeps_it(pair: Pair) -> None:
+    for path in (pair.path, pair.kept):
+        with path.open("r+b"):
+            assert pair.refusal() == "somebody has it open for writing"
+    assert not pair.share().left
+
+
+# -- taken back, or not ----------------------------------------------------------------------
+
+
+def test_what_was_written_since_is_not_undone(pair: Pair) -> None:
+    pair.share()
+    with pair.path.open("ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(RemedyError, match="no longer as it was left"):
+        pair.undo()
+    assert would_undo(pair.journal)[1]
+    assert pair.is_shared
+    assert pair.undo(force=True).entry.state == "undone"
+    assert not pair.is_shared
+    assert pair.path.read_bytes() == pair.kept.read_bytes()
+    assert pair.path.read_bytes().endswith(b"more"), "the bytes of now, as a file of its own"
+
+
+def test_what_was_written_since_is_seen_by_its_bytes(pair: Pair) -> None:
+    pair.share()
+    status = pair.path.stat()
+    with pair.path.open("r+b") as stream:
+        stream.write(b"THE")
+    os.utime(pair.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(RemedyError, match="no longer as it was left; nothing was changed"):
+        pair.undo()
+    assert pair.is_shared
+    assert pair.journal.entries()[0].state == "applied"
+
+
+def test_what_was_replaced_since_stays(pair: Pair) -> None:
+    pair.share()
+    pair.path.unlink()
+    pair.path.write_bytes(b"another version")
+    done = pair.undo(force=True)
+    assert done.left == (f"{pair.path} was changed by somebody else, and stays",)
+    assert pair.path.read_bytes() == b"another version"
+
+
+def test_the_one_that_stayed_may_go(pair: Pair) -> None:
+    """The other environment is removed: a hard link is a file of its own."""
+    before = pair.path.read_bytes()
+    pair.share()
+    pair.kept.unlink()
+    pair.undo()
+    assert pair.path.read_bytes() == before
+
+
+def test_times_of_directories_come_back(pair: Pair) -> None:
+    os.utime(pair.root / "two", ns=(5, 5))
+    pair.share()
+    assert (pair.root / "two").stat().st_mtime_ns != 5
+    pair.undo()
+    assert (pair.root / "two").stat().st_mtime_ns == 5
+
+
+# -- the journal -----------------------------------------------------------------------------
+
+
+def test_a_torn_last_line_is_no_damage(pair: Pair) -> None:
+    before = dump(pair.root)
+    name = pair.share().entry
+    log = Path(pair.journal.directory(name), "shares.jsonl")
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"words":"hard-li')
+    assert not pair.journal.entries()[0].unreadable
+    pair.undo()
+    assert dump(pair.root) == before
+    added = log.read_bytes().removeprefix(whole)
+    assert [line[-1:] for line in added.splitlines()] == [b"}"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"[]", b"{", b"{}", b'{"kind":"file"}', b'{"kind":"share","number":1}'],
+)
+def test_a_damaged_line_is_told_and_left(pair: Pair, line: bytes) -> None:
+    name = pair.share().entry
+    log = Path(pair.journal.directory(name), "shares.jsonl")
+    log.write_bytes(line + b"\n" + log.read_bytes())
+    assert "shares.jsonl" in pair.journal.entries()[0].unreadable
+    with pytest.raises(RemedyError, match="cannot be read"):
+        pair.undo()
+    assert recover(pair.journal) == []
+
+
+def test_a_log_that_names_other_files_to_remove_is_damaged(pair: Pair) -> None:
+    name = pair.share().entry
+    log = Path(pair.journal.directory(name), "shares.jsonl")
+    log.write_bytes(log.read_bytes().replace(b'"temporary":".runworthy-', b'"temporary":"../important-'))
+    assert pair.journal.entries()[0].unreadable
+
+
+def test_an_entry_is_not_written_anew_for_each_file(tmp_path: Path) -> None:
+    """The log grows by what is new: so the work is not the square of the number of files."""
+    pairs = [Pair(tmp_path / str(number), b"x" * (number + 1)) for number in range(20)]
+    journal = Journal(str(tmp_path / "journal"))
+    shares = [ShareFile(paths=(str(one.path),), kept=str(one.kept), how="hardlink", size=100) for one in pairs]
+    name = share(shares, journal, title="t", subject="s").entry
+    held = Path(journal.directory(name))
+    assert b'"share"' not in (held / "entry.json").read_bytes()
+    assert len((held / "shares.jsonl").read_bytes().splitlines()) == 20 + 20 + 20  # directories, begun, done
+    undo(journal)
+    forget(journal, [name])
+    assert journal.entries() == []
+
+
+def test_nothing_is_done_without_a_journal(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    before = dump(pair.root)
+    pair.journal = Journal(str(tmp_path / "file" / "journal"))
+    with pytest.raises(RemedyError, match="cannot be used"):
+        pair.share()
+    assert dump(pair.root) == before
+
+
+def test_a_run_that_was_cut_off_comes_first(pair: Pair) -> None:
+    with pair.journal.locked():
+        from runworthy.remedies.applying.record import Record
+
+        Record.begin(pair.journal, subject="s", target="t", title="u")
+    with pytest.raises(RemedyError, match="was cut off"):
+        pair.share()
+    recover(pair.journal)
+    assert not pair.share().left
+
