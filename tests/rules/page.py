@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -145,12 +145,9 @@ def _handlers(facts: Mapping[str, Any]) -> Handlers | None:
 def judge(text: str, directory: Path) -> Result:
     """Return what the engine says of the facts; their files are written to ``directory``, the working directory."""
     facts: dict[str, Any] = tomllib.loads(text)
-    if "wheel" in facts:
-        return _wheel(facts)
-    if "storage" in facts:
-        return judge_storage(facts)
-    if "clash" in facts:
-        return judge_clashes(facts)
+    for word, special in _SPECIAL.items():
+        if word in facts:
+            return special(facts)
     files = {path: value for path, value in facts.items() if isinstance(value, dict) and path not in _TABLES}
     in_root = {path: value for path, value in files.items() if path.startswith("/")}
     for path, value in files.items():
@@ -239,6 +236,14 @@ def _wheel(facts: Mapping[str, Any]) -> Result:
         record=record,
     )
     return judge_wheel(facts["wheel"], data, facts.get("target", ""))
+
+
+_SPECIAL: Mapping[str, Callable[[Mapping[str, Any]], Result]] = {
+    "wheel": _wheel,
+    "storage": judge_storage,
+    "clash": judge_clashes,
+}
+"""Facts that are about no file on a target, by the word that tells them."""
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

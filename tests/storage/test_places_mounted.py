@@ -20,7 +20,7 @@ def _link(source: Path, target: Path) -> str:
     try:
         os.link(source / "file", target / "linked")
     except OSError as error:
-        return errno.errorcode[error.errno]
+        return errno.errorcode.get(error.errno or 0, "")
     return ""
 
 

@@ -40,7 +40,7 @@ class Situation:
     another one. ``caches`` are the environments that are caches.
     """
 
-    __slots__ = ("caches", "cloned", "environments", "linking", "settings")
+    __slots__ = ("_installed", "caches", "cloned", "environments", "linking", "settings")
 
     def __init__(
         self,
@@ -55,6 +55,15 @@ class Situation:
         self.linking = frozenset(linking)
         self.cloned = frozenset(cloned)
         self.caches = tuple(one for one in environments.values() if one.is_cache)
+        self._installed: dict[tuple[str, str, bool], _Installed] = {}
+
+    def installed(self, owner: Owner) -> _Installed:
+        """Return what holds of all files of an environment that one installer brought."""
+        key = (owner.environment, owner.installer, bool(owner.package))
+        found = self._installed.get(key)
+        if found is None:
+            found = self._installed[key] = _Installed(owner, self)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +97,7 @@ def explained(file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owne
     then what both have in common.
     """
     one, other = _Side(file, owner, situation), _Side(kept, kept_owner, situation)
+    one.one_entry = other.one_entry = _one_entry(one, other)
     for decisions, side, beside in (
         (_IN_LAYERS, one, other),
         (_OWN, one, other),
@@ -121,81 +131,32 @@ def is_inside(path: str, top: str) -> bool:
     return path == top or path.startswith(top if top.endswith("/") else f"{top}/")
 
 
-class _Side:
-    """One of two files with the same bytes, with what is known of how it came to be."""
+class _Installed:
+    """What holds of all files of an environment that one installer brought."""
 
-    __slots__ = (
-        "cache",
-        "cached",
-        "environment",
-        "file",
-        "in_linking",
-        "installer",
-        "linked",
-        "owner",
-        "place",
-        "setting",
-    )
+    __slots__ = ("cache", "environment", "in_linking", "installer", "is_cache", "place", "setting", "version")
 
-    def __init__(self, file: StoredFile, owner: Owner, situation: Situation) -> None:
-        self.file = file
-        self.owner = owner
-        self.environment = situation.environments.get(owner.environment)
-        self.place = self.environment.place if self.environment else None
-        self.installer = _installer(owner, self.environment)
-        cached = _caches_with(file, situation)
-        self.cached = cached
-        self.linked = (
-            bool(cached)
-            or file.outside > 0
-            or (file.device, file.inode) in situation.cloned
-            or any(not is_inside(name, owner.environment) for name in file.names)
-        )
+    def __init__(self, owner: Owner, situation: Situation) -> None:
+        self.environment = environment = situation.environments.get(owner.environment)
+        self.place = environment.place if environment else None
+        self.is_cache = environment is not None and environment.is_cache
+        self.installer = installer = _installer(owner, environment)
         self.in_linking = owner.environment in situation.linking
-        self.setting = self._setting(situation)
-        self.cache = cached[0] if cached else self._cache(situation)
-
-    @property
-    def is_cache(self) -> bool:
-        """Whether it lies in a cache and nowhere else that is known of."""
-        return self.environment is not None and self.environment.is_cache
-
-    @property
-    def named(self) -> str:
-        return self.installer.name if self.installer else ""
-
-    @property
-    def version(self) -> str:
-        """The version of the installer, where the environment was made by the same one."""
-        environment = self.environment
-        if environment is None or environment.is_cache or self.installer is None:
-            return ""
-        maker = installer_named(environment.installer, environment.kind)
-        return environment.version if maker is self.installer else ""
-
-    def explained(self, cause: Cause, facts: Facts) -> Explained:
-        return Explained(
-            cause=cause,
-            facts=facts,
-            environment=self.owner.environment,
-            installer=self.named,
-            version=self.version,
-            cache=self.cache,
-            setting=self.setting,
-        )
-
-    def _setting(self, situation: Situation) -> Setting | None:
-        told = situation.settings.get(self.owner.environment, ())
-        return next((one for one in told if installer_named(one.installer) is self.installer), None)
+        told = situation.settings.get(owner.environment, ())
+        self.setting = next((one for one in told if installer_named(one.installer) is installer), None)
+        self.cache = None if self.is_cache else self._cache(situation)
+        self.version = ""
+        if environment is not None and not self.is_cache and installer is not None:
+            maker = installer_named(environment.installer, environment.kind)
+            self.version = environment.version if maker is installer else ""
 
     def _cache(self, situation: Situation) -> Place | None:
         """Return the place of the cache that its installer links from, as settings say, else one of its kind."""
-        if self.installer is None or self.is_cache:
+        if self.installer is None:
             return None
         if self.setting and self.setting.cache:
             return self.setting.cache
-        of_kind = (one for one in situation.caches if one.kind == self.installer.cache)
-        return next((one.place for one in of_kind), None)
+        return next((one.place for one in situation.caches if one.kind == self.installer.cache), None)
 
 
 def _installer(owner: Owner, environment: Environment | None) -> Installer | None:
@@ -209,6 +170,65 @@ def _installer(owner: Owner, environment: Environment | None) -> Installer | Non
     return installer_named(environment.installer, environment.kind)
 
 
+class _Side:
+    """One of two files with the same bytes, with what is known of how it came to be.
+
+    ``is_cache``: it lies in a cache and nowhere else that is known of. ``one_entry``: see :func:`_one_entry`.
+    """
+
+    __slots__ = (
+        "cache",
+        "cached",
+        "ecosystem",
+        "file",
+        "in_linking",
+        "installer",
+        "is_cache",
+        "linked",
+        "one_entry",
+        "owner",
+        "place",
+        "setting",
+        "version",
+    )
+
+    def __init__(self, file: StoredFile, owner: Owner, situation: Situation) -> None:
+        installed = situation.installed(owner)
+        self.file = file
+        self.owner = owner
+        self.installer = installed.installer
+        self.ecosystem = installed.installer.ecosystem if installed.installer else ""
+        self.is_cache = installed.is_cache
+        self.in_linking = installed.in_linking
+        self.place = installed.place
+        self.setting = installed.setting
+        self.version = installed.version
+        self.one_entry = False
+        self.cached = cached = _caches_with(file, situation)
+        self.cache = cached[0] if cached else installed.cache
+        self.linked = (
+            bool(cached)
+            or file.outside > 0
+            or (file.device, file.inode) in situation.cloned
+            or not all(is_inside(name, owner.environment) for name in file.names)
+        )
+
+    @property
+    def named(self) -> str:
+        return self.installer.name if self.installer else ""
+
+    def explained(self, cause: Cause, facts: Facts) -> Explained:
+        return Explained(
+            cause=cause,
+            facts=facts,
+            environment=self.owner.environment,
+            installer=self.named,
+            version=self.version,
+            cache=self.cache,
+            setting=self.setting,
+        )
+
+
 def _caches_with(file: StoredFile, situation: Situation) -> list[Place]:
     """Return the places of the caches in which a file has names."""
     return [one.place for one in situation.caches if any(is_inside(name, one.path) for name in file.names)]
@@ -217,19 +237,15 @@ def _caches_with(file: StoredFile, situation: Situation) -> list[Place]:
 # -- what two have in common -----------------------------------------------------------------
 
 
-def _ecosystem(side: _Side) -> str:
-    return side.installer.ecosystem if side.installer else ""
-
-
 def _one_entry(side: _Side, beside: _Side) -> bool:
     """Whether both come from what one cache would hold once, so that links from there would have made them one file.
 
     Caches hold packages by name, version and build (uv: by the wheel; rattler, conda: by the archive). pnpm's store
     holds files by their content: whatever the package, they are one.
     """
-    if "pnpm" in (side.named, beside.named) and _ecosystem(side) == _ecosystem(beside):
+    if "pnpm" in (side.named, beside.named) and side.ecosystem == beside.ecosystem:
         return True
-    if _ecosystem(side) != _ecosystem(beside) or not _ecosystem(side) or _one_package(side, beside):
+    if side.ecosystem != beside.ecosystem or not side.ecosystem or _one_package(side, beside):
         return False
     mine, theirs = side.owner, beside.owner
     if not mine.package or not theirs.package:
@@ -260,15 +276,15 @@ def _same_rights(side: _Side, beside: _Side) -> bool:
     return (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
 
 
-def _should_be_linked(side: _Side, beside: _Side) -> bool:
+def _should_be_linked(side: _Side) -> bool:
     """Whether its installer links, and it is linked to nothing, though both come from one entry of a cache."""
     return (
-        side.installer is not None
+        side.one_entry
+        and side.installer is not None
         and side.installer.links
         and not side.is_cache
         and not side.linked
         and _is_plain(side)
-        and _one_entry(side, beside)
     )
 
 
@@ -287,16 +303,18 @@ def _links_work(side: _Side) -> bool:
 
 def _other_filesystem(side: _Side, beside: _Side) -> Facts | None:
     """link(2) and FICLONE: EXDEV. uv, rattler, conda and pnpm then copy: link.rs of both, core/link.py, linkOrCopy."""
+    del beside
     cache, place = side.cache, side.place
-    if cache is None or place is None or cache.filesystem == place.filesystem or not _should_be_linked(side, beside):
+    if cache is None or place is None or cache.filesystem == place.filesystem or not _should_be_linked(side):
         return None
     return (("cache", _where(cache)), ("environment", _where(place)), _links(side))
 
 
 def _bind_mount(side: _Side, beside: _Side) -> Facts | None:
     """link(2): EXDEV where oldpath and newpath are on two mounts, "even if the same filesystem is mounted on both"."""
+    del beside
     cache, place = side.cache, side.place
-    if cache is None or place is None or not _should_be_linked(side, beside):
+    if cache is None or place is None or not _should_be_linked(side):
         return None
     if cache.filesystem != place.filesystem or cache.device != place.device or cache.mount == place.mount:
         return None
@@ -305,8 +323,9 @@ def _bind_mount(side: _Side, beside: _Side) -> Facts | None:
 
 def _subvolume(side: _Side, beside: _Side) -> Facts | None:
     """fs/btrfs/inode.c, btrfs_link: EXDEV where the roots differ. Reflinks work; not all installers try them."""
+    del beside
     cache, place = side.cache, side.place
-    if cache is None or place is None or not _should_be_linked(side, beside):
+    if cache is None or place is None or not _should_be_linked(side):
         return None
     if place.type != "btrfs" or cache.filesystem != place.filesystem or cache.device == place.device:
         return None
@@ -315,16 +334,17 @@ def _subvolume(side: _Side, beside: _Side) -> Facts | None:
 
 def _copying_installer(side: _Side, beside: _Side) -> Facts | None:
     """Every file is written anew: pip `operations/install/wheel.py` (ZipBackedFile.save), npm's pacote."""
+    del beside
     if side.installer is None or side.installer.links or side.is_cache or not _is_plain(side):
         return None
-    if not _one_entry(side, beside):
+    if not side.one_entry:
         return None
     return (("installer", " ".join(filter(None, (side.named, side.version)))),)
 
 
 def _copy_setting(side: _Side, beside: _Side) -> Facts | None:
     """So it was told: uv `link-mode`, conda `always_copy`, pixi `allow-hard-links`, pnpm `packageImportMethod`."""
-    if not _should_be_linked(side, beside) or _full(side, beside):
+    if not _should_be_linked(side) or _full(side, beside):
         return None
     told = side.setting
     if told and (told.links == "copy" or (told.links == "clone" and _type(side) in _WITHOUT_REFLINKS)):
@@ -340,18 +360,18 @@ def _separate_cache_entries(side: _Side, beside: _Side) -> Facts | None:
 
     Rattler and conda unpack each package into a directory of its own, uv each wheel (`archive-v0`).
     """
-    if not (_is_plain(side) and _is_plain(beside)) or not _ecosystem(side) or not _ecosystem(beside):
+    if not (_is_plain(side) and _is_plain(beside)) or not side.ecosystem or not beside.ecosystem:
         return None
     if _one_package(side, beside) or _full(side, beside):
         return None
-    if _one_entry(side, beside):
+    if side.one_entry:
         both = side.cached and beside.cached and _one_path(side, beside) and _same_rights(side, beside)
         return _entries(side, beside) if both else None
     mine, theirs = side.owner, beside.owner
     if not mine.package or not theirs.package:
         return None
-    conda = _ecosystem(side) == _ecosystem(beside) == "conda"
-    if mine.package == theirs.package or conda or _ecosystem(side) != _ecosystem(beside):
+    conda = side.ecosystem == beside.ecosystem == "conda"
+    if mine.package == theirs.package or conda or side.ecosystem != beside.ecosystem:
         return _entries(side, beside)
     return None
 
@@ -360,7 +380,7 @@ def _cache_replaced(side: _Side, beside: _Side) -> Facts | None:
     """What is fetched again is new: `uv cache clean`, `pixi clean cache`, `conda clean --packages`."""
     if side.installer is None or not side.installer.links or side.is_cache or not _is_plain(side):
         return None
-    if side.cached or not _one_entry(side, beside) or not _same_rights(side, beside) or _full(side, beside):
+    if side.cached or not side.one_entry or not _same_rights(side, beside) or _full(side, beside):
         return None
     if side.linked and beside.linked and _one_path(side, beside):
         return (("links", f"{side.file.links}, none of them in the cache"),)
@@ -378,9 +398,9 @@ def _prefix_patched(side: _Side, beside: _Side) -> Facts | None:
 def _vendored(side: _Side, beside: _Side) -> Facts | None:
     """Each brings it along: auditwheel and delocate put libraries into wheels, under names with a hash of them."""
     mine, theirs = side.owner, beside.owner
-    if not (_is_plain(side) and _is_plain(beside)) or _one_entry(side, beside):
+    if not (_is_plain(side) and _is_plain(beside)) or side.one_entry:
         return None
-    if _ecosystem(side) != _ecosystem(beside) or _ecosystem(side) not in ("wheel", "npm"):
+    if side.ecosystem != beside.ecosystem or side.ecosystem not in ("wheel", "npm"):
         return None
     if not mine.package or not theirs.package or mine.package == theirs.package:
         return None
@@ -389,7 +409,7 @@ def _vendored(side: _Side, beside: _Side) -> Facts | None:
 
 def _version_chain(side: _Side, beside: _Side) -> Facts | None:
     """A wheel is a zip archive in which pip and uv know no links: pyarrow ships libarrow.so.1 and libarrow.so whole."""
-    other_name = _one_entry(side, beside) and side.linked and beside.linked and not _one_path(side, beside)
+    other_name = side.one_entry and side.linked and beside.linked and not _one_path(side, beside)
     if not (_one_package(side, beside) or (other_name and side.owner.package)) or not _is_plain(side):
         return None
     return (("package", _package(side.owner)),)
@@ -405,7 +425,7 @@ def _editable(side: _Side, beside: _Side) -> Facts | None:
 
 def _permissions(side: _Side, beside: _Side) -> Facts | None:
     """A file has one owner and one mode; links to those of others are refused (proc_sys_fs(5), protected_hardlinks)."""
-    if not _one_entry(side, beside) or _same_rights(side, beside) or not (_is_plain(side) and _is_plain(beside)):
+    if not side.one_entry or _same_rights(side, beside) or not (_is_plain(side) and _is_plain(beside)):
         return None
     return (("file", _rights(side.file)), ("the other", _rights(beside.file)))
 
@@ -426,7 +446,8 @@ def _in_layers(side: _Side, beside: _Side) -> Facts | None:
 
 def _over_layers(side: _Side, beside: _Side) -> Facts | None:
     """A link to what lies in a lower layer copies it up first (fs/overlayfs/dir.c, ovl_link)."""
-    if _type(side) != "overlay" or not _should_be_linked(side, beside):
+    del beside
+    if _type(side) != "overlay" or not _should_be_linked(side):
         return None
     return (*((("environment", _where(side.place)),) if side.place else ()), _links(side))
 
