@@ -611,6 +611,7 @@ def test_a_file_gets_storage_of_its_own(reflinking: Ground, size: int) -> None:
     before, used = state(b), reflinking.used()
     with opened(b, reflinking.path) as (fd, directory):
         assert own_storage(fd, directory, [(0, size)]) == size
+        assert exclusive(fd) == -(-size // BLOCK) * BLOCK, "at once"
     assert state(b) == before
     assert numbers(a, b) == ()
     assert reflinking.used() - used == pytest.approx(size, abs=2 * BLOCK + metadata(reflinking, size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runworthy.engine.dedupe import Search, dedupe_of
 from runworthy.model.records import replace
 from runworthy.model.storage import Copies, EnvironmentKind, Owner, Partial, StoredFile
 from runworthy.storage.likely import likely
@@ -258,6 +260,29 @@ def test_programs_with_a_prefix_in_them(reflinking: Ground) -> None:
     assert found(a, b) == (), "what is shared is not found again"
     with opened(b) as (fd,):
         assert exclusive(fd) == pytest.approx(len(program) - one.equal, abs=2 * BLOCK)
+
+
+@pytest.mark.judge
+def test_a_search_tells_of_them_until_they_are_shared(reflinking: Ground) -> None:
+    program = binary()
+    for name in ("one", "two"):
+        environment = reflinking.path / name / ".pixi/envs/default"
+        (environment / "conda-meta").mkdir(parents=True)
+        (environment / "bin").mkdir()
+        written(environment / "bin/python3.12", patched(program, bytes(environment)))
+        path = {"_path": "bin/python3.12", "path_type": "hardlink", "prefix_placeholder": PLACEHOLDER.decode()}
+        record = {"name": "python", "version": "3.12.1", "build": "h1_0", "files": ["bin/python3.12"]}
+        text = json.dumps({**record, "paths_data": {"paths_version": 1, "paths": [{**path, "file_mode": "binary"}]}})
+        (environment / "conda-meta/python-3.12.1-h1_0.json").write_text(text)
+    search = Search(paths=(str(reflinking.path),), caches=False, index=False)
+    report = dedupe_of(search)
+    (one,) = report.partial
+    assert [finding.code for result in report.results for finding in result.findings] == ["RW816"]
+    assert report.frees == one.equal > len(program) - 7 * BLOCK
+    used = reflinking.used()
+    shared(reflinking, one)
+    assert abs(used - reflinking.used() - report.frees) <= 6 * BLOCK
+    assert not dedupe_of(search).results
 
 
 @pytest.mark.judge

@@ -75,6 +75,9 @@ def own_storage(target: int, directory: int, ranges: Iterable[tuple[int, int]]) 
                 if status < 0:
                     raise OSError(-status, os.strerror(-status))
     finally:
+        # xfs lets go of a file some time after it is closed, and until then the target shares with it.
+        with suppress(OSError):
+            os.ftruncate(held, 0)
         os.close(held)
     return given
 
