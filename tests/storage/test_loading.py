@@ -71,6 +71,7 @@ def test_one_name_is_one_library(tree: Tree) -> None:
         ("three/load.py", "glob('../one.libs/libz-*.so*')"),
         ("three/load.py", "for f in os.listdir(d + '.libs'): ctypes.CDLL(f)"),
         ("one/plugins.json", '{"library": "libz-0123abcd.so.1"}'),
+        ("one/load.so", elf(imports=["dlopen"], sections={".rodata": b"lib%s.so.1\0libz\0"})),
         ("one/load", "#!/bin/sh\nLD_PRELOAD=$d/libz-0123abcd.so.1 exec x"),
         (
             "one/load.cpython-312-x86_64-linux-gnu.so",
@@ -126,6 +127,8 @@ def test_a_name_that_nothing_needs_is_never_loaded(tree: Tree) -> None:
     assert found.why == (f"nothing in the environment needs or opens `{pair[1]}`",)
     os.symlink(pair[1], tree.site / "libs/libq.so")
     assert tree.ask(*pair).answer == "no"
+    broken = tree.put("one/broken.so", elf(needed=["libq.so.1.0"])[:70])
+    assert tree.ask(*pair).why[-1].endswith(f"`{broken}` may need it, and cannot be read")
     tree.module("two/_core", "libq.so", runpath="$ORIGIN/../libs")
     assert tree.ask(*pair).answer == "yes"
 
@@ -153,3 +156,20 @@ def test_what_cannot_be_read_is_not_promised(tree: Tree) -> None:
     cut = elf(soname="libq.so")[:100]
     assert tree.ask(tree.put("a/libq.so", cut), tree.put("b/libq.so", cut)).answer == "unknown"
     assert tree.ask(str(tree.site / "gone.so"), str(tree.site / "away.so")).answer == "no"
+
+
+def test_a_hostile_tree_is_walked_and_nothing_is_promised_of_it(tree: Tree) -> None:
+    pair = vendored(tree)
+    os.mkfifo(tree.site / "libz-0123abcd.so")
+    (tree.site / "loop").symlink_to(tree.site)
+    (tree.site / "libself.so").symlink_to("libself.so")
+    tree.put(os.fsdecode(b"one/\xff\n.so"), elf(exports=["x"]))
+    tree.put("one/empty.so", b"")
+    tree.put("one/cut.so", elf(needed=["libz-0123abcd.so.1"])[:70])
+    assert tree.ask(*pair).answer == "no"
+    (tree.site / "one/closed").mkdir(mode=0)
+    expected = "no" if os.geteuid() == 0 else "unknown"
+    try:
+        assert tree.ask(*pair).answer == expected
+    finally:
+        (tree.site / "one/closed").chmod(0o755)

@@ -77,6 +77,7 @@ class Loading:
         self._texts: list[str] = []
         self._links: list[str] = []
         self._problems = 0
+        self._unread: list[str] = []
         self._opened: dict[str, frozenset[str]] = {}
         self._reached: dict[str, Reach] = {}
         self._looked_for: frozenset[str] = frozenset()
@@ -206,6 +207,8 @@ class Loading:
             yield "there is more in the environment than is looked through"
         if not names & self._needed and ours[0].facts.soname not in self._needed:
             yield "nothing needs it by a name, as it is with plug-ins"
+        if not names & self._needed:
+            yield from [f"`{path}` may need it, and cannot be read" for path in self._unread[:_TOLD]]
 
     def _names(self, path: str) -> set[str]:
         """Return the names by which a search finds a file: its own, and those of links that lead to it."""
@@ -401,6 +404,8 @@ class Loading:
             held = self._object(path)
             if held is not None:
                 found[path] = held
+            else:
+                self._unread.append(path)
         else:
             self._texts.append(path)
 

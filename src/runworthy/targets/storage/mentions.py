@@ -129,6 +129,8 @@ class _Pattern:
         ends = rb"(?:\.so|\.node|\.dylib|[*?\[{%])" if plain == stem else rb"\.so"
         pattern = rb"(?<![A-Za-z0-9_])(?:" + whole + ends + rb"|" + begin + rb"-?[*?\[{%])"
         self.whole = re.compile(pattern + rb"[\w.+-]*")
+        # A program has the stem alone where it puts the name together.
+        self.in_program = re.compile(pattern + rb"[\w.+-]*|(?<![A-Za-z0-9_])(?:" + whole + rb"|" + begin + rb")(?=\0)")
         self._part = re.compile(rb"""["'`/](?:lib)?""" + re.escape(self.core) + rb"""["'`\0]""")
 
     def is_in(self, data: bytes, *, opens: bool) -> bool:
@@ -148,7 +150,7 @@ def _in_program(path: str, wanted: Mapping[str, _Pattern], own: frozenset[str]) 
                 data = tail + block
                 for name, pattern in wanted.items():
                     if pattern.core in data:
-                        for match in pattern.whole.finditer(data):
+                        for match in pattern.in_program.finditer(data):
                             is_told = match.end() > len(tail)
                             is_own = match[0].decode("utf-8", "surrogateescape") in own
                             seen[name] = seen.get(name, 0) + (is_told and (1 if is_own else 2))
