@@ -342,7 +342,7 @@ def _advice(advice: Sequence[Advice], style: Style, *, everything: bool) -> Iter
 
 
 def _works(one: Advice, style: Style) -> str:
-    between = f"from {clean(one.source)} to {clean(one.target)}"
+    between = f"from {clean(one.source)} to {clean(one.target)}" if one.source else f"for {clean(one.target)}"
     trial = f": {clean(one.trial)}" if one.trial else ""
     words = {True: "works", False: "does not work", None: "was not tried"}[one.works]
     verdict = {True: "runs", False: "fails", None: "unknown"}[one.works]

@@ -158,10 +158,13 @@ def done(report: StorageReport) -> str:
         return ""
     if not held.shared:
         return "nothing was shared"
-    files = count(len(held.shared), "file")
-    if held.measured < 0:
-        return f"shared {files} to free {bytes_of(held.estimated)}; others wrote more than that meanwhile"
-    return f"freed {bytes_of(held.measured)} by statvfs(3), {bytes_of(held.estimated)} by estimate: {files} shared"
+    frees = sum(size for _, _, size in held.shared)
+    planned = f" of {bytes_of(held.estimated)} that was planned" if frees != held.estimated else ""
+    more = f"{bytes_of(held.measured)} more" if held.measured >= 0 else "less"
+    return (
+        f"{count(len(held.shared), 'file')} shared, which frees {bytes_of(frees)}{planned}; "
+        f"statvfs(3) says that {more} is free than before"
+    )
 
 
 def notes(report: StorageReport) -> Iterator[str]:
