@@ -256,14 +256,25 @@ def by_package(report: StorageReport) -> list[Package]:
     return sorted(rows, key=lambda row: (-row.size, row.name))
 
 
-def by_file(report: StorageReport) -> list[Group]:
-    """Return the files that are kept, each with those that hold the same, what they take together the largest first."""
+def by_file(report: StorageReport, limit: int) -> tuple[list[Group], int]:
+    """Return the files that are kept, each with those that hold the same, and how many there are.
+
+    What they take together the largest first, and no more than ``limit`` of them: there may be tens of thousands.
+    """
+    held = [
+        (-sum(spare.file.allocated for spare in spares), _name(spares[0].kept.names), at, spares)
+        for at, (_, spares) in enumerate(_grouped(spares_of(report), _kept))
+    ]
     rows = []
-    for _, spares in _grouped(spares_of(report), lambda spare: (spare.kept.device, spare.kept.inode)):
+    for _, path, _, spares in sorted(held)[:limit]:
         total, frees = _totals(spares)
         ordered = sorted(spares, key=lambda spare: (-spare.file.allocated, spare.file.names))
-        rows.append(Group(path=_name(spares[0].kept.names), size=total, frees=frees, spares=tuple(ordered)))
-    return sorted(rows, key=lambda row: (-row.size, row.path))
+        rows.append(Group(path=path, size=total, frees=frees, spares=tuple(ordered)))
+    return rows, len(held)
+
+
+def _kept(spare: Spare) -> tuple[int, int]:
+    return spare.kept.device, spare.kept.inode
 
 
 def _name(names: Sequence[str]) -> str:
