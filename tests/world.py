@@ -114,8 +114,34 @@ def _files() -> dict[str, bytes | str]:
         # what a project states in a file
         "project/runworthy.toml": _PROJECT,
         "project/build/app": _program(["libc.so.6"], START),
+        # two projects for which pip installed the same package
+        **{f"work/{name}/.venv/{path}": data for name in ("blog", "shop") for path, data in _environment().items()},
         "notes.txt": b"no program\n",
         "empty": b"",
+    }
+
+
+def _environment() -> dict[str, bytes]:
+    """The files of a virtual environment with one package, as pip leaves them."""
+    packages = "lib/python3.12/site-packages"
+    library = elf(soname="libcodec.so.3", exports=["encode"])
+    module = elf(needed=["libcodec.so.3"], runpath="$ORIGIN/../images.libs", imports=["encode"])
+    return {
+        "pyvenv.cfg": b"home = /usr/bin\nversion = 3.12.3\n",
+        f"{packages}/images/_codec.abi3.so": module + bytes(range(1, 256)) * 400,
+        f"{packages}/images.libs/libcodec.so.3": library + bytes(range(1, 256)) * 4000,
+        f"{packages}/images-2.1.dist-info/INSTALLER": b"pip\n",
+        f"{packages}/images-2.1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: images\nVersion: 2.1\n",
+        f"{packages}/images-2.1.dist-info/RECORD": b"".join(
+            f"{name},,\n".encode()
+            for name in (
+                "images/_codec.abi3.so",
+                "images.libs/libcodec.so.3",
+                "images-2.1.dist-info/INSTALLER",
+                "images-2.1.dist-info/METADATA",
+                "images-2.1.dist-info/RECORD",
+            )
+        ),
     }
 
 

@@ -105,7 +105,7 @@ def _by_pair(report: StorageReport, style: Style, everything: bool) -> list[str]
     return [
         *below,
         *_table(head, cells, style, names=2, least=("files", "why")),
-        *_more(rows, shown, "pair"),
+        *_more(len(rows), shown, "pair"),
         *_legend(shown),
     ]
 
@@ -128,15 +128,14 @@ def _by_package(report: StorageReport, style: Style, everything: bool) -> list[s
     head = ["package", "version", "size", "frees", "files", "envs", "why"]
     return [
         *_table(head, cells, style, names=2, least=("envs", "files", "why")),
-        *_more(rows, shown, "package"),
+        *_more(len(rows), shown, "package"),
         *_legend(shown),
     ]
 
 
 def _by_file(report: StorageReport, style: Style, everything: bool) -> list[str]:  # noqa: FBT001
     """Return each file that is kept, with those that hold the same below it."""
-    groups = figures.by_file(report)
-    shown = groups[: _EVERY if everything else _ROWS]
+    shown, number = figures.by_file(report, _EVERY if everything else _ROWS)
     each = _EVERY if everything else _COPIES
     paths = (path for group in shown for path in (group.path, *(_path(spare) for spare in group.spares[:each])))
     top = figures.top_of(paths)
@@ -152,7 +151,7 @@ def _by_file(report: StorageReport, style: Style, everything: bool) -> list[str]
             lines.append(f"    {fate[0].rjust(widths[0])}  {fate[1].ljust(widths[1])}  {path}")
         if len(held) < len(group.spares):
             lines.append(f"    and {count(len(group.spares) - len(held), 'more file')}")
-    return [*lines, *_more(groups, shown, "file")]
+    return [*lines, *_more(number, shown, "file")]
 
 
 def _path(spare: Spare) -> str:
@@ -181,10 +180,10 @@ _VIEWS: Mapping[View, Callable[[StorageReport, Style, bool], list[str]]] = {
 }
 
 
-def _more(rows: Sequence[object], shown: Sequence[object], what: str) -> list[str]:
-    number = len(rows) - len(shown)
+def _more(number: int, shown: Sequence[object], what: str) -> list[str]:
+    left = number - len(shown)
     tells = "-v tells them" if len(shown) < _EVERY else "`--format json -v` tells all"
-    return [f"  and {count(number, f'more {what}')}; {tells}"] if number else []
+    return [f"  and {count(left, f'more {what}')}; {tells}"] if left else []
 
 
 def _legend(rows: Sequence[figures.Pair | figures.Package]) -> list[str]:
@@ -342,7 +341,7 @@ def _advice(advice: Sequence[Advice], style: Style, *, everything: bool) -> Iter
 
 
 def _works(one: Advice, style: Style) -> str:
-    between = f"from {clean(one.source)} to {clean(one.target)}"
+    between = f"from {clean(one.source)} to {clean(one.target)}" if one.source else f"for {clean(one.target)}"
     trial = f": {clean(one.trial)}" if one.trial else ""
     words = {True: "works", False: "does not work", None: "was not tried"}[one.works]
     verdict = {True: "runs", False: "fails", None: "unknown"}[one.works]

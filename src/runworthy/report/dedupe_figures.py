@@ -158,10 +158,13 @@ def done(report: StorageReport) -> str:
         return ""
     if not held.shared:
         return "nothing was shared"
-    files = count(len(held.shared), "file")
-    if held.measured < 0:
-        return f"shared {files} to free {bytes_of(held.estimated)}; others wrote more than that meanwhile"
-    return f"freed {bytes_of(held.measured)} by statvfs(3), {bytes_of(held.estimated)} by estimate: {files} shared"
+    frees = sum(size for _, _, size in held.shared)
+    planned = f" of {bytes_of(held.estimated)} that was planned" if frees != held.estimated else ""
+    more = f"{bytes_of(held.measured)} more" if held.measured >= 0 else "less"
+    return (
+        f"{count(len(held.shared), 'file')} shared, which frees {bytes_of(frees)}{planned}; "
+        f"statvfs(3) says that {more} is free than before"
+    )
 
 
 def notes(report: StorageReport) -> Iterator[str]:
@@ -253,14 +256,25 @@ def by_package(report: StorageReport) -> list[Package]:
     return sorted(rows, key=lambda row: (-row.size, row.name))
 
 
-def by_file(report: StorageReport) -> list[Group]:
-    """Return the files that are kept, each with those that hold the same, what they take together the largest first."""
+def by_file(report: StorageReport, limit: int) -> tuple[list[Group], int]:
+    """Return the files that are kept, each with those that hold the same, and how many there are.
+
+    What they take together the largest first, and no more than ``limit`` of them: there may be tens of thousands.
+    """
+    held = [
+        (-sum(spare.file.allocated for spare in spares), _name(spares[0].kept.names), at, spares)
+        for at, (_, spares) in enumerate(_grouped(spares_of(report), _kept))
+    ]
     rows = []
-    for _, spares in _grouped(spares_of(report), lambda spare: (spare.kept.device, spare.kept.inode)):
+    for _, path, _, spares in sorted(held)[:limit]:
         total, frees = _totals(spares)
         ordered = sorted(spares, key=lambda spare: (-spare.file.allocated, spare.file.names))
-        rows.append(Group(path=_name(spares[0].kept.names), size=total, frees=frees, spares=tuple(ordered)))
-    return sorted(rows, key=lambda row: (-row.size, row.path))
+        rows.append(Group(path=path, size=total, frees=frees, spares=tuple(ordered)))
+    return rows, len(held)
+
+
+def _kept(spare: Spare) -> tuple[int, int]:
+    return spare.kept.device, spare.kept.inode
 
 
 def _name(names: Sequence[str]) -> str:

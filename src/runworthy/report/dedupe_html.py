@@ -197,7 +197,8 @@ def _advice(one: Advice) -> Html:
     where = f" in {one.where}" if one.where else ""
     parts: list[str] = [element("b", one.installer), ": ", element("code", one.setting), where, " "]
     parts.append(element("span", works[1], class_=f"badge {works[0]}"))
-    between = element("p", "from ", _path(one.source), " to ", _path(one.target), class_="soft")
+    source: Sequence[str] = ["from ", _path(one.source), " to "] if one.source else ["for "]
+    between = element("p", *source, _path(one.target), class_="soft")
     notes = [one.trial, *one.notes]
     notes += [f"{one.installer} {one.version} cannot; {one.since} and later can"] if one.since else []
     return element("li", *parts, between, *(element("p", prose(note)) for note in notes if note))

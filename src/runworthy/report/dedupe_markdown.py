@@ -122,13 +122,11 @@ def _advice(one: Advice) -> str:
     where = f" in {_name(one.where)}" if one.where else ""
     works = {True: "works", False: "does not work", None: "was not tried"}[one.works]
     trial = f" ({text(_shown(one.trial))})" if one.trial else ""
+    between = f"from {_name(one.source)} to {_name(one.target)}" if one.source else f"for {_name(one.target)}"
     since = ""
     if one.since:
         since = f"; {text(_shown(f'{one.installer} {one.version} cannot, {one.since} and later can'))}"
-    return (
-        f"{text(_shown(one.installer))}: {_name(one.setting)}{where} {works} "
-        f"from {_name(one.source)} to {_name(one.target)}{trial}{since}"
-    )
+    return f"{text(_shown(one.installer))}: {_name(one.setting)}{where} {works} {between}{trial}{since}"
 
 
 def _problem(problem: tuple[str, str]) -> str:

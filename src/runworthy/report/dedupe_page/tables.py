@@ -56,8 +56,9 @@ def packages(report: StorageReport) -> Html:
 
 def files(report: StorageReport) -> Html:
     """Return the largest files that are stored again, and what becomes of each."""
-    spares = [(group, spare) for group in figures.by_file(report) for spare in group.spares]
-    top = figures.top_of(path for group, spare in spares[:_ROWS] for path in (group.path, _path(spare)))
+    groups, _ = figures.by_file(report, _ROWS)
+    spares = [(group, spare) for group in groups for spare in group.spares][:_ROWS]
+    top = figures.top_of(path for group, spare in spares for path in (group.path, _path(spare)))
     cells = [
         (
             _number(bytes_of(spare.file.allocated)),
@@ -65,10 +66,10 @@ def files(report: StorageReport) -> Html:
             _head(figures.within(_path(spare), top)),
             _name(figures.within(group.path, top)),
         )
-        for group, spare in spares[:_ROWS]
+        for group, spare in spares
     ]
     table = _tables("Stored again, file by file", ("Size", "What becomes of it", "File", "The same as"), cells)
-    return joined([_below(top), table, _rest(len(spares), "file")])
+    return joined([_below(top), table, _rest(len(figures.spares_of(report)), "file")])
 
 
 def environments(held: Sequence[Environment]) -> Html:
