@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runworthy.engine.dedupe.ground import Reflinks, ground_of
+from runworthy.engine.dedupe.ground import Loadings, Reflinks, ground_of
 from runworthy.model.records import replace
 from runworthy.model.storage import Advice, Cause, Waste
 from runworthy.storage.advice import advice_of
@@ -41,7 +41,7 @@ def _looked_at(paths: Iterable[Path], **variables: str) -> tuple[tuple[Waste, ..
         places.place(directory)
     copies = find_copies(walked, filesystem_of=places.filesystem_of)
     copies = with_extents(copies, lambda name: name.startswith(("btrfs", "xfs")))
-    owner = Owners(by_path.values()).owner
+    owners = Owners(by_path.values())
     files = [file for one in copies for file in one.files]
     situation = Situation(
         environments=by_path,
@@ -55,7 +55,8 @@ def _looked_at(paths: Iterable[Path], **variables: str) -> tuple[tuple[Waste, ..
         ],
     )
     assert files or not copies
-    spares = spares_of(copies, ground_of(copies, by_path, owner, places, Reflinks()), Wish())
+    loadings = Loadings(copies, by_path.values(), owners)
+    spares = spares_of(copies, ground_of(owners, places, Reflinks(), loadings.together), Wish())
     caused = [
         replace(one, cause=cause_of(one.file, one.owner, one.kept, one.kept_owner, situation)[0]) for one in spares
     ]

@@ -358,4 +358,3 @@ def test_a_run_that_was_cut_off_comes_first(pair: Pair) -> None:
         pair.share()
     recover(pair.journal)
     assert not pair.share().left
-
