@@ -52,6 +52,7 @@ def _ground(
             answer=(answers or {}).get((one, other), "no"), why=(f"{one} and {other}",)
         ),
         kept_apart=lambda name: name.endswith("/RECORD"),
+        exclusive=lambda file: file.allocated - 4096,
         reflinks=lambda _place: reflinks,
     )
 
@@ -77,7 +78,7 @@ def test_names_that_nobody_knows_keep_it_from_being_freed() -> None:
 
 def test_shared_extents_are_those_of_all_names() -> None:
     spares = _plan(_file(1, "/a/x", links=3), _file(2, "/b/x", links=2), ground=_ground(reflinks="extents"))
-    assert _told(spares) == [(2, 1, "extents", 102_400)]
+    assert _told(spares) == [(2, 1, "extents", 98_304)]
     assert _told(_plan(_file(1, "/a/x"), _file(2, "/b/x"), how="reflink")) == [(2, 1, "no-reflinks", 0)]
 
 
@@ -178,3 +179,13 @@ def test_symbolic_links_take_the_place_of_no_program() -> None:
 def test_what_is_shared_already_is_no_gain() -> None:
     copies = Copies(size=9, filesystem="btrfs:1", files=(_file(1, "/a/x"), _file(2, "/b/x")), extents=(0, 0))
     assert _told(spares_of([copies], _ground(reflinks="extents"), Wish())) == [(2, 1, "already-shared", 0)]
+
+
+def test_files_that_share_with_each_other_free_their_storage_once() -> None:
+    files = tuple(_file(number, f"/{letter}/x") for number, letter in enumerate("abcd", 1))
+    copies = Copies(size=9, filesystem="btrfs:1", files=files, extents=(0, 1, 1, 2))
+    assert _told(spares_of([copies], _ground(reflinks="extents"), Wish())) == [
+        (2, 1, "extents", 102_400),
+        (3, 1, "extents", 0),
+        (4, 1, "extents", 98_304),
+    ]

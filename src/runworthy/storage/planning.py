@@ -44,7 +44,8 @@ class Ground:
 
     ``environment`` is the path of the one that a name lies in, ``attributes`` are extended attributes, to be compared.
     ``loadable`` is whether a file is one that loaders take, ``together`` answers for two names in one environment;
-    ``kept_apart`` whether a file is one that installers and databases change in place. ``reflinks`` says how files
+    ``kept_apart`` whether a file is one that installers and databases change in place, ``exclusive`` how many bytes are a
+    file's alone where extents may be shared. ``reflinks`` says how files
     share extents at a place: "extents" where the kernel compares them itself, "clone" where a copy is made that shares.
     """
 
@@ -55,6 +56,7 @@ class Ground:
     loadable: Callable[[StoredFile], bool]
     together: Callable[[str, str, str], Together]
     kept_apart: Callable[[str], bool]
+    exclusive: Callable[[StoredFile], int]
     reflinks: Callable[[Place], Literal["extents", "clone", ""]]
 
 
@@ -82,6 +84,7 @@ class _Choice:
         self._wish = wish
         self._kept: list[_Kept] = []
         self._why: tuple[str, ...] = ()
+        self._counted: set[int] = set()
 
     def spares(self) -> Iterator[Spare]:
         """Yield all but the first that stays."""
@@ -94,7 +97,7 @@ class _Choice:
                 bar = self._bar(file, number, kept, how)
                 if not bar:
                     self._join(kept, file)
-                    yield self._spare(file, kept, how=how)
+                    yield self._spare(number, kept, how=how)
                     break
                 bars.append((bar, kept))
             else:
@@ -102,11 +105,10 @@ class _Choice:
                 self._join(alone, file)
                 self._kept.append(alone)
                 if bars:
-                    yield self._spare(file, bars[0][1], bar=bars[0][0])
+                    yield self._spare(number, bars[0][1], bar=bars[0][0])
 
-    def _spare(
-        self, file: StoredFile, kept: _Kept, *, how: How | Literal[""] = "", bar: Bar | Literal[""] = ""
-    ) -> Spare:
+    def _spare(self, number: int, kept: _Kept, *, how: How | Literal[""] = "", bar: Bar | Literal[""] = "") -> Spare:
+        file = self._copies.files[number]
         return Spare(
             file=file,
             kept=kept.file,
@@ -114,10 +116,21 @@ class _Choice:
             kept_owner=self._ground.owner(kept.file.names[0]),
             bar=bar,
             how=how,
-            frees=file.allocated if how else 0,
+            frees=self._frees(number) if how else 0,
             proof=self._copies.proof,
             why=self._why if bar == "one-library" else (),
         )
+
+    def _frees(self, number: int) -> int:
+        """Return what goes when a file goes: of those that share their storage with each other, with the last one."""
+        file, extents = self._copies.files[number], self._copies.extents
+        if not self._ground.reflinks(self._ground.place(file.names[0])):
+            return file.allocated
+        if not extents or extents.count(extents[number]) == 1:
+            return self._ground.exclusive(file)
+        again = extents[number] in self._counted
+        self._counted.add(extents[number])
+        return 0 if again else file.allocated
 
     def _join(self, kept: _Kept, file: StoredFile) -> None:
         kept.links += file.links

@@ -77,6 +77,7 @@ def ground_of(
         loadable=_is_loadable,
         together=together,
         kept_apart=kept_apart,
+        exclusive=_exclusive,
         reflinks=reflinks.of,
     )
 
@@ -107,6 +108,12 @@ def _attributes(file: StoredFile) -> Hashable:
         return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names))
     except OSError:
         return (file.device, file.inode)
+
+
+def _exclusive(file: StoredFile) -> int:
+    from runworthy.targets.storage.extents import exclusive_of
+
+    return exclusive_of(file)
 
 
 def _is_loadable(file: StoredFile) -> bool:

@@ -25,7 +25,7 @@ from runworthy.model.storage import (
     Together,
     Waste,
 )
-from runworthy.storage.causes import Situation, cause_of, linking_environments
+from runworthy.storage.causes import Situation, home_of, linking_environments, with_causes
 from runworthy.storage.idle import idle_of
 from runworthy.storage.planning import Wish, spares_of
 from runworthy.storage.telling import told
@@ -217,6 +217,7 @@ class _Searching:
 
     @cached_property
     def _spares(self) -> tuple[Spare, ...]:
+<<<<<<< HEAD
         spares = self._planned(self._copies, not_asked)
         asked = self._worth_asking(spares)
         if asked:
@@ -245,10 +246,20 @@ class _Searching:
                 gains[environment] = gains.get(environment, 0) + spare.file.allocated
         least = 0 if self._search.thorough else min(_GAIN, int(again * _PART))
         return frozenset(environment for environment, gain in gains.items() if gain >= least)
+=======
+        ground = ground_of(self._copies, self._by_path, self._owners.owner, self._places, self._reflinks)
+        found = spares_of(self._copies, ground, self._search.wish)
+        return with_causes(map(self._at_home, found), self._situation)
+
+    def _at_home(self, spare: Spare) -> Spare:
+        """Return a spare file as that of the environment that has it, rather than of the cache it is linked to."""
+        own, kept = (self._owners.owner(home_of(one, self._situation)) for one in (spare.file, spare.kept))
+        return replace(spare, owner=own, kept_owner=kept)
+>>>>>>> h7-why
 
     @cached_property
     def _situation(self) -> Situation:
-        names = ((file.names, file.links) for one in self._copies for file in one.files)
+        names = ((file.names, file.links) for file in self._walked.files.values())
         return Situation(
             environments=self._by_path,
             settings=settings_of(self._environments, os.environ, self._places),
@@ -303,11 +314,6 @@ class _Searching:
         for path, some in sorted(held.items()):
             trace = told(path, some)
             yield result_of(Cell(subject=path, target="", path=path, trace=trace, storage=tuple(some)))
-
-
-def _with_cause(spare: Spare, situation: Situation) -> Spare:
-    cause, _ = cause_of(spare.file, spare.owner, spare.kept, spare.kept_owner, situation)
-    return replace(spare, cause=cause)
 
 
 def _cloned(copies: Iterable[Copies]) -> Iterator[tuple[int, int]]:
