@@ -55,17 +55,13 @@ def _looked_at(paths: Iterable[Path], **variables: str) -> tuple[tuple[Waste, ..
         ],
     )
     assert files or not copies
-<<<<<<< HEAD
     loadings = Loadings(copies, by_path.values(), owners)
     spares = spares_of(copies, ground_of(owners, places, Reflinks(), loadings.together), Wish())
-    caused = [
-        replace(one, cause=cause_of(one.file, one.owner, one.kept, one.kept_owner, situation)[0]) for one in spares
-=======
-    spares = spares_of(copies, ground_of(copies, by_path, owner, places, Reflinks()), Wish())
     told = [
-        replace(one, owner=owner(home_of(one.file, situation)), kept_owner=owner(home_of(one.kept, situation)))
+        replace(
+            one, owner=owners.owner(home_of(one.file, situation)), kept_owner=owners.owner(home_of(one.kept, situation))
+        )
         for one in spares
->>>>>>> h7-why
     ]
     return wastes_of(with_causes(told, situation), situation), situation
 

@@ -44,9 +44,9 @@ class Ground:
 
     ``environment`` is the path of the one that a name lies in, ``attributes`` are extended attributes, to be compared.
     ``loadable`` is whether a file is one that loaders take, ``together`` answers for two names in one environment;
-    ``kept_apart`` whether a file is one that installers and databases change in place, ``exclusive`` how many bytes are a
-    file's alone where extents may be shared. ``reflinks`` says how files
-    share extents at a place: "extents" where the kernel compares them itself, "clone" where a copy is made that shares.
+    ``kept_apart`` is whether a file is one that installers and databases change in place, ``exclusive`` how many bytes
+    are a file's alone where extents may be shared. ``reflinks`` says how files share extents at a place: "extents"
+    where the kernel compares them itself, "clone" where a copy is made that shares.
     """
 
     owner: Callable[[str], Owner]

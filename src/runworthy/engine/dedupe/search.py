@@ -217,7 +217,6 @@ class _Searching:
 
     @cached_property
     def _spares(self) -> tuple[Spare, ...]:
-<<<<<<< HEAD
         spares = self._planned(self._copies, not_asked)
         asked = self._worth_asking(spares)
         if asked:
@@ -227,7 +226,7 @@ class _Searching:
             settled = {file for one in again for file in one.files}
             spares = [spare for spare in spares if spare.file not in settled]
             spares += self._planned(again, loadings.together)
-        return tuple(_with_cause(one, self._situation) for one in spares)
+        return with_causes(map(self._at_home, spares), self._situation)
 
     def _planned(self, copies: Iterable[Copies], together: Callable[[str, str, str], Together]) -> list[Spare]:
         return spares_of(copies, ground_of(self._owners, self._places, self._reflinks, together), self._search.wish)
@@ -246,16 +245,11 @@ class _Searching:
                 gains[environment] = gains.get(environment, 0) + spare.file.allocated
         least = 0 if self._search.thorough else min(_GAIN, int(again * _PART))
         return frozenset(environment for environment, gain in gains.items() if gain >= least)
-=======
-        ground = ground_of(self._copies, self._by_path, self._owners.owner, self._places, self._reflinks)
-        found = spares_of(self._copies, ground, self._search.wish)
-        return with_causes(map(self._at_home, found), self._situation)
 
     def _at_home(self, spare: Spare) -> Spare:
         """Return a spare file as that of the environment that has it, rather than of the cache it is linked to."""
         own, kept = (self._owners.owner(home_of(one, self._situation)) for one in (spare.file, spare.kept))
         return replace(spare, owner=own, kept_owner=kept)
->>>>>>> h7-why
 
     @cached_property
     def _situation(self) -> Situation:
