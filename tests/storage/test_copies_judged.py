@@ -46,7 +46,8 @@ def theirs(top: str, smallest: int) -> set[frozenset[tuple[int, int]]]:
         check=True,
         env={**os.environ, "LC_ALL": "C"},
     )
-    return {frozenset(map(inodes, one.split(b"\0"))) for one in done.stdout.split(b"\0\0") if one.strip(b"\0")}
+    found = [[name for name in one.split(b"\0") if name] for one in done.stdout.split(b"\0\0")]
+    return {frozenset(map(inodes, names)) for names in found if names}
 
 
 def ours(top: str, smallest: int, threads: int = 0) -> set[frozenset[tuple[int, int]]]:
@@ -91,7 +92,8 @@ def test_equals_jdupes_on_every_file_system(everywhere: Ground) -> None:
 def test_directories_and_files_that_are_mounted_twice(ext4: Ground) -> None:
     top = ext4.path / "tree"
     one, two = put(top / "a" / "one", b"same"), put(top / "b" / "two", b"same")
-    put(top / "c" / "place"), (top / "d").mkdir()
+    put(top / "c" / "place")
+    (top / "d").mkdir()
     with bound(top / "a", top / "d"):
         subprocess.run(["mount", "--bind", str(two), str(top / "c" / "place")], check=True)
         try:
