@@ -245,7 +245,8 @@ def test_entries_of_a_store() -> None:
     assert parse_store_entry(json.dumps(held).encode()) == ("a", "1.0.0", [digest.hex()])
     assert list(digests_of(b"\xd9\x80" + digest.hex().encode() + b"\xcd")) == [digest.hex()]
     assert package_of_key("sha512-AA==\t@a/b@1.0.0") == ("@a/b", "1.0.0")
-    assert package_of_key("nothing") == ("", "")
+    for key in ("nothing", "sha512-AA==\tfile:../a-1.0.0.tgz", "x\tgit+ssh://git@host/a.git"):
+        assert package_of_key(key) == ("", "")
 
 
 # -- systems ---------------------------------------------------------------------------------

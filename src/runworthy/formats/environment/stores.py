@@ -19,6 +19,7 @@ __all__ = ["INDEX_MAX", "digests_of", "package_of_key", "parse_store_entry"]
 INDEX_MAX: Final = 256 << 20
 """Of an index, in bytes, beyond which it is not read."""
 
+_PACKAGE: Final = re.compile(r"(@?[^\s@:]{1,214})@(\d[^\s@:]{0,255})")
 _DIGEST: Final = re.compile(rb"[0-9a-f]{128}")
 
 
@@ -46,6 +47,9 @@ def digests_of(data: bytes) -> Iterator[str]:
 
 
 def package_of_key(key: str) -> tuple[str, str]:
-    """Return name and version of an entry of layout v11: its key is an integrity, a tab and ``name@version``."""
-    name, _, version = key.partition("\t")[2].rpartition("@")
-    return name, version
+    """Return name and version of an entry of layout v11: its key is an integrity, a tab and ``name@version``.
+
+    Both are empty for what came from no registry: there the key has a path or a URL.
+    """
+    found = _PACKAGE.fullmatch(key.partition("\t")[2])
+    return (found[1], found[2]) if found else ("", "")

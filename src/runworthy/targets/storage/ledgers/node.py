@@ -1,7 +1,8 @@
-"""Packages of Node: a file belongs to the last directory on its path that is one, directly below a ``node_modules``.
+"""Packages of Node: what a ``node_modules`` holds, and what a ``node_modules`` directly in a package of it holds.
 
-No installer of them records files: that one lies in a package's directory is all there is to know, and what a script of
-the package made there counts as its own.
+Whatever else lies in the directory of a package is its own, what a script of it made there and what it ships below a
+``dist/node_modules`` included: so npm sees it (``@npmcli/arborist``, ``lib/arborist/load-actual.js``). No installer
+records files of packages.
 """
 
 from __future__ import annotations
@@ -31,20 +32,22 @@ class NodeModules:
 
     def find(self, path: str) -> Owner | None:
         """Return whose a file is, None where it lies in no package."""
-        end = len(path)
-        while (place := path.rfind(_MODULES, 0, end)) >= self._first:
-            if found := self._package(path, place + len(_MODULES)):
-                return found
-            end = place + 1
-        return None
+        start = path.find(_MODULES, self._first) + len(_MODULES)
+        found = None
+        while start >= len(_MODULES):
+            parts = path[start:].split("/", 3)
+            if parts[0].startswith("."):  # .bin, and .pnpm, in which each package has a node_modules
+                start = path.find(_MODULES, start) + len(_MODULES)
+                continue
+            count = 2 if parts[0].startswith("@") else 1
+            if len(parts) <= count:
+                break
+            end = start + len("/".join(parts[:count]))
+            found = self._package(path[:end]) or found
+            start = end + len(_MODULES) if path.startswith(_MODULES, end) else 0
+        return found
 
-    def _package(self, path: str, start: int) -> Owner | None:
-        """Return the package whose directory begins with the part of a path at ``start``, where it is one."""
-        parts = path[start:].split("/", 2)
-        own = parts[:2] if parts[0].startswith("@") else parts[:1]
-        if parts[0].startswith(".") or len(parts) == len(own):
-            return None
-        directory = path[:start] + "/".join(own)
+    def _package(self, directory: str) -> Owner | None:
         if directory not in self._known:
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
