@@ -18,7 +18,7 @@ from runworthy.engine.results import Cell, result_of
 from runworthy.model.finding import Result
 from runworthy.model.records import replace
 from runworthy.model.storage import Clash, Environment, Idle, Owner, Partial, Place, Spare, StoredFile, Waste
-from runworthy.storage.causes import Situation, cause_of
+from runworthy.storage.causes import Situation, with_causes
 from runworthy.storage.telling import told
 from runworthy.storage.wastes import wastes_of
 from runworthy.targets.storage.settings import Setting
@@ -99,7 +99,8 @@ def _setting(given: Mapping[str, Any], places: Mapping[str, Place]) -> Setting:
 def spares_of(facts: Mapping[str, Any]) -> list[Spare]:
     """Return each file but the first of its copies, with the cause."""
     situation = situation_of(facts)
-    return [spare for copies in facts.get("copies", ()) for spare in _spares(copies, situation)]
+    found = (spare for copies in facts.get("copies", ()) for spare in _spares(copies, situation))
+    return list(with_causes(found, situation))
 
 
 def _spares(copies: Mapping[str, Any], situation: Situation) -> Iterator[Spare]:
@@ -114,7 +115,6 @@ def _spares(copies: Mapping[str, Any], situation: Situation) -> Iterator[Spare]:
                 kept=files[0],
                 owner=owner,
                 kept_owner=owners[0],
-                cause=cause_of(file, owner, files[0], owners[0], situation)[0],
                 frees=file.allocated if how else 0,
                 **{**more, "how": how},
             )
@@ -124,7 +124,7 @@ def _file(copies: Mapping[str, Any], given: Mapping[str, Any], number: int, at: 
     names = tuple(sorted(name.replace("{n}", str(number)) for name in given["names"]))
     held = {
         "device": 1,
-        "inode": 1000 * number + at,
+        "inode": hash((copies["size"], number, at)),
         "size": copies["size"],
         "allocated": -(-copies["size"] // 4096) * 4096,
         "mode": 0o100644,

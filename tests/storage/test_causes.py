@@ -180,7 +180,8 @@ def test_reflinks_are_links() -> None:
     """What shares its storage with its cache's entry is not a copy: the entries are two."""
     facts = _facts({"package": "pkg 1.0"}, {"package": "pkg 1.0"}, cache=_SAME) | {"places": _ONE_BTRFS}
     assert _cause(facts) == "copy-setting"
-    assert _cause(facts | {"cloned": [[1, 0], [1, 1]]}) == "cache-replaced"
+    files = next((spare.file, spare.kept) for spare in spares_of(facts))
+    assert _cause(facts | {"cloned": [(file.device, file.inode) for file in files]}) == "cache-replaced"
 
 
 def test_pnpm_knows_files_by_their_bytes() -> None:
@@ -190,6 +191,23 @@ def test_pnpm_knows_files_by_their_bytes() -> None:
     facts["places"]["far"] = {**_OTHER, "type": "xfs", "at": "/far"}
     facts["environments"]["/far/store/v10"] = {"kind": "pnpm-store", "place": "far"}
     assert _cause(facts) == "other-filesystem"
+
+
+def test_each_copy_is_held_against_that_of_its_own_package() -> None:
+    """Two packages with one library, in two environments that copy: one too many by the package, two by copying."""
+    files = [
+        {"names": [f"{top}/lib/{package}/x.so"], "package": f"{package} 1.0", "installer": "pip"}
+        for top in (_A, _B)
+        for package in ("one", "two")
+    ]
+    facts = _facts() | {"copies": [{"size": 65536, "files": files}]}
+    causes = {spare.file.names[0]: spare.cause for spare in spares_of(facts)}
+    assert causes == {
+        f"{_A}/lib/two/x.so": "vendored",
+        f"{_B}/lib/one/x.so": "copying-installer",
+        f"{_B}/lib/two/x.so": "copying-installer",
+    }
+    assert all(waste.facts for waste in wastes_in(facts))
 
 
 # -- environments that link --------------------------------------------------------------------

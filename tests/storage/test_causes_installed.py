@@ -12,7 +12,7 @@ from runworthy.engine.dedupe.ground import Loadings, Reflinks, ground_of
 from runworthy.model.records import replace
 from runworthy.model.storage import Advice, Cause, Waste
 from runworthy.storage.advice import advice_of
-from runworthy.storage.causes import Situation, cause_of, linking_environments
+from runworthy.storage.causes import Situation, home_of, linking_environments, with_causes
 from runworthy.storage.planning import Wish, spares_of
 from runworthy.storage.wastes import wastes_of
 from runworthy.targets.storage.caches import caches_for
@@ -57,10 +57,15 @@ def _looked_at(paths: Iterable[Path], **variables: str) -> tuple[tuple[Waste, ..
     assert files or not copies
     loadings = Loadings(copies, by_path.values(), owners)
     spares = spares_of(copies, ground_of(owners, places, Reflinks(), loadings.together), Wish())
-    caused = [
-        replace(one, cause=cause_of(one.file, one.owner, one.kept, one.kept_owner, situation)[0]) for one in spares
+    told = [
+        replace(
+            one,
+            owner=owners.owner(home_of(one.file, situation)),
+            kept_owner=owners.owner(home_of(one.kept, situation)),
+        )
+        for one in spares
     ]
-    return wastes_of(caused, situation), situation
+    return wastes_of(with_causes(told, situation), situation), situation
 
 
 def _causes(paths: Iterable[Path], **variables: str) -> dict[Cause, set[str]]:

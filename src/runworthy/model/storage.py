@@ -307,7 +307,8 @@ class Spare:
     """A stored file whose bytes ``kept`` has as well. ``cause`` is why, ``bar`` why it is left, empty where it is not.
 
     ``how`` is how it would be shared, ``frees`` what that would free: 0 where names of it are left. ``owner`` and
-    ``kept_owner`` are the owners of their first names. ``why`` says more of the bar, in words.
+    ``kept_owner`` are the owners of their first names, outside of caches where they have such. ``why`` says more of the
+    bar, in words.
     """
 
     file: StoredFile

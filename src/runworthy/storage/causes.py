@@ -7,14 +7,25 @@ copies without a word (`install/link.rs`, hardlink_to_destination). Names and pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from runworthy.model.records import dataclass
-from runworthy.model.storage import Cause, Environment, Owner, Place, StoredFile
+from runworthy.model.records import dataclass, replace
+from runworthy.model.storage import Cause, Environment, Owner, Place, Spare, StoredFile
 from runworthy.storage.installers import Installer, installer_named, installer_of_cache
 from runworthy.targets.storage.settings import Setting
 
-__all__ = ["Explained", "Facts", "Situation", "cause_of", "explained", "is_inside", "linking_environments"]
+__all__ = [
+    "Explained",
+    "Facts",
+    "Situation",
+    "besides",
+    "cause_of",
+    "explained",
+    "home_of",
+    "is_inside",
+    "linking_environments",
+    "with_causes",
+]
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -111,19 +122,72 @@ def explained(file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owne
     return one.explained("separate-copies", _nobody(one, other))
 
 
+def with_causes(spares: Iterable[Spare], situation: Situation) -> tuple[Spare, ...]:
+    """Return spare files with why they are stored; ``spares`` are in the order in which they were found."""
+    found = []
+    for spare, beside, owner in besides(spares, situation):
+        cause, _ = cause_of(spare.file, spare.owner, beside, owner, situation)
+        found.append(replace(spare, cause=cause))
+    return tuple(found)
+
+
+def besides(spares: Iterable[Spare], situation: Situation) -> Iterator[tuple[Spare, StoredFile, Owner]]:
+    """Yield each spare file with the one that its cause is told by: the kept one, or a spare one that is nearer to it.
+
+    Two packages in two environments that copy are four files. One is kept; that it is there once more for the other
+    package is one thing, and that the second environment has a copy of each is another: each copy is held against that
+    of its own package, if one came before it. Not so what shares its storage: that may be with the very same.
+    """
+    contents: dict[tuple[int, int], tuple[int, int]] = {}  # that which is kept first, of each stored file
+    nearest: dict[tuple[object, ...], tuple[StoredFile, Owner]] = {}
+    for spare in spares:
+        kept, key = (spare.kept.device, spare.kept.inode), (spare.file.device, spare.file.inode)
+        content = contents[key] = contents.get(kept, kept)
+        beside = (spare.kept, spare.kept_owner)
+        nearest.setdefault((content, *_identity(*beside)), beside)
+        held = nearest.setdefault((content, *_identity(spare.file, spare.owner)), (spare.file, spare.owner))
+        if held[0] is not spare.file and spare.owner.package and key not in situation.cloned:
+            beside = held
+        yield spare, *beside
+
+
+def _identity(file: StoredFile, owner: Owner) -> tuple[str, str, str, tuple[str, ...]]:
+    """Return what the same file of the same package has in common wherever it is installed."""
+    name = next((name for name in file.names if is_inside(name, owner.environment)), file.names[0])
+    return owner.package, owner.version, owner.build, tuple(name.rsplit("/", 2)[1:])
+
+
 def linking_environments(
     files: Iterable[tuple[Sequence[str], int]], environments: Mapping[str, Environment]
 ) -> frozenset[str]:
     """Return the environments in which there are files, as (names, links), with names in a cache or in other ones."""
-    found = set()
-    tops = sorted(environments, key=len, reverse=True)
+    found: set[str] = set()
+    tops: dict[str, str] = {}
     for names, links in files:
         if links < 2:
             continue
-        lie_in = {next((top for top in tops if is_inside(name, top)), "") for name in names}
+        lie_in = {_top_of(name.rpartition("/")[0], environments, tops) for name in names}
         if len(lie_in) > 1 or links > len(names):
             found |= {top for top in lie_in if top and not environments[top].is_cache}
     return frozenset(found)
+
+
+def _top_of(directory: str, environments: Mapping[str, Environment], tops: dict[str, str]) -> str:
+    """Return the innermost environment that holds a directory, empty for none; ``tops`` keeps what was found."""
+    if directory not in tops:
+        above = directory.rpartition("/")[0]
+        inside = directory in environments
+        tops[directory] = directory if inside else _top_of(above, environments, tops) if above else ""
+    return tops[directory]
+
+
+def home_of(file: StoredFile, situation: Situation) -> str:
+    """Return the name by which a file is told: its first one outside of caches, else its first one.
+
+    An environment's files are told of as its own, though they are linked to a cache whose path comes first.
+    """
+    outside = (name for name in file.names if not any(is_inside(name, cache.path) for cache in situation.caches))
+    return next(outside, file.names[0])
 
 
 def is_inside(path: str, top: str) -> bool:
@@ -187,6 +251,7 @@ class _Side:
         "linked",
         "one_entry",
         "owner",
+        "patched",
         "place",
         "setting",
         "version",
@@ -204,6 +269,7 @@ class _Side:
         self.setting = installed.setting
         self.version = installed.version
         self.one_entry = False
+        self.patched = owner.patched and not installed.is_cache  # in a cache it is as the package has it
         self.cached = cached = _caches_with(file, situation)
         self.cache = cached[0] if cached else installed.cache
         self.linked = (
@@ -262,7 +328,7 @@ def _one_package(side: _Side, beside: _Side) -> bool:
 
 
 def _is_plain(side: _Side) -> bool:
-    return not side.owner.patched and not side.owner.editable
+    return not side.patched and not side.owner.editable
 
 
 def _one_path(side: _Side, beside: _Side) -> bool:
@@ -392,7 +458,7 @@ def _cache_replaced(side: _Side, beside: _Side) -> Facts | None:
 def _prefix_patched(side: _Side, beside: _Side) -> Facts | None:
     """`prefix_placeholder` of paths.json: rattler link.rs (copy_and_replace_placeholders), conda path_actions.py."""
     del beside
-    return (("file", "the path of the environment was written into it"),) if side.owner.patched else None
+    return (("file", "the path of the environment was written into it"),) if side.patched else None
 
 
 def _vendored(side: _Side, beside: _Side) -> Facts | None:

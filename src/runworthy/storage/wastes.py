@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from runworthy.model.edit import ShareFile
 from runworthy.model.records import replace
-from runworthy.model.storage import Bar, Cause, Place, Spare, Waste
+from runworthy.model.storage import Bar, Cause, Owner, Place, Spare, StoredFile, Waste
 from runworthy.storage.advice import setting_against
-from runworthy.storage.causes import Explained, Facts, Situation, explained, is_inside
+from runworthy.storage.causes import Explained, Facts, Situation, besides, explained, is_inside
 from runworthy.storage.installers import versions_that_can
 
 __all__ = ["wastes_of"]
@@ -20,17 +20,21 @@ _OTHERS = 3
 """So many other environments are told one by one; with the rest an environment is told once for each cause."""
 
 
+_Nearest = Mapping[int, tuple[StoredFile, Owner]]
+
+
 def wastes_of(spares: Sequence[Spare], situation: Situation) -> tuple[Waste, ...]:
     """Return what is stored again by cause, environment and the other environment, what takes most room first.
 
     What shares its storage already takes none, and is left out.
     """
     groups: dict[tuple[Cause, str, str], list[Spare]] = {}
+    nearest = {id(spare): (beside, owner) for spare, beside, owner in besides(spares, situation)}
     for spare in spares:
         if spare.bar != "already-shared":
             key = (spare.cause, spare.owner.environment, spare.kept_owner.environment)
             groups.setdefault(key, []).append(spare)
-    wastes = [_waste(key, group, situation) for key, group in _folded(groups).items()]
+    wastes = [_waste(key, group, nearest, situation) for key, group in _folded(groups).items()]
     return tuple(sorted(wastes, key=lambda waste: (-waste.size, waste.cause, waste.environment, waste.other)))
 
 
@@ -46,10 +50,10 @@ def _folded(groups: dict[tuple[Cause, str, str], list[Spare]]) -> dict[tuple[Cau
     return told
 
 
-def _waste(key: tuple[Cause, str, str], group: list[Spare], situation: Situation) -> Waste:
+def _waste(key: tuple[Cause, str, str], group: list[Spare], nearest: _Nearest, situation: Situation) -> Waste:
     cause, environment, other = key
     group = sorted(group, key=lambda spare: (-spare.file.allocated, spare.file.names))
-    why = _why(group[0], cause, situation)
+    why = _why(group[0], nearest[id(group[0])], situation)
     at_fault = situation.environments.get(why.environment)
     return Waste(
         cause=cause,
@@ -70,10 +74,10 @@ def _waste(key: tuple[Cause, str, str], group: list[Spare], situation: Situation
     )
 
 
-def _why(spare: Spare, cause: Cause, situation: Situation) -> Explained:
+def _why(spare: Spare, beside: tuple[StoredFile, Owner], situation: Situation) -> Explained:
     """Return what the cause of the largest of them rests on."""
-    why = explained(spare.file, spare.owner, spare.kept, spare.kept_owner, situation)
-    return why if why.cause == cause else replace(why, cause=cause, facts=())
+    why = explained(spare.file, spare.owner, *beside, situation)
+    return why if why.cause == spare.cause else replace(why, cause=spare.cause, facts=())
 
 
 def _versions(why: Explained) -> Facts:

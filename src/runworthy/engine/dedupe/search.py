@@ -25,7 +25,7 @@ from runworthy.model.storage import (
     Together,
     Waste,
 )
-from runworthy.storage.causes import Situation, cause_of, linking_environments
+from runworthy.storage.causes import Situation, home_of, linking_environments, with_causes
 from runworthy.storage.idle import idle_of
 from runworthy.storage.planning import Wish, spares_of
 from runworthy.storage.telling import told
@@ -226,7 +226,12 @@ class _Searching:
             settled = {file for one in again for file in one.files}
             spares = [spare for spare in spares if spare.file not in settled]
             spares += self._planned(again, loadings.together)
-        return tuple(_with_cause(one, self._situation) for one in spares)
+        return with_causes(map(self._at_home, spares), self._situation)
+
+    def _at_home(self, spare: Spare) -> Spare:
+        """Return a spare file as that of the environment that has it, rather than of the cache it is linked to."""
+        own, kept = (self._owners.owner(home_of(one, self._situation)) for one in (spare.file, spare.kept))
+        return replace(spare, owner=own, kept_owner=kept)
 
     def _planned(self, copies: Iterable[Copies], together: Callable[[str, str, str], Together]) -> list[Spare]:
         return spares_of(copies, ground_of(self._owners, self._places, self._reflinks, together), self._search.wish)
@@ -248,7 +253,7 @@ class _Searching:
 
     @cached_property
     def _situation(self) -> Situation:
-        names = ((file.names, file.links) for one in self._copies for file in one.files)
+        names = ((file.names, file.links) for file in self._walked.files.values())
         return Situation(
             environments=self._by_path,
             settings=settings_of(self._environments, os.environ, self._places),
@@ -303,11 +308,6 @@ class _Searching:
         for path, some in sorted(held.items()):
             trace = told(path, some)
             yield result_of(Cell(subject=path, target="", path=path, trace=trace, storage=tuple(some)))
-
-
-def _with_cause(spare: Spare, situation: Situation) -> Spare:
-    cause, _ = cause_of(spare.file, spare.owner, spare.kept, spare.kept_owner, situation)
-    return replace(spare, cause=cause)
 
 
 def _cloned(copies: Iterable[Copies]) -> Iterator[tuple[int, int]]:
