@@ -39,7 +39,7 @@ _WITHOUT_REFLINKS = ("ext2", "ext3", "ext4", "tmpfs")
 
 # Where container engines keep the layers of images: containers/storage `drivers/overlay`, moby `daemon/graphdriver`,
 # containerd `snapshots/overlay`.
-_LAYERS = ("/overlay2/", "/overlay/", "io.containerd.snapshotter.v1.")
+_LAYERS = ("/overlay2/", "/overlay/", "io.containerd.snapshotter.v1.overlayfs/")
 _LAYER_TOPS = ("/diff/", "/fs/")
 
 
@@ -276,7 +276,7 @@ class _Side:
             bool(cached)
             or file.outside > 0
             or (file.device, file.inode) in situation.cloned
-            or not all(is_inside(name, owner.environment) for name in file.names)
+            or _is_elsewhere(file.names, owner.environment)
         )
 
     @property
@@ -295,9 +295,21 @@ class _Side:
         )
 
 
+def _is_elsewhere(names: Sequence[str], environment: str) -> bool:
+    prefix = f"{environment.rstrip('/')}/"
+    return not all(name.startswith(prefix) for name in names)
+
+
 def _caches_with(file: StoredFile, situation: Situation) -> list[Place]:
     """Return the places of the caches in which a file has names."""
-    return [one.place for one in situation.caches if any(is_inside(name, one.path) for name in file.names)]
+    found = []
+    for one in situation.caches:
+        prefix = f"{one.path}/"
+        for name in file.names:
+            if name.startswith(prefix):
+                found.append(one.place)
+                break
+    return found
 
 
 # -- what two have in common -----------------------------------------------------------------
@@ -590,7 +602,7 @@ def _full(side: _Side, beside: _Side) -> bool:
 
 def _layer(path: str) -> str:
     """Return the directory of the image layer that a path lies in, empty where it lies in none."""
-    if not any(word in path for word in _LAYERS):
+    if "overlay" not in path or not any(word in path for word in _LAYERS):  # most are told by the first
         return ""
     ends = [path.index(top) for top in _LAYER_TOPS if top in path]
     return path[: min(ends)] if ends else ""
