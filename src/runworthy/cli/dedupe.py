@@ -32,6 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--only", action="append", default=[], metavar="GLOB", help="names of files, as '*.so*'; may be repeated")
     add("--no-caches", action="store_true", help="do not look into the caches of installers")
     add("--no-reasons", action="store_true", help="which files are equal, and not whose they are and why: quicker")
+    add("--recorded", action="store_true", help="take hashes that installers recorded for it, and read nothing")
     add("--no-index", action="store_true", help="compare everything anew, and remember nothing")
     add = parser.add_argument_group("sharing").add_argument
     add("--apply", action="store_true", help="carry it out; `runworthy undo` takes it back")
@@ -81,6 +82,7 @@ def run(options: Namespace) -> int:
                 unused=options.unused,
                 libraries=options.libraries,
                 new=options.new,
+                recorded=options.recorded,
                 reasons=not options.no_reasons,
                 dry_run=options.dry_run,
                 apply=options.apply,

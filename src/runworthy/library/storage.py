@@ -35,6 +35,7 @@ def dedupe(
     libraries: bool = False,
     new: bool = False,
     reasons: bool = True,
+    recorded: bool = False,
     dry_run: bool = False,
     apply: bool = False,
     watch: Watch | None = None,
@@ -49,9 +50,14 @@ def dedupe(
     ``min_size`` is in bytes, or as in "64k"; ``only`` are shell patterns on names of files. With ``apply`` what is
     planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``libraries`` asks
     which builds of one library a process would load together. With ``new`` only what no earlier run with it has told
-    is told, and remembered. Without ``reasons`` equal files are found and no more. Raises SubjectError where nothing
-    lies at a path, UsageError, and with ``apply`` RemedyError where the journal cannot be written.
+    is told, and remembered. ``recorded`` takes the hashes that installers recorded for it, and reads nothing. Without
+    ``reasons`` equal files are found and no more. ``dry_run`` asks whatever ``apply`` would.
+
+    Raises SubjectError where nothing lies at a path, UsageError, and with ``apply`` RemedyError where the journal
+    cannot be written.
     """
+    if recorded and (apply or not reasons):
+        raise UsageError("what is only recorded is not acted on, and needs reasons", option="--recorded")
     if apply and not reasons:
         raise UsageError("nothing can be shared without reasons", hint="leave --no-reasons out", option="--no-reasons")
     from runworthy.engine.dedupe import Search, dedupe_of
@@ -69,6 +75,7 @@ def dedupe(
         libraries=libraries,
         thorough=dry_run or apply,
         reasons=reasons,
+        recorded=recorded,
         new=new,
     )
     report = dedupe_of(search, watch)

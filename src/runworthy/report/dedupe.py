@@ -37,7 +37,9 @@ def dedupe_text(
     if report.reclaimed:
         blocks += [list(_reclaimed(report.reclaimed, style, everything=everything))]
     blocks += [_actions(report, style)] if dry_run else []
-    if everything or not (dry_run or report.reclaimed):
+    if not report.reasons:
+        blocks.append(_sets(report, style, everything=everything))
+    elif everything or not (dry_run or report.reclaimed):
         blocks += [_VIEWS[view](report, style, everything), *_findings(report, style, everything=everything)]
         blocks += [list(_idle(report.idle, style, everything=everything))]
     blocks += [
@@ -152,6 +154,21 @@ def _by_file(report: StorageReport, style: Style, everything: bool) -> list[str]
         if len(held) < len(group.spares):
             lines.append(f"    and {count(len(group.spares) - len(held), 'more file')}")
     return [*lines, *_more(number, shown, "file")]
+
+
+def _sets(report: StorageReport, style: Style, *, everything: bool) -> list[str]:
+    """Return the sets of equal files, where nothing more was asked about them."""
+    limit, each = (_EVERY, _EVERY) if everything else (_ROWS, _COPIES)
+    shown = report.copies[:limit]
+    top = figures.top_of(file.names[0] for one in shown for file in one.files[:each])
+    lines = [f"in {clean(top)}:"] if top else []
+    for one in shown:
+        proof = _PROOFS.get(one.proof, "")
+        lines.append(f"  {style.paint(count(len(one.files), 'file'), 'bold')} of {bytes_of(one.size)}{proof}")
+        lines += [f"    {_cut(figures.within(file.names[0], top), style, 4)}" for file in one.files[:each]]
+        if len(one.files) > each:
+            lines.append(f"    and {count(len(one.files) - each, 'more file')}")
+    return [*lines, *_more(report.copies, shown, "set")]
 
 
 def _path(spare: Spare) -> str:

@@ -125,6 +125,8 @@ def sentence(report: StorageReport) -> str:
     if not report.again:
         return f"nothing is {again}{where}"
     what = f"{bytes_of(report.again)} of {bytes_of(report.allocated)} is {again}{where}"
+    if not report.reasons:
+        return f"{what}; what of it can be freed was not asked"
     if not report.frees:
         return f"{what}; none of it can be freed"
     share = f" ({100 * report.frees / report.allocated:.0f} %)" if report.allocated >= report.frees else ""

@@ -32,7 +32,7 @@ from runworthy.storage.telling import told
 from runworthy.storage.wastes import wastes_of
 from runworthy.targets.directory import cache_directory
 from runworthy.targets.storage.caches import caches_for
-from runworthy.targets.storage.copies import find_copies
+from runworthy.targets.storage.copies import find_copies, recorded_copies
 from runworthy.targets.storage.environments import environments_of
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
@@ -56,7 +56,8 @@ class Search:
     """What is searched, and what is wanted of it. ``min_size`` is in bytes, ``unused`` in seconds, 0 for not asked.
 
     ``thorough``: what takes long is asked however little it brings, as it is where sharing is about to be done. Without
-    ``reasons`` equal files are found, and no more is asked about them.
+    ``reasons`` equal files are found, and no more is asked about them. ``recorded``: what records of installers say is
+    taken for it, and nothing is read.
     """
 
     paths: tuple[str, ...]
@@ -70,6 +71,7 @@ class Search:
     libraries: bool = False
     thorough: bool = False
     reasons: bool = True
+    recorded: bool = False
     new: bool = False
 
 
@@ -177,6 +179,12 @@ class _Searching:
     def _copies(self) -> tuple[Copies, ...]:
         for path in self._walked.devices:
             self._places.place(path)
+        if self._search.recorded:
+            return recorded_copies(
+                self._walked,
+                filesystem_of=self._places.filesystem_of,
+                recorded=lambda path: self._owners.owner(path).recorded,
+            )
         copies = find_copies(
             self._walked,
             filesystem_of=self._places.filesystem_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runworthy.model.storage import Copies
+from runworthy.model.storage import Copies, Proof
 from runworthy.targets.storage.comparing import Comparison, Partition
 from runworthy.targets.storage.walk import DEVICE, SIZE, Files, Walk
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runworthy.targets.storage.index import Class, Index
     from runworthy.targets.trees import Watch
 
-__all__ = ["find_copies"]
+__all__ = ["find_copies", "recorded_copies"]
 
 
 def find_copies(
@@ -32,8 +32,7 @@ def find_copies(
     be chosen. ``problems`` gets (path, why) of what could not be compared.
     """
     files = walk.files
-    idle = {number for number, identity in enumerate(files) if identity in walk.added} if walk.added else set()
-    systems = {device: filesystem_of(device) for device in set(files.column(DEVICE))}
+    idle, systems = _idle(walk), _systems(files, filesystem_of)
     groups = [group for group in _groups(files, systems) if not idle.issuperset(group)]
     comparison = Comparison(files, idle=idle, workers=threads, watch=watch)
     known = _Known(files, groups, index)
@@ -48,6 +47,35 @@ def find_copies(
         problems += sorted(comparison.problems.items())
     found.sort(key=lambda copies: (-copies.size, copies.files[0].names))
     return tuple(found)
+
+
+def recorded_copies(
+    walk: Walk, *, filesystem_of: Callable[[int], str], recorded: Callable[[str], str]
+) -> tuple[Copies, ...]:
+    """Return the sets of files of one size for which the records of installers name one hash. Nothing is read.
+
+    ``recorded`` is the hash that is recorded of a path, empty where none is. What was changed since it was installed
+    is taken for what it was.
+    """
+    files = walk.files
+    idle, systems = _idle(walk), _systems(files, filesystem_of)
+    by_hash: dict[tuple[int, str], list[int]] = {}
+    for place, group in enumerate(_groups(files, systems)):
+        for number in group:
+            if digest := next(filter(None, map(recorded, files.stored(number).names)), ""):
+                by_hash.setdefault((place, digest), []).append(number)
+    held = [numbers for numbers in by_hash.values() if len(numbers) > 1 and not idle.issuperset(numbers)]
+    found = [_set(files, numbers, systems, "recorded") for numbers in held]
+    return tuple(sorted(found, key=lambda copies: (-copies.size, copies.files[0].names)))
+
+
+def _idle(walk: Walk) -> set[int]:
+    """Return the numbers of files that lie in caches alone."""
+    return {number for number, identity in enumerate(walk.files) if identity in walk.added} if walk.added else set()
+
+
+def _systems(files: Files, filesystem_of: Callable[[int], str]) -> dict[int, str]:
+    return {device: filesystem_of(device) for device in set(files.column(DEVICE))}
 
 
 def _groups(files: Files, systems: Mapping[int, str]) -> list[list[int]]:
@@ -65,14 +93,13 @@ def _groups(files: Files, systems: Mapping[int, str]) -> list[list[int]]:
 
 
 def _copies(files: Files, numbers: Sequence[int], systems: Mapping[int, str], known: _Known) -> Copies:
-    stored = [files.stored(number) for number in numbers]
-    stored.sort(key=lambda file: file.names)
-    return Copies(
-        size=stored[0].size,
-        filesystem=systems[stored[0].device],
-        files=tuple(stored),
-        proof="remembered" if known.read is not None and not known.read.issuperset(numbers) else "compared",
-    )
+    remembered = known.read is not None and not known.read.issuperset(numbers)
+    return _set(files, numbers, systems, "remembered" if remembered else "compared")
+
+
+def _set(files: Files, numbers: Sequence[int], systems: Mapping[int, str], proof: Proof) -> Copies:
+    stored = sorted((files.stored(number) for number in numbers), key=lambda file: file.names)
+    return Copies(size=stored[0].size, filesystem=systems[stored[0].device], files=tuple(stored), proof=proof)
 
 
 class _Known:
