@@ -56,6 +56,8 @@ def dedupe(
     Raises SubjectError where nothing lies at a path, UsageError, and with ``apply`` RemedyError where the journal
     cannot be written.
     """
+    if new and not index:
+        raise UsageError("--new remembers what was told in the index", hint="leave --no-index out", option="--new")
     if recorded and (apply or not reasons):
         raise UsageError("what is only recorded is not acted on, and needs reasons", option="--recorded")
     if apply and not reasons:

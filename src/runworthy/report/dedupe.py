@@ -168,7 +168,7 @@ def _sets(report: StorageReport, style: Style, *, everything: bool) -> list[str]
         lines += [f"    {_cut(figures.within(file.names[0], top), style, 4)}" for file in one.files[:each]]
         if len(one.files) > each:
             lines.append(f"    and {count(len(one.files) - each, 'more file')}")
-    return [*lines, *_more(report.copies, shown, "set")]
+    return [*lines, *_more(len(report.copies), shown, "set")]
 
 
 def _path(spare: Spare) -> str:

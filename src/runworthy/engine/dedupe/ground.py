@@ -6,7 +6,7 @@ import os
 import posixpath
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from runworthy.formats.elf_kind import MAGIC
 from runworthy.model.storage import Copies, Environment, Place, StoredFile, Together
@@ -15,9 +15,6 @@ from runworthy.targets.storage.apart import kept_apart
 from runworthy.targets.storage.comparing import open_quietly
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
-
-if TYPE_CHECKING:
-    from runworthy.engine.dedupe.loading import Loading
 
 __all__ = ["Loadings", "Reflinks", "ground_of", "not_asked"]
 
@@ -131,26 +128,39 @@ def _is_loadable(file: StoredFile) -> bool:
 
 
 class Loadings:
-    """What processes of each environment load, simulated when the first pair of its files is asked about.
-
-    Environments that are not given are not asked about.
-    """
+    """What processes of each environment load, simulated when the first pair of its files is asked about."""
 
     def __init__(self, copies: Iterable[Copies], environments: Iterable[Environment], owners: Owners) -> None:
         self._copies = copies
         self._environments = {one.path: one for one in environments}
         self._owners = owners
-        self._loadings: dict[str, Loading] = {}
+        self._loadings: dict[str, Callable[[str, str], Together]] = {}
 
     def together(self, environment: str, one: str, other: str) -> Together:
         """Return whether a process of an environment may load two of its files as two libraries."""
-        if environment not in self._environments:
-            return Together(answer="not-asked")
-        if environment not in self._loadings:
-            from runworthy.engine.dedupe.loading import Loading
+        ask = self._loadings.get(environment)
+        if ask is None:
+            ask = self._loadings[environment] = self._of(environment)
+        return ask(one, other)
 
-            self._loadings[environment] = Loading(self._environments[environment], self._names.get(environment, ()))
-        return self._loadings[environment].together(one, other)
+    def _of(self, environment: str) -> Callable[[str, str], Together]:
+        held = self._environments.get(environment)
+        if held is None:
+            return lambda _one, _other: _NOWHERE
+        if held.is_cache:
+            answer = self._in_cache(environment)
+            return lambda _one, _other: answer
+        from runworthy.engine.dedupe.loading import Loading
+
+        return Loading(held, self._names.get(environment, ())).together
+
+    def _in_cache(self, cache: str) -> Together:
+        """Answer for files of a cache, from which no process loads but by symbolic links of an environment."""
+        for one in self._environments.values():
+            link = None if one.is_cache else _link_into(one.path, cache)
+            if link:
+                return Together(answer="unknown", why=(f"`{link}` is a symbolic link into the cache",))
+        return Together(answer="no", why=("no process loads from a cache",))
 
     @cached_property
     def _names(self) -> dict[str, list[str]]:
@@ -169,5 +179,26 @@ class Loadings:
         return {
             environment: [name for names in files.values() for name in names]
             for environment, files in held.items()
-            if len(files) > 1 and environment in self._environments
+            if len(files) > 1
         }
+
+
+_NOWHERE = Together(answer="unknown", why=("it is not known which environment they lie in",))
+
+
+def _link_into(directory: str, cache: str) -> str:
+    """Return a symbolic link below a directory whose text leads into a cache, empty where there is none."""
+    pending = [directory]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        text = os.path.join(os.path.dirname(entry.path), os.readlink(entry.path))
+                        if os.path.normpath(text).startswith(f"{cache}/"):
+                            return entry.path
+                    elif entry.is_dir(follow_symlinks=False) and entry.path != cache:
+                        pending.append(entry.path)
+        except OSError:
+            continue
+    return ""

@@ -226,9 +226,8 @@ class _Searching:
     @cached_property
     def _spares(self) -> tuple[Spare, ...]:
         spares = self._planned(self._copies, not_asked)
-        asked = self._worth_asking(spares)
-        if asked:
-            loadings = Loadings(self._copies, [one for one in self._environments if one.path in asked], self._owners)
+        if self._is_worth_asking(spares):
+            loadings = Loadings(self._copies, self._environments, self._owners)
             known = {spare.file for spare in spares if spare.bar == "not-asked"}
             again = [one for one in self._copies if not known.isdisjoint(one.files)]
             settled = {file for one in again for file in one.files}
@@ -239,20 +238,13 @@ class _Searching:
     def _planned(self, copies: Iterable[Copies], together: Callable[[str, str, str], Together]) -> list[Spare]:
         return spares_of(copies, ground_of(self._owners, self._places, self._reflinks, together), self._search.wish)
 
-    def _worth_asking(self, spares: Iterable[Spare]) -> frozenset[str]:
-        """Return the environments of which is to be asked what their processes load together.
-
-        That takes as long as a search does, so that it has to bring something.
-        """
-        gains: dict[str, int] = {}
-        again = 0
+    def _is_worth_asking(self, spares: Iterable[Spare]) -> bool:
+        """Whether it is to be asked what processes load together: that takes long, so that it has to bring something."""
+        again = asked = 0
         for spare in spares:
             again += spare.file.allocated
-            if spare.bar == "not-asked":
-                environment = spare.owner.environment
-                gains[environment] = gains.get(environment, 0) + spare.file.allocated
-        least = 0 if self._search.thorough else min(_GAIN, int(again * _PART))
-        return frozenset(environment for environment, gain in gains.items() if gain >= least)
+            asked += spare.file.allocated if spare.bar == "not-asked" else 0
+        return asked > 0 if self._search.thorough else asked > min(_GAIN, again * _PART)
 
     def _at_home(self, spare: Spare) -> Spare:
         """Return a spare file as that of the environment that has it, rather than of the cache it is linked to."""
