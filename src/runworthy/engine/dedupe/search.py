@@ -239,7 +239,7 @@ class _Searching:
         return spares_of(copies, ground_of(self._owners, self._places, self._reflinks, together), self._search.wish)
 
     def _is_worth_asking(self, spares: Iterable[Spare]) -> bool:
-        """Whether it is to be asked what processes load together: that takes long, so that it has to bring something."""
+        """Whether to ask what processes load together: that takes long, so that it has to bring something."""
         again = asked = 0
         for spare in spares:
             again += spare.file.allocated

@@ -69,41 +69,38 @@ class Comparison:
         self._last = False
         self.problems: dict[str, str] = {}
 
-    def partitions(self, groups: Sequence[Sequence[int]]) -> list[Partition]:
-        """Return how files of one size split, for each of ``groups``."""
-        found: list[Partition] = [[] for _ in groups]
+    def partitions(self, groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, Partition]]:
+        """Yield how files of one size split, with the place of their group among ``groups``, as it becomes known."""
         costs = [self._sizes[group[0]] * len(group) for group in groups]
         total, done = sum(costs), 0
         again: list[int] = []
         tasks = _tasks(groups, costs)
         workers = at_once(self._workers) if self._workers or len(tasks) > _FEW else 1
-        for places, partitions, problems, full in in_crew(partial(self._work, groups), tasks, min(workers, len(tasks))):
-            for place, partition in zip(places, partitions, strict=True):
-                found[place] = partition
-                done += costs[place]
+        for partitions, problems, full in in_crew(partial(self._work, groups), tasks, min(workers, len(tasks))):
             self.problems.update(problems)
             again += full
+            yield from partitions
             if self._watch is not None:
+                done += sum(costs[place] for place, _ in partitions) + sum(costs[place] for place in full)
                 self._watch("compare", done, total)
         self._last = True
         for place in sorted(again):
-            found[place] = self._partition(groups[place], 0)
-        return found
+            yield place, self._partition(groups[place], 0)
 
     def _work(
         self, groups: Sequence[Sequence[int]], places: list[int]
-    ) -> tuple[list[int], list[Partition], dict[str, str], list[int]]:
+    ) -> tuple[list[tuple[int, Partition]], dict[str, str], list[int]]:
         """Return how some groups split, why files dropped out, and the groups for which no files could be opened."""
-        self.problems = {}
-        found: list[Partition] = []
+        self.problems, before = {}, self.problems
+        found: list[tuple[int, Partition]] = []
         full: list[int] = []
         for place in places:
             try:
-                found.append(self._partition(groups[place], _OPEN))
+                found.append((place, self._partition(groups[place], _OPEN)))
             except _FullError:
-                found.append([])
                 full.append(place)
-        return places, found, self.problems, full
+        self.problems, problems = before, self.problems
+        return found, problems, full
 
     def _partition(self, group: Sequence[int], keep: int) -> Partition:
         size = self._sizes[group[0]]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runworthy.model.storage import Copies, Proof
 from runworthy.targets.storage.comparing import Comparison, Partition
+from runworthy.targets.storage.crew import collecting_later
 from runworthy.targets.storage.walk import DEVICE, SIZE, Files, Walk
 
 if TYPE_CHECKING:
@@ -32,21 +33,21 @@ def find_copies(
     be chosen. ``problems`` gets (path, why) of what could not be compared.
     """
     files = walk.files
-    idle, systems = _idle(walk), _systems(files, filesystem_of)
-    groups = [group for group in _groups(files, systems) if not idle.issuperset(group)]
-    comparison = Comparison(files, idle=idle, workers=threads, watch=watch)
-    known = _Known(files, groups, index)
-    partitions = known.partitions(comparison)
-    found = [
-        _copies(files, numbers, systems, known)
-        for partition in partitions
-        for numbers in partition
-        if len(numbers) > 1 and not idle.issuperset(numbers)
-    ]
-    if problems is not None:
-        problems += sorted(comparison.problems.items())
-    found.sort(key=lambda copies: (-copies.size, copies.files[0].names))
-    return tuple(found)
+    with collecting_later():
+        idle, systems = _idle(walk), _systems(files, filesystem_of)
+        groups = [group for group in _groups(files, systems) if not idle.issuperset(group)]
+        comparison = Comparison(files, idle=idle, workers=threads, watch=watch)
+        known = _Known(files, groups, index)
+        found = [
+            _copies(files, numbers, systems, known)
+            for partition in known.partitions(comparison)
+            for numbers in partition
+            if len(numbers) > 1 and not idle.issuperset(numbers)
+        ]
+        found.sort(key=lambda copies: (-copies.size, copies.files[0].names))
+        if problems is not None:
+            problems += sorted(comparison.problems.items())
+        return tuple(found)
 
 
 def recorded_copies(
@@ -112,61 +113,60 @@ class _Known:
         self.read: set[int] | None = None
         """Files that were read, None for all of them."""
 
-    def partitions(self, comparison: Comparison) -> Sequence[Partition]:
-        """Return how the groups split. What is of one class is read once, where it must be compared with others."""
+    def partitions(self, comparison: Comparison) -> Iterator[Partition]:
+        """Yield how the groups split. What is of one class is read once, where it must be compared with others."""
         if self._index is None:
-            return comparison.partitions(self._groups)
+            for _, partition in comparison.partitions(self._groups):
+                yield partition
+            return
         signatures = {number: self._files.signature(number) for group in self._groups for number in group}
         known = self._index.classes(signatures.values())
-        classes: dict[int, Class] = {
-            number: known[signature] for number, signature in signatures.items() if signature in known
-        }
-        found: list[Partition] = []
-        places: list[int] = []
+        self.read = set()
+        left: list[list[int]] = []
         firsts: list[dict[int, list[int]]] = []
-        for place, group in enumerate(self._groups):
-            by_class, unknown = _by_class(group, classes)
-            found.append(list(by_class.values()))
+        for group in self._groups:
+            by_class, unknown = _by_class(group, signatures, known)
             if unknown or len({run[:8] for run in by_class}) > 1:
-                places.append(place)
+                left.append(group)
                 firsts.append({numbers[0]: numbers for numbers in by_class.values()} | {one: [one] for one in unknown})
-        self._compare(comparison, found, places, firsts)
-        self._index.learn([signatures[number] for number in numbers] for place in places for numbers in found[place])
-        return found
-
-    def _compare(
-        self,
-        comparison: Comparison,
-        found: list[Partition],
-        places: Sequence[int],
-        firsts: Sequence[Mapping[int, list[int]]],
-    ) -> None:
-        """Compare what is not known, and one file of each class; where that one drops out, all of the group."""
-        read = self.read = {number for ones in firsts for number in ones}
-        again = []
-        for place, ones, partition in zip(
-            places, firsts, comparison.partitions([list(ones) for ones in firsts]), strict=True
-        ):
-            lost = set(ones).difference(*partition)
-            if any(len(ones[number]) > 1 for number in lost):
-                again.append(place)
-            found[place] = [[number for one in numbers for number in ones[one]] for numbers in partition]
-        for place, partition in zip(
-            again, comparison.partitions([self._groups[place] for place in again]), strict=True
-        ):
+                self.read.update(firsts[-1])
+            else:
+                yield list(by_class.values())
+        found: list[Partition] = [[]] * len(left)
+        for place, partition in self._compared(comparison, left, firsts):
             found[place] = partition
-            read.update(self._groups[place])
+            yield partition
+        self._index.learn([signatures[number] for number in numbers] for partition in found for numbers in partition)
+
+    def _compared(
+        self, comparison: Comparison, groups: Sequence[list[int]], firsts: Sequence[Mapping[int, list[int]]]
+    ) -> Iterator[tuple[int, Partition]]:
+        """Compare what is not known, and one file of each class; where that one drops out, all of the group."""
+        again: list[int] = []
+        for place, partition in comparison.partitions([list(ones) for ones in firsts]):
+            ones = firsts[place]
+            if any(len(ones[number]) > 1 for number in set(ones).difference(*partition)):
+                again.append(place)
+            else:
+                yield place, [[number for one in numbers for number in ones[one]] for numbers in partition]
+        if self.read is not None:
+            self.read.update(number for place in again for number in groups[place])
+        for at, partition in comparison.partitions([groups[place] for place in again]):
+            yield again[at], partition
 
 
-def _by_class(group: Collection[int], classes: Mapping[int, Class]) -> tuple[dict[Class, list[int]], list[int]]:
+def _by_class(
+    group: Iterable[int], signatures: Mapping[int, bytes], known: Mapping[bytes, Class]
+) -> tuple[dict[Class, list[int]], list[int]]:
+    """Return the files of each class among some, and those whose class is not known."""
     by_class: dict[Class, list[int]] = {}
     unknown: list[int] = []
     for number in group:
-        known = classes.get(number)
-        if known is None:
+        found = known.get(signatures[number])
+        if found is None:
             unknown.append(number)
-        elif known in by_class:
-            by_class[known].append(number)
+        elif found in by_class:
+            by_class[found].append(number)
         else:
-            by_class[known] = [number]
+            by_class[found] = [number]
     return by_class, unknown

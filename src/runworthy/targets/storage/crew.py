@@ -13,12 +13,12 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from runworthy.model.errors import RunworthyError
 
-__all__ = ["at_once", "in_crew"]
+__all__ = ["at_once", "collecting_later", "in_crew"]
 
 _AT_MOST: Final = 8
 _HEADER: Final = 8
@@ -53,6 +53,20 @@ def in_crew(work: Callable[[Any], Any], tasks: Iterable[Any], workers: int) -> I
         yield from crew.results(pending)
     finally:
         crew.end()
+
+
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """Look for no cycles meanwhile: records by the hundred thousand have none, and looking takes as long as making."""
+    import gc
+
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Crew:

@@ -22,7 +22,7 @@ from runworthy.model.records import dataclass, field, replace
 from runworthy.model.storage import StoredFile
 from runworthy.targets.mounts import PSEUDO, mount_of, read_mounts
 from runworthy.targets.storage.apart import LEFTOVER
-from runworthy.targets.storage.crew import at_once, in_crew
+from runworthy.targets.storage.crew import at_once, collecting_later, in_crew
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch
@@ -491,12 +491,8 @@ class _Gathered:
     def walk(self, tops: Iterable[str]) -> Walk:
         """Return what lies below ``tops``, and what was known before."""
         tops = tuple(tops)
-        listings = self._listings([top for top in tops if not self._is_file(top)])
-        listings.sort(key=lambda listing: listing.path.replace("/", "\0"), reverse=True)
-        while listings:
-            self._take(listings.pop())
-        for path, fields in self._late:
-            self._take_late(path, fields)
+        with collecting_later():
+            self._gather(tops)
         return Walk(
             tops=tops,
             files=self._files,
@@ -507,6 +503,14 @@ class _Gathered:
             problems=tuple(sorted(self._problems.items())),
             entered=frozenset(self._entered),
         )
+
+    def _gather(self, tops: Iterable[str]) -> None:
+        listings = self._listings([top for top in tops if not self._is_file(top)])
+        listings.sort(key=lambda listing: listing.path.replace("/", "\0"), reverse=True)
+        while listings:
+            self._take(listings.pop())
+        for path, fields in self._late:
+            self._take_late(path, fields)
 
     def _is_file(self, top: str) -> bool:
         """Whether what was asked for is no directory; a file is taken at the end."""
