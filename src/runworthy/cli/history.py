@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
 USAGE = "[options]"
-DESCRIPTION = "Tell what `runworthy fix --apply` changed and what was taken back, the oldest first."
+DESCRIPTION = "Tell what `fix --apply` and `dedupe --apply` changed and what was taken back, the oldest first."
 EPILOG = """\
 The journal lies below $XDG_STATE_HOME/runworthy/journal, else ~/.local/state: one directory for each entry, with what
 was there before. An entry that is forgotten cannot be undone any more.

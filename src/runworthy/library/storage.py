@@ -29,7 +29,7 @@ def dedupe(
     how: Literal["auto", "reflink", "hardlink", "symlink"] = "auto",
     within_env: bool = False,
     caches: bool = True,
-    index: bool = True,
+    index: bool = False,
     advise: bool = False,
     unused: str = "",
     libraries: bool = False,
@@ -50,7 +50,8 @@ def dedupe(
     ``min_size`` is in bytes, or as in "64k"; ``only`` are shell patterns on names of files. With ``apply`` what is
     planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``libraries`` asks
     which builds of one library a process would load together. With ``new`` only what no earlier run with it has told
-    is told, and remembered. ``recorded`` takes the hashes that installers recorded for it, and reads nothing. Without
+    is told, and remembered. ``index`` keeps between calls which files are equal, where the command line keeps it.
+    ``recorded`` takes the hashes that installers recorded for it, and reads nothing. Without
     ``reasons`` equal files are found and no more. ``dry_run`` asks whatever ``apply`` would.
 
     Raises SubjectError where nothing lies at a path, UsageError, and with ``apply`` RemedyError where the journal
