@@ -140,21 +140,31 @@ def _empty(pair: Pair) -> None:
     pair.kept.write_bytes(b"")
 
 
+def _set_id(pair: Pair) -> None:
+    for path in (pair.path, pair.kept):
+        path.chmod(0o4755)
+
+
+def _scripts(pair: Pair) -> None:
+    for path in (pair.path, pair.kept):
+        path.write_bytes(b"#!/x/python\n")
+        path.chmod(0o755)
+
+
 LEFT: dict[str, tuple[Callable[[Pair], object], str]] = {
     "other bytes": (_other_bytes, "they differ"),
     "shorter": (lambda pair: os.truncate(pair.path, 5), "they differ"),
     "empty": (_empty, "it is empty"),
     "other mode": (lambda pair: pair.path.chmod(0o755), "a hard link has one set of permissions, and theirs differ"),
-    "set-id": (lambda pair: (pair.path.chmod(0o4755), pair.kept.chmod(0o4755)), "set-user-ID"),
+    "set-id": (_set_id, "set-user-ID"),
     "attribute": (lambda pair: os.setxattr(pair.path, "user.one", b"1"), "extended attributes, and theirs differ"),
     "names outside": (_hidden_name, "it has names outside of what was looked at"),
     "gone": (lambda pair: pair.path.unlink(), "it is not there"),
     "replaced by a link": (_linked, "it is no regular file"),
     "replaced by a FIFO": (_fifo, "it is no regular file"),
     "by a link": (_by_a_link, "a symbolic link is on the way to it, and might lead elsewhere"),
-    "script": (lambda pair: [one.write_bytes(b"#!/x/python\n") and one.chmod(0o755) for one in (pair.path, pair.kept)],
-               "installers and databases change such files in place"),
-}  # fmt: skip
+    "script": (_scripts, "installers and databases change such files in place"),
+}
 
 
 @pytest.mark.parametrize("name", LEFT)

@@ -272,7 +272,10 @@ class _Run:
             unit.check()
         except (OSError, Refused) as error:
             self._revert(unit, log)
-            self._leave(unit.share, error)
+            if all(one.state == "done" for one in unit.changes):  # it was written to by either name since
+                self._done(unit, log, unit.frees)
+            else:
+                self._leave(unit.share, error)
             return
         try:
             unit.finish()
@@ -295,6 +298,7 @@ class _Run:
             self._unsettled = True
             self.notes.append(f"{_first(unit.share)} cannot be put back: {reason(error)}")
             return
+        unit.changes = changes
         self.notes += left
         self._tell_later(log, changes)
 

@@ -11,17 +11,20 @@ import errno
 
 from runworthy.remedies.sharing.opened import Refused
 
-__all__ = ["give_back", "is_whole", "take"]
+__all__ = ["Written", "give_back", "is_whole", "take"]
 
 _REFUSED = {
-    errno.EAGAIN: "somebody has it open for writing",
     errno.EACCES: "it belongs to somebody else, so that writers cannot be kept waiting",
     errno.EPERM: "it belongs to somebody else, so that writers cannot be kept waiting",
 }
 
 
+class Written(Refused):
+    """Somebody has the file open for writing."""
+
+
 def take(fd: int) -> None:
-    """Take a lease on a file that is open for reading alone. Raises Refused.
+    """Take a lease on a file that is open for reading alone. Raises Written, Refused.
 
     The kernel sends a signal to who holds a lease that somebody wants broken. The usual one, SIGIO, would end the
     process; SIGURG is ignored unless a program asks for it (signal(7)), so that nothing has to be set and set back for
@@ -33,6 +36,8 @@ def take(fd: int) -> None:
     try:
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError as error:
+        raise Written("somebody has it open for writing") from error
     except OSError as error:
         usual = "its file system cannot tell of writers"
         raise Refused(_REFUSED.get(error.errno or 0, usual)) from error

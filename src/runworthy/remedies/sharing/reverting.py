@@ -15,9 +15,12 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from runworthy.model.records import dataclass, replace
+from runworthy.remedies.applying.inodes import opened
 from runworthy.remedies.applying.walking import Folder, reach
 from runworthy.remedies.journal import Held, ShareChange
+from runworthy.remedies.sharing import leases
 from runworthy.remedies.sharing.links import mend, swap, unlink
+from runworthy.remedies.sharing.opened import Refused
 
 __all__ = ["Spot", "is_unchanged", "revert", "spots", "units"]
 
@@ -99,17 +102,25 @@ def revert(changes: Sequence[ShareChange]) -> tuple[list[ShareChange], list[str]
     with spots(changes) as found:
         for spot in found:
             mend(spot.folder, spot.hidden)
+            _give_back(spot)
         old = _old(found)
-        if old is not None and not _is_only_one(found):
-            left = [line for one in found for line in _put_back(one, old)]
-            state: Literal["done", "undone"] = "undone"
-        else:
-            left = []
-            state = "done" if any(one.what(one.name)[0] == "new" for one in found) else "undone"
+        state: Literal["done", "undone"] = "undone"
+        left: list[str] = []
+        if old is not None and not _is_written(found):
+            left += [line for one in found for line in _put_back(one, old)]
+        elif any(one.what(one.name)[0] == "new" for one in found):
+            state = "done"
         left += [line for one in found for line in _tidied(one)]
         for spot in found:
             spot.folder.sync()
     return [replace(one, state=state) for one in changes], left
+
+
+def _give_back(spot: Spot) -> None:
+    """Put back what somebody had put in the place of the file just before its name was exchanged."""
+    unknown = spot.change.how == "clone" and not spot.change.after.inode
+    if not unknown and spot.what(spot.name)[0] == "new" and spot.what(spot.hidden)[0] == "other":
+        swap(spot.folder, spot.hidden, spot.name)
 
 
 def _old(found: Sequence[Spot]) -> tuple[Folder, str] | None:
@@ -128,13 +139,19 @@ def _old(found: Sequence[Spot]) -> tuple[Folder, str] | None:
     return None
 
 
-def _is_only_one(found: Sequence[Spot]) -> bool:
-    """Whether somebody has written to what is new, and no name of it but ours is left, which were to go."""
+def _is_written(found: Sequence[Spot]) -> bool:
+    """Whether somebody has written to what is new, and may have found it by a name that would lead elsewhere then.
+
+    That is so where all names lead to it: the files are shared for him, and he came after that. And it is where no
+    name of it is left but ours, with which his words would go.
+    """
     if found[0].change.after.kind == "link" or not found[0].change.after.inode:
         return False
     looks = [status for one in found for what, status in (one.what(one.name), one.what(one.hidden)) if what == "new"]
     seen = looks[0] if looks else None
-    return seen is not None and not is_unchanged(seen, found[0].change.after) and seen.st_nlink <= len(looks)
+    if seen is None or is_unchanged(seen, found[0].change.after):
+        return False
+    return seen.st_nlink <= len(looks) or not any(one.what(one.name)[0] == "old" for one in found)
 
 
 def _put_back(spot: Spot, old: tuple[Folder, str]) -> Iterator[str]:
@@ -164,7 +181,28 @@ def _tidied(spot: Spot) -> Iterator[str]:
     unknown = change.how == "clone" and not change.after.inode  # it was being made, and no name has led to it
     held = change.before if what == "old" else change.after
     ours = stat.S_ISREG(status.st_mode) if unknown and what == "other" else what in ("old", "new")
-    if ours and (unknown or status.st_nlink > 1 or is_unchanged(status, held)):
+    if ours and (unknown or _may_go(spot, what, status, held)):
         unlink(spot.folder, spot.hidden)
     else:
         yield f"{spot.hidden} beside {change.path} holds what somebody has written"
+
+
+def _may_go(spot: Spot, what: What, status: os.stat_result, held: Held) -> bool:
+    """Whether what has the hidden name holds nothing that would be lost with it: now, and when a writer has ended."""
+    if not stat.S_ISREG(status.st_mode):
+        return True
+    if status.st_nlink > 1 and (what == "new" or spot.what(spot.name)[0] == what):
+        return True
+    if not is_unchanged(status, held):
+        return False
+    with contextlib.ExitStack() as stack:
+        fd = opened(spot.folder, spot.hidden, "file")
+        stack.callback(os.close, fd)
+        try:
+            leases.take(fd)
+        except leases.Written:
+            return False
+        except Refused:
+            return True
+        stack.callback(leases.give_back, fd)
+        return is_unchanged(os.fstat(fd), held)

@@ -300,9 +300,10 @@ def _kept_waiting(spot: Spot, stack: contextlib.ExitStack) -> int | None:
     stack.callback(os.close, fd)
     try:
         leases.take(fd)
-    except Refused as refused:
-        busy = isinstance(refused.__cause__, OSError) and refused.__cause__.errno == errno.EAGAIN
-        return _WRITTEN if busy else None
+    except leases.Written:
+        return _WRITTEN
+    except Refused:
+        return None
     stack.callback(leases.give_back, fd)
     return fd
 
@@ -314,8 +315,19 @@ def tidy(record: Record) -> None:
             with spots(unit) as found:
                 for spot in found:
                     mend(spot.folder, spot.hidden)
+                    _give_back(spot)
                     for _ in _tidied(spot):
                         pass
+
+
+def _give_back(spot: Spot) -> None:
+    """Put back what somebody had put in the place of a shared file just before its name was exchanged."""
+    (what, status), (beside, hidden) = spot.what(spot.name), spot.what(spot.hidden)
+    if what in ("new", "none") or beside in ("new", "none") or status is None or hidden is None:
+        return
+    before = spot.change.before
+    if stat.S_ISREG(status.st_mode) and is_unchanged(status, before) and not is_unchanged(hidden, before):
+        swap(spot.folder, spot.hidden, spot.name)
 
 
 def _tidied(spot: Spot) -> Iterator[str]:
@@ -327,7 +339,7 @@ def _tidied(spot: Spot) -> Iterator[str]:
     if what == "new":
         ours = status.st_nlink > 1 or is_unchanged(status, change.after)
     else:
-        ours = never_seen or is_unchanged(status, change.before)
+        ours = never_seen or (stat.S_ISREG(status.st_mode) and is_unchanged(status, change.before))
     if ours:
         unlink(spot.folder, spot.hidden)
     else:

@@ -67,7 +67,10 @@ class Unit:
         """Open and compare. Raises OSError, Refused; ValueError for what can be no name of a file."""
         with contextlib.ExitStack() as stack:
             kept = open_file(find_name(share.kept, boundaries, stack), stack)
-            found = {name.place: name for name in (find_name(one, boundaries, stack) for one in share.paths)}
+            found: dict[tuple[int, int, str], Name] = {}
+            for path in share.paths:
+                name = find_name(path, boundaries, stack)
+                found.setdefault(name.place, name)
             if not found:
                 raise Refused("it has no name")
             names = tuple(found.values())
@@ -173,6 +176,8 @@ class Unit:
 
     def replace_names(self) -> None:
         """Have each name lead to what is new. Raises OSError, Refused; what was done by then is to be put back."""
+        if not all(leases.is_whole(file.fd) for file in (self.victim, self.kept)):
+            raise Refused("somebody wants to write to it")
         for name, change in zip(self.names, self.changes, strict=True):
             folder, hidden = name.folder, change.temporary
             if self.share.how == "symlink":
@@ -192,15 +197,14 @@ class Unit:
     def check(self) -> None:
         """Look once more before what was there goes. Raises OSError, Refused.
 
-        A writer who waits has the file open by then that is to go: it is put back before he is let go on. Whoever had
-        found it by its name before the names were exchanged has had the time of writing directories to the device to
-        come so far.
+        A writer who waits for it has found it by its name before the names were exchanged, and has had the time of
+        writing directories to the device to come so far: it is put back before he is let go on. One who waits for what
+        has taken its place may have found it by either name: for him the files are shared, and he comes after that.
         """
-        for file in (self.victim, self.kept):
-            if not leases.is_whole(file.fd):
-                raise Refused("somebody wants to write to it")
-            if not is_steady(file):
-                raise changed()
+        if not leases.is_whole(self.victim.fd):
+            raise Refused("somebody wants to write to it")
+        if not is_steady(self.victim) or not is_steady(self.kept):
+            raise changed()
         if os.fstat(self.victim.fd).st_nlink != len(self.names):
             raise Refused("it has got another name meanwhile")
         for name, change in zip(self.names, self.changes, strict=True):
