@@ -86,7 +86,7 @@ FINDERS = (
         name="fdupes",
         decides="md5, then bytes",
         by_bytes=True,
-        line=lambda tree, size: ["fdupes", "-r", "-q", "-n", "-m", "-G", str(size - 1), tree],
+        line=lambda tree, size: ["fdupes", "-r", "-q", "-n", "-m", "-G", str(size), tree],
         number=r"(\d+) duplicate files \(in",
     ),
     Finder(
@@ -106,7 +106,7 @@ FINDERS = (
         name="rmlint",
         decides="blake2b (-pp: bytes, seven times slower)",
         by_bytes=False,
-        line=lambda tree, size: ["rmlint", *_RMLINT, "-s", f"{size}b", tree],
+        line=lambda tree, size: ["rmlint", *_RMLINT, "-s", str(size), tree],
         number=r"whereof (\d+) are duplicates",
     ),
     Finder(
@@ -150,7 +150,5 @@ def sets_of_jdupes(tree: Path, size: int) -> Sets:
     told = subprocess.run(
         ["jdupes", "-r", "-q", "-j", "-X", f"size+=:{size}", tree], capture_output=True, check=True
     ).stdout
-    return frozenset(
-        (one["fileSize"], frozenset(file["filePath"] for file in one["fileList"]))
-        for one in json.loads(told)["matchSets"]
-    )
+    found = json.loads(told)["matchSets"] if told else ()  # where there are none it prints nothing
+    return frozenset((one["fileSize"], frozenset(file["filePath"] for file in one["fileList"])) for one in found)

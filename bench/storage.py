@@ -146,8 +146,9 @@ class Bench:
                 run(command, self.environment)
         for number in range(runs):
             for name, command in commands.items():
-                print(f"{column.title}, {number + 1} of {runs}: {name}", file=sys.stderr, flush=True)
                 told[name].append(run(command, self.environment))
+                seconds = f"{told[name][-1].seconds:.2f} s"
+                print(f"{column.title}, {number + 1} of {runs}: {name}: {seconds}", file=sys.stderr, flush=True)
             if not number:
                 limit = PATIENCE * min(first.seconds for name, (first,) in told.items() if name in _BY_BYTES)
                 commands = {name: command for name, command in commands.items() if told[name][0].seconds <= limit}
@@ -189,6 +190,7 @@ def main() -> int:
         with kept as disk:
             bench = Bench(Path(scratch), disk)
             agreed, found = bench.agreement()
+            print(agreed, file=sys.stderr, flush=True)
             times: dict[tuple[str, Column], Measured] = {}
             for column in COLUMNS:
                 rounds = options.runs if column.heat == "warm" else options.cold
