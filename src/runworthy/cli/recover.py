@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-__all__ = ["DESCRIPTION = """\
-After a kill or a power cut in the middle of `runworthy fix --apply`, `dedupe --apply` or `undo`: take back what was
-being applied, keep what was shared completely, and end what was being undone. It can be cut off and begun again as
-often as one likes."""
-EPILOG", "USAGE", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
 USAGE = ""
 DESCRIPTION = """\
-After a kill or a power cut in the middle of `runworthy fix --apply`, `dedupe --apply` or `undo`: take back
-what was being applied, keep of what was being shared the files that are done, and end what was being undone. It can be cut off and begun again as often as one likes."""
+After a kill or a power cut in the middle of `runworthy fix --apply`, `dedupe --apply` or `undo`: take back what was
+being applied, keep what was shared completely, and end what was being undone. It can be cut off and begun again as
+often as one likes."""
 EPILOG = "exit codes: 0 all is as it was before, 1 something is left as it is, 2 it is refused, or an internal error\n"
 
 

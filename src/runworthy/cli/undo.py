@@ -9,7 +9,8 @@ __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 USAGE = "[ID] [options]"
 DESCRIPTION = """\
 Take back what `runworthy fix --apply` or `runworthy dedupe --apply` did: bytes, modes, owners, times, extended
-attributes and links of files; what other programs did by those programs. Without an ID the newest that is in place is taken back."""
+attributes and links of files; what other programs did by those programs. Without an ID the newest that is in place is
+taken back."""
 EPILOG = """\
 Where a file is no longer as it was left, nothing is undone.
 
