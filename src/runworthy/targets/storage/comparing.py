@@ -114,8 +114,9 @@ class Comparison:
 
     def _read_whole(self, number: int, _offset: int, size: int) -> bytes | None:
         """Return the bytes of a file, None where it is not what it was. Most files are read by this, at one go."""
+        files = self._files
         try:
-            descriptor = open_quietly(self._files.path(number))
+            descriptor = open_quietly(files.path(number))
             try:
                 data = os.read(descriptor, size)
                 status = os.fstat(descriptor)
@@ -124,7 +125,7 @@ class Comparison:
         except OSError as error:
             self.fails(number, error)
             return None
-        if len(data) == size and self._files.is_same(number, status):
+        if len(data) == size and files.is_same(number, status):
             return data
         self.changed(number)
         return None

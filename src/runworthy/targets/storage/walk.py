@@ -64,6 +64,7 @@ _ROW = Struct("=3Q2q5Q")
 _SIGNATURE = Struct("=3Q2q")
 DEVICE, INODE, SIZE, BLOCKS, LINKS = 0, 1, 2, 5, 9
 _AT_A_TIME: Final = 300
+_PASSED_OVER: Final = ("small", "called otherwise", "link", "special", "pseudo")
 _FIELDS = 10
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _BY_DESCRIPTOR = os.scandir in os.supports_fd
@@ -89,7 +90,7 @@ class Files(Mapping[Identity, StoredFile]):
     one of ``directories``. ``further`` are the whole paths of other names.
     """
 
-    __slots__ = ("_index", "_places", "directories", "further", "names", "rows", "starts")
+    __slots__ = ("_index", "_places", "_prefixes", "_same", "directories", "further", "names", "rows", "starts")
 
     def __init__(self) -> None:
         self.rows = bytearray()
@@ -99,6 +100,8 @@ class Files(Mapping[Identity, StoredFile]):
         self.further: dict[int, list[str]] = {}
         self._index: dict[Identity, int] | None = None
         self._places = array("I")
+        self._prefixes: list[str] = []
+        self._same: dict[int, int] = {}
 
     @classmethod
     def of(cls, files: Iterable[StoredFile]) -> Files:
@@ -150,11 +153,10 @@ class Files(Mapping[Identity, StoredFile]):
 
     def path(self, number: int) -> str:
         """Return the name of a file that was found first."""
-        places = self._places
-        if len(places) != len(self.names):
-            places = self._places = self._placed()
-        directory = self.directories[places[number]]
-        return f"{directory}/{self.names[number]}" if directory != "/" else f"/{self.names[number]}"
+        if len(self._places) != len(self.names):
+            self._places = self._placed()
+            self._prefixes = [directory if directory == "/" else f"{directory}/" for directory in self.directories]
+        return self._prefixes[self._places[number]] + self.names[number]
 
     def _placed(self) -> array[int]:
         """Return the place of each file's directory among the directories."""
@@ -188,12 +190,14 @@ class Files(Mapping[Identity, StoredFile]):
         device, inode, size, mtime, ctime, blocks, mode, uid, gid, links = self.fields(number)
         further = self.further.get(number)
         first = self.path(number)
+        same = self._same.setdefault  # most numbers are those of other files too, and are kept once
+        allocated = blocks * 512
         return StoredFile(
-            device=device,
+            device=same(device, device),
             inode=inode,
-            size=size,
-            allocated=blocks * 512,
-            mode=mode,
+            size=same(size, size),
+            allocated=same(allocated, allocated),
+            mode=same(mode, mode),
             uid=uid,
             gid=gid,
             links=links,
@@ -315,13 +319,11 @@ class _Listing(NamedTuple):
     inode: int = 0
     marks: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
-    files: int = 0
-    blocks: int = 0
-    passed_over: tuple[tuple[str, int], ...] = ()
-    rows: bytes = b""
-    names: tuple[str, ...] = ()
-    several: tuple[tuple[str, bytes], ...] = ()
-    failed: tuple[tuple[str, int], ...] = ()
+    counts: tuple[int, int, tuple[int, ...]] = (0, 0, ())
+    rows: bytes | bytearray = b""
+    names: Sequence[str] = ()
+    several: Sequence[tuple[str, bytes]] = ()
+    failed: Sequence[tuple[str, int]] = ()
 
 
 class _Lister:
@@ -367,7 +369,7 @@ class _Lister:
     def list(self, directory: str) -> _Listing:
         """Return what a directory holds. One behind which there are no real files holds nothing."""
         if directory in self._closed:
-            return _Listing(directory, passed_over=(("pseudo", 1),))
+            return _Listing(directory, counts=(0, 0, (0, 0, 0, 0, 1)))
         handle: int | str = directory
         try:
             if _BY_DESCRIPTOR:
@@ -414,22 +416,24 @@ class _Lister:
                     small += 1
                 elif named(name):
                     names.append(name)
-                    rows += pack(*_status_fields(status))
+                    rows += pack(
+                        status.st_dev,
+                        status.st_ino,
+                        size,
+                        status.st_mtime_ns,
+                        status.st_ctime_ns,
+                        status.st_blocks,
+                        status.st_mode,
+                        status.st_uid,
+                        status.st_gid,
+                        1,
+                    )
         where = os.stat(handle)
-        below, passed_over = _not_files(directory, others)
+        below, links, special = _not_files(directory, others) if others else ((), 0, 0)
+        passed_over = (small, count - small - len(names), links, special)
+        counts = (count, blocks, passed_over)
         return _Listing(
-            path=directory,
-            device=where.st_dev,
-            inode=where.st_ino,
-            marks=tuple(marks),
-            below=below,
-            files=count,
-            blocks=blocks,
-            passed_over=(("small", small), ("called otherwise", count - small - len(names)), *passed_over),
-            rows=bytes(rows),
-            names=tuple(names),
-            several=tuple(several),
-            failed=tuple(failed),
+            directory, where.st_dev, where.st_ino, tuple(marks), below, counts, rows, names, several, failed
         )
 
 
@@ -448,9 +452,7 @@ def _status_fields(status: os.stat_result) -> tuple[int, ...]:
     )
 
 
-def _not_files(
-    directory: str, entries: Iterable[os.DirEntry[str]]
-) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+def _not_files(directory: str, entries: Iterable[os.DirEntry[str]]) -> tuple[tuple[str, ...], int, int]:
     """Return the directories among entries, the last one first, and how many links and devices there are."""
     prefix = directory if directory.endswith("/") else f"{directory}/"
     below: list[str] = []
@@ -463,7 +465,7 @@ def _not_files(
         else:
             special += 1
     below.sort(reverse=True)
-    return tuple(below), (("link", links), ("special", special))
+    return tuple(below), links, special
 
 
 # -- gathering -------------------------------------------------------------------------------
@@ -537,7 +539,7 @@ class _Gathered:
     def _hold(self, found: list[_Listing], listings: Iterable[Iterable[Any]]) -> None:
         found += map(_Listing._make, listings)
         if self._watch is not None:
-            files = sum(listing.files + len(listing.several) for listing in found)
+            files = sum(listing.counts[0] + len(listing.several) for listing in found)
             self._watch("scan", files, sum(len(listing.names) + len(listing.several) for listing in found))
 
     def _take(self, listing: _Listing) -> None:
@@ -554,11 +556,10 @@ class _Gathered:
             self._device_of[directory] = device
             if self._device_of.get(os.path.dirname(directory)) != device or directory == "/":
                 self._devices[directory] = device
-        for what, passed in listing.passed_over:
-            self._passed_over[what] = self._passed_over.get(what, 0) + passed
+        count, blocks, passed_over = listing.counts
+        self._pass_over(passed_over)
         if listing.marks:
             self._marks[directory] = frozenset(listing.marks)
-        count, blocks = listing.files, listing.blocks
         files, start = self._files, len(self._files.names)
         files.rows += listing.rows
         files.names += listing.names
@@ -571,6 +572,11 @@ class _Gathered:
             files.starts.append(start)
         if count:
             self._sizes[directory] = count, blocks * 512
+
+    def _pass_over(self, counts: Sequence[int]) -> None:
+        for what, count in zip(_PASSED_OVER, counts, strict=False):
+            if count:
+                self._passed_over[what] = self._passed_over.get(what, 0) + count
 
     def _meet(self, path: str, name: str, row: bytes) -> tuple[int, int]:
         """Take note of a name of a file that may have several; return how many files it adds, and their blocks.
@@ -597,7 +603,7 @@ class _Gathered:
             else:
                 self._waiting.setdefault(identity, []).append(path)
         elif fresh:
-            self._passed_over["small"] = self._passed_over.get("small", 0) + 1
+            self._pass_over((1,))
         return (1, fields[BLOCKS]) if fresh else (0, 0)
 
     def _take_late(self, path: str, fields: tuple[int, ...]) -> None:
