@@ -43,9 +43,9 @@ def dedupe(
     """Find files that are stored again across environments, as ``runworthy dedupe`` does.
 
     >>> import runworthy
-    >>> report = runworthy.dedupe("envs", caches=False)
-    >>> report.files, report.frees
-    (2, 0)
+    >>> report = runworthy.dedupe("work", how="hardlink", caches=False)
+    >>> report.files, [(one.cause, one.how) for one in report.spares]
+    (12, [('copying-installer', 'hardlink'), ('copying-installer', 'hardlink')])
 
     ``min_size`` is in bytes, or as in "64k"; ``only`` are shell patterns on names of files. With ``apply`` what is
     planned is carried out, and ``reclaimed`` says what became of it; :func:`undo` takes it back. ``libraries`` asks

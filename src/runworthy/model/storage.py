@@ -40,6 +40,7 @@ __all__ = [
     "Together",
     "Trial",
     "Waste",
+    "as_given",
 ]
 
 EnvironmentKind = Literal[
@@ -427,6 +428,17 @@ class Advice:
     notes: tuple[str, ...] = ()
 
 
+def as_given(path: str, given: Mapping[str, str]) -> str:
+    """Return a path below one of the keys of ``given`` as seen from its value, others as they are."""
+    for real, name in given.items():
+        if path == real:
+            return name
+        if path.startswith(real if real.endswith("/") else f"{real}/"):
+            below = path[len(real) :].lstrip("/")
+            return below if name == "." else f"{name.rstrip('/')}/{below}"
+    return path
+
+
 # -- the report ------------------------------------------------------------------------------
 
 
@@ -455,6 +467,7 @@ class StorageReport:
     why they were not compared; ``problems`` are (path, why). ``reasons``: it was asked whose the copies are, why they
     are there and what could be done; where it was not, ``copies`` and ``again`` are all there is. ``new`` are names
     of spare files that no earlier run of the guard told, and that alone are told; None where that was not asked.
+    ``given`` are the paths as they were written, by what they are.
     """
 
     paths: tuple[str, ...]
@@ -479,6 +492,11 @@ class StorageReport:
     new: frozenset[str] | None = None
     reclaimed: Reclaimed | None = None
     reasons: bool = True
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, path: str) -> str:
+        """Return a path as people know it who gave one that holds it."""
+        return as_given(path, self.given)
 
     @property
     def shares(self) -> tuple[ShareFile, ...]:

@@ -103,7 +103,7 @@ def _by_pair(report: StorageReport, style: Style, everything: bool) -> list[str]
         for row in shown
     ]
     head = ["again in", "as in", "size", "frees", "files", "why"]
-    below = [f"in {clean(top)}:"] if top else []
+    below = [f"in {clean(report.shown(top))}:"] if top else []
     return [
         *below,
         *_table(head, cells, style, names=2, least=("files", "why")),
@@ -141,7 +141,7 @@ def _by_file(report: StorageReport, style: Style, everything: bool) -> list[str]
     each = _EVERY if everything else _COPIES
     paths = (path for group in shown for path in (group.path, *(_path(spare) for spare in group.spares[:each])))
     top = figures.top_of(paths)
-    lines = [f"in {clean(top)}:"] if top else []
+    lines = [f"in {clean(report.shown(top))}:"] if top else []
     for group in shown:
         size = bytes_of(group.spares[0].kept.allocated)
         lines.append(f"  {style.paint(_cut(figures.within(group.path, top), style, 14), 'bold')} ({size}), again as")
@@ -161,7 +161,7 @@ def _sets(report: StorageReport, style: Style, *, everything: bool) -> list[str]
     limit, each = (_EVERY, _EVERY) if everything else (_ROWS, _COPIES)
     shown = report.copies[:limit]
     top = figures.top_of(file.names[0] for one in shown for file in one.files[:each])
-    lines = [f"in {clean(top)}:"] if top else []
+    lines = [f"in {clean(report.shown(top))}:"] if top else []
     for one in shown:
         proof = _PROOFS.get(one.proof, "")
         lines.append(f"  {style.paint(count(len(one.files), 'file'), 'bold')} of {bytes_of(one.size)}{proof}")

@@ -218,7 +218,7 @@ def findings(report: StorageReport) -> list[Told]:
         for finding in result.findings:
             if not finding.waived:
                 key = (finding.code, finding.severity, finding.cause or finding.message)
-                found.setdefault(key, []).append((costs[result.subject, finding.name], finding))
+                found.setdefault(key, []).append((costs[result.path, finding.name], finding))
     ranked = sorted(found.values(), key=lambda held: (_RANK[held[0][1].severity], -sum(cost for cost, _ in held)))
     return [Told(findings=tuple(one for _, one in sorted(held, key=lambda row: -row[0]))) for held in ranked]
 

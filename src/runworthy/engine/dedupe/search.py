@@ -24,6 +24,7 @@ from runworthy.model.storage import (
     StorageReport,
     Together,
     Waste,
+    as_given,
 )
 from runworthy.storage.causes import Situation, home_of, linking_environments, with_causes
 from runworthy.storage.idle import idle_of
@@ -134,7 +135,14 @@ class _Searching:
             passed_over=self._walked.passed_over,
             problems=(*self._walked.problems, *self._problems),
             reasons=self._search.reasons,
+            given=self._given,
         )
+
+    @cached_property
+    def _given(self) -> dict[str, str]:
+        """The paths as they were written, by what they are: those that hold others come last."""
+        written = {os.path.realpath(path): os.path.normpath(path) for path in self._search.paths}
+        return dict(sorted(written.items(), key=lambda item: -len(item[0])))
 
     # -- what is there -----------------------------------------------------------------------
 
@@ -306,8 +314,15 @@ class _Searching:
         for one in found:
             held.setdefault(_whose(one, self._owners.owner), []).append(one)
         for path, some in sorted(held.items()):
-            trace = told(path, some)
-            yield result_of(Cell(subject=path, target="", path=path, trace=trace, storage=tuple(some)))
+            cell = Cell(
+                subject=as_given(path, self._given),
+                target="",
+                path=path,
+                trace=told(path, some),
+                shown=lambda one: as_given(one, self._given),
+                storage=tuple(some),
+            )
+            yield result_of(cell)
 
 
 def _cloned(copies: Iterable[Copies]) -> Iterator[tuple[int, int]]:
