@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache, cached_property
 from typing import Final, Literal
@@ -67,7 +66,7 @@ def ground_of(
 ) -> Ground:
     """Return the ground for a plan; ``together`` answers for two names in one environment."""
     return Ground(
-        owner=cache(owners.owner),
+        owner=owners.owner,
         environment=owners.environment,
         place=_placed(places),
         attributes=_attributes,
@@ -89,7 +88,7 @@ def _placed(places: Places) -> Callable[[str], Place]:
     def of_directory(directory: str) -> Place:
         return places.place(directory)
 
-    return lambda name: of_directory(posixpath.dirname(name))
+    return lambda name: of_directory(name.rpartition("/")[0] or "/")
 
 
 def _attributes(file: StoredFile) -> Hashable:

@@ -34,6 +34,7 @@ from runworthy.storage.wastes import wastes_of
 from runworthy.targets.directory import cache_directory
 from runworthy.targets.storage.caches import caches_for
 from runworthy.targets.storage.copies import find_copies, recorded_copies
+from runworthy.targets.storage.crew import collecting_later
 from runworthy.targets.storage.environments import environments_of
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
@@ -78,7 +79,8 @@ class Search:
 
 def dedupe_of(search: Search, watch: Watch | None = None) -> StorageReport:
     """Return what is stored again below the paths of a search. Raises UsageError."""
-    return _Searching(search, watch).report()
+    with collecting_later():
+        return _Searching(search, watch).report()
 
 
 class _Searching:

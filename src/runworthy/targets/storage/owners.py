@@ -16,7 +16,6 @@ from runworthy.targets.storage.ledgers.node import NodeModules
 from runworthy.targets.storage.ledgers.python import FoundSites, Sites, editables_of
 from runworthy.targets.storage.ledgers.shelf import Ledger, Library
 from runworthy.targets.storage.ledgers.stores import PnpmStore, UvCache, WheelNames
-from runworthy.targets.storage.ledgers.system import Apk, Dpkg
 from runworthy.targets.storage.nest import Nest
 from runworthy.targets.storage.peeking import ancestors
 
@@ -24,6 +23,9 @@ __all__ = ["Owners"]
 
 _ROWS_MAX: Final = 1_500_000
 """Rows of records that are kept at once: near 250 bytes each, what several environments have alike counted once."""
+
+_TOLD_MAX: Final = 1 << 18
+"""Files whose owners are kept at once: each is asked about several times, shortly after one another."""
 
 _PYTHON: Final[frozenset[EnvironmentKind]] = frozenset(("venv", "conda", "pixi", "magic"))
 
@@ -39,6 +41,7 @@ class Owners:
         self._library = Library()
         self._ledgers: dict[str, tuple[Ledger, ...]] = {}
         self._editables: dict[str, Owner] | None = None
+        self._told: dict[str, Owner] = {}
 
     @property
     def problems(self) -> tuple[tuple[str, str], ...]:
@@ -47,7 +50,7 @@ class Owners:
 
     def environment(self, path: str) -> str:
         """Return the path of the innermost environment that holds a file, empty where none does."""
-        return self._nest.innermost(os.path.dirname(path))
+        return self._nest.innermost(path.rpartition("/")[0] or "/")
 
     @property
     def kept(self) -> int:
@@ -59,6 +62,14 @@ class Owners:
 
         ``environment`` is empty where none holds it, ``package`` where no record names it.
         """
+        found = self._told.get(path)
+        if found is None:
+            if len(self._told) >= _TOLD_MAX:
+                self._told.clear()
+            found = self._told[path] = self._look(path)
+        return found
+
+    def _look(self, path: str) -> Owner:
         place = self.environment(path)
         if not place:
             return self._nobody[""]
@@ -128,6 +139,8 @@ def _conda(environment: Environment, library: Library) -> tuple[Ledger, ...]:
 
 
 def _root(environment: Environment, library: Library) -> tuple[Ledger, ...]:
+    from runworthy.targets.storage.ledgers.system import Apk, Dpkg  # with a reader of indexes, which is long
+
     made: dict[str, Callable[[str, Library], Ledger]] = {"dpkg": Dpkg, "apk": Apk}
     system = made.get(environment.installer)
     found = (system(environment.path, library),) if system else ()
