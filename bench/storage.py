@@ -31,8 +31,19 @@ PAGE = CHECKOUT / "docs" / "dedupe.md"
 BEGIN, END = "<!-- storage-bench:begin -->\n", "<!-- storage-bench:end -->"
 SIZES = {1: "all", 65536: "≥ 64 KiB"}
 PATIENCE = 4
-US, AGAIN = "runworthy dedupe", "runworthy dedupe, again"
-BUDGETS = {(US, "warm"): 0.8, (US, "cold"): 0.7, (AGAIN, "warm"): 0.3}
+FIND, FIND_AGAIN = "runworthy dedupe --no-reasons", "the same, again"
+US, AGAIN = "runworthy dedupe: whose, why, what is freed", "the same, again "
+OURS = {
+    FIND: "bytes",
+    FIND_AGAIN: "bytes, an index of the last run",
+    US: "bytes",
+    AGAIN: "bytes, an index of the last run",
+}
+"""What the others do comes first, then the whole report."""
+BUDGETS = {
+    **{(name, heat): limit for name in (FIND, US) for heat, limit in (("warm", 0.8), ("cold", 0.7))},
+    **{(name, "warm"): 0.3 for name in (FIND_AGAIN, AGAIN)},
+}
 
 
 _BY_BYTES = frozenset(finder.name for finder in FINDERS if finder.by_bytes)
@@ -74,7 +85,7 @@ class Results:
         told = self.times.get((name, column))
         if told is None:
             return ""
-        if name not in {US, AGAIN}:
+        if name not in OURS:
             return f"{told.seconds:.2f}{' (n=1)' * (len(told.runs) == 1)}"
         best, seconds = self.best(column)
         ratio = told.seconds / seconds
@@ -87,7 +98,7 @@ def table(results: Results) -> Iterator[str]:
     """Yield the lines of the table."""
     yield "| seconds | decides by | " + " | ".join(column.title for column in COLUMNS) + " | MiB | duplicates |"
     yield "|---|---|" + "---|" * (len(COLUMNS) + 2)
-    rows = [(US, "bytes", ""), (AGAIN, "bytes, an index of the last run", "")]
+    rows = [(name, decides, "") for name, decides in OURS.items()]
     rows += [(finder.name, finder.decides, finder.note) for finder in results.finders]
     for name, decides, note in rows:
         cells = [results.cell(name, column) for column in COLUMNS]
@@ -124,16 +135,26 @@ class Bench:
         commands = {name: Command(line=line, before=cool) for name, line in lines.items() if line}
         if not self.has_ours:
             return commands
-        first, again = (self._scratch / f"{name}-{column.size}" for name in ("first", "again"))
         report = self._scratch / "report.json"
 
-        def forget() -> None:
-            shutil.rmtree(first, ignore_errors=True)
-            if cool is not None:
-                cool()
+        def asked(name: str, more: Sequence[str], *, again: bool) -> Command:
+            cache = self._scratch / f"{name}-{column.size}"
 
-        ask = [ours(self.python, self.tree, column.size, report, cache) for cache in (first, again)]
-        return {US: Command(line=ask[0], before=forget), AGAIN: Command(line=ask[1], before=cool), **commands}
+            def forget() -> None:
+                shutil.rmtree(cache, ignore_errors=True)
+                if cool is not None:
+                    cool()
+
+            line = [*ours(self.python, self.tree, column.size, report, cache), *more]
+            return Command(line=line, before=cool if again else forget)
+
+        return {
+            FIND: asked("find", ["--no-reasons"], again=False),
+            FIND_AGAIN: asked("find-again", ["--no-reasons"], again=True),
+            US: asked("whole", [], again=False),
+            AGAIN: asked("whole-again", [], again=True),
+            **commands,
+        }
 
     def measure(self, column: Column, runs: int) -> dict[str, Measured]:
         """Run all of a column in turn. Where they are warm, after a round that is not counted.
@@ -155,7 +176,7 @@ class Bench:
                 commands = {
                     name: command
                     for name, command in commands.items()
-                    if name in {US, AGAIN} or told[name][0].seconds <= limit
+                    if name in OURS or told[name][0].seconds <= limit
                 }
         return {name: Measured(runs=all_runs) for name, all_runs in told.items()}
 
@@ -171,7 +192,7 @@ class Bench:
         if not self.has_ours:
             return f"{told}; this runworthy cannot.", found
         mine = sets_of_ours(self.python, self.environment, self.tree, 1)
-        found[US] = found[AGAIN] = Found.of(mine).duplicates
+        found |= dict.fromkeys(OURS, Found.of(mine).duplicates)
         if mine == theirs:
             return f"{told}; the sets of runworthy are exactly these.", found
         mine_alone, theirs_alone = (sorted(map(_shown, one - other)) for one, other in ((mine, theirs), (theirs, mine)))
