@@ -122,10 +122,23 @@ class Unit:
                 after=self._after(name),
                 names=len(names),
                 temporary="" if self.in_place else f".runworthy-{token}-{number + at}.tmp",
+                storage=self._storage(),
             )
             for at, name in enumerate(names)
         ]
         return self.changes
+
+    def _storage(self) -> str:
+        """Return what tells where all of a file lies that stays what it is, where it shares that with others."""
+        if self.share.how != "extents":
+            return ""
+        from runworthy.targets.storage.extents import storage_of
+        from runworthy.targets.storage.ioctls import iter_fiemap
+
+        try:
+            return storage_of(iter_fiemap(self.victim.fd, sync=True), self.victim.status.st_size).hex()
+        except OSError:
+            return ""
 
     def _after(self, name: Name) -> Held:
         if self.in_place:
