@@ -216,7 +216,7 @@ class _Searching:
     @cached_property
     def _partial(self) -> tuple[Partial, ...]:
         """Files that differ in a few blocks alone, where blocks can be shared."""
-        if not self._sharing:
+        if not self._sharing or self._search.wish.how not in ("auto", "reflink"):
             return ()
         from runworthy.storage.likely import likely
         from runworthy.targets.storage.partial import find_partial
@@ -228,6 +228,7 @@ class _Searching:
             kinds={path: one.kind for path, one in self._by_path.items()},
             filesystem_of=self._places.filesystem_of,
             reflinks=self._sharing.__contains__,
+            stay={(one.kept.device, one.kept.inode) for one in self._spares if one.how},
         )
         return find_partial((tuple(filter(self._may_share, group)) for group in groups), watch=self._watch)
 
