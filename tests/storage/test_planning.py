@@ -182,10 +182,26 @@ def test_what_is_shared_already_is_no_gain() -> None:
 
 
 def test_files_that_share_with_each_other_free_their_storage_once() -> None:
-    files = tuple(_file(number, f"/{letter}/x") for number, letter in enumerate("abcd", 1))
+    files = (_file(1, "/a/x", "/e/x"), *(_file(number, f"/{letter}/x") for number, letter in enumerate("bcd", 2)))
     copies = Copies(size=9, filesystem="btrfs:1", files=files, extents=(0, 1, 1, 2))
     assert _told(spares_of([copies], _ground(reflinks="extents"), Wish())) == [
         (2, 1, "extents", 102_400),
         (3, 1, "extents", 0),
         (4, 1, "extents", 98_304),
     ]
+
+
+def test_the_storage_that_most_have_stays() -> None:
+    files = tuple(_file(number, f"/{letter}/x") for number, letter in enumerate("abc", 1))
+    copies = Copies(size=9, filesystem="btrfs:1", files=files, extents=(0, 1, 1))
+    assert _told(spares_of([copies], _ground(reflinks="extents"), Wish())) == [
+        (3, 2, "already-shared", 0),
+        (1, 2, "extents", 98_304),
+    ]
+
+
+def test_storage_that_others_use_is_not_freed() -> None:
+    """The one that has some of its own goes, whatever it is called; where none has, none does."""
+    copies = Copies(size=9, filesystem="btrfs:1", files=(_file(1, "/a/x"), _file(2, "/b/x"), _file(3, "/c/x")))
+    held = replace(_ground(reflinks="extents"), exclusive=lambda file: 4096 if file.inode == 1 else 0)
+    assert _told(spares_of([copies], held, Wish())) == [(3, 2, "storage-outside", 0), (1, 2, "extents", 4096)]

@@ -248,6 +248,7 @@ Bar = Literal[
     "other-mount",
     "no-reflinks",
     "links-outside",
+    "storage-outside",
     "one-library",
     "not-asked",
     "mode-differs",
@@ -269,6 +270,7 @@ BARS: Mapping[Bar, str] = {
     "other-mount": "no hard link leads from one mount to another",
     "no-reflinks": "their file system has no shared extents",
     "links-outside": "it has names outside of what was looked at, so that nothing would be freed",
+    "storage-outside": "its storage is used by what was not looked at, or is none of its own, so that nothing would be freed",
     "one-library": "a process may load both, and they would become one library (--within-env)",
     "not-asked": "whether a process loads both was not asked, as little would be gained (--dry-run asks)",
     "mode-differs": "a hard link has one set of permissions, and theirs differ",
@@ -500,8 +502,12 @@ class StorageReport:
 
     @property
     def shares(self) -> tuple[ShareFile, ...]:
-        """What sharing all that can be shared comes to: whole files first, then parts of others."""
-        return (*(one for waste in self.wastes for one in waste.shares), *(one.share for one in self.partial))
+        """What sharing all that can be shared comes to: parts of files first, then whole files.
+
+        What is shared as a whole takes over how the one that stays lies by then. The other way round its old storage
+        would be in use by two when the first gave up parts of it, and nothing would be freed.
+        """
+        return (*(one.share for one in self.partial), *(one for waste in self.wastes for one in waste.shares))
 
     def exit_code(self, fail_over: int | None = None) -> int:
         """Return 1 where more than ``fail_over`` bytes could be freed, what has been freed left out, else 0."""

@@ -156,7 +156,8 @@ class ShareChange:
     ``number`` is its place in the log; all names of one stored file have one ``unit``, and there are ``names`` of them.
     ``before`` is the file itself, ``after`` what the name leads to when it is done: its ``inode`` is 0 while that is
     not known. ``temporary`` is the hidden name beside it that holds what is new, then what is old. What shares storage
-    and stays what it was ("extents", "ranges") has none.
+    and stays what it was ("extents", "ranges") has none; ``storage`` tells where such a file lay before, where all of
+    that was shared with others ("" else).
     """
 
     words: str
@@ -170,6 +171,7 @@ class ShareChange:
     after: Held
     names: int = 1
     temporary: str = ""
+    storage: str = ""
     state: ChangeState = "begun"
     kind: Literal["share"] = "share"
 

@@ -7,7 +7,7 @@ which it did (the entry of its cache); and what lies at the same place in two en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from posixpath import basename
 from typing import Final
 
@@ -22,6 +22,7 @@ _ENTRIES: Final = frozenset(("conda-cache", "rattler-cache"))
 """Caches that hold a directory for each package, in which its files lie as in an environment."""
 
 _Key = tuple[str, ...]
+_Place = tuple[int, int]
 
 
 def likely(
@@ -32,14 +33,16 @@ def likely(
     kinds: Mapping[str, EnvironmentKind],
     filesystem_of: Callable[[int], str],
     reflinks: Callable[[str], bool],
+    stay: Collection[tuple[int, int]] = (),
     least: int = LEAST,
 ) -> Iterator[tuple[StoredFile, ...]]:
     """Yield groups of two or more stored files of one size on one file system that ``reflinks``, in a stable order.
 
-    Of ``copies``, which are among the ``files`` or not, one stands for all. ``kinds`` are those of environments by
+    Of ``copies``, which are among the ``files`` or not, one stands for all: that of ``stay`` (device, inode), where
+    there is such a one. ``kinds`` are those of environments by
     their paths, ``owner`` is asked only of files that another one equals in size and base name.
     """
-    again, ones = _each_content_once(copies)
+    again, ones = _each_content_once(copies, stay)
     known = {(file.device, file.inode): file for file in (*ones, *files) if file.size >= least}
     alike: dict[tuple[str, int, str], list[StoredFile]] = {}
     for place, file in known.items():
@@ -51,12 +54,14 @@ def likely(
             yield from _by_place(some, owner, kinds)
 
 
-def _each_content_once(copies: Iterable[Copies]) -> tuple[set[tuple[int, int]], list[StoredFile]]:
+def _each_content_once(
+    copies: Iterable[Copies], stay: Collection[_Place]
+) -> tuple[set[tuple[int, int]], list[StoredFile]]:
     """Return the places of all copies but one of each content, and those ones: such as have the most names."""
     again: set[tuple[int, int]] = set()
     ones = []
     for one in copies:
-        first = min(one.files, key=lambda file: (-file.links, file.names[0]))
+        first = min(one.files, key=lambda file: ((file.device, file.inode) not in stay, -file.links, file.names[0]))
         ones.append(first)
         again.update((file.device, file.inode) for file in one.files if file is not first)
     return again, ones

@@ -88,8 +88,7 @@ class _Choice:
 
     def spares(self) -> Iterator[Spare]:
         """Yield all but the first that stays."""
-        numbered = sorted(enumerate(self._copies.files), key=lambda one: (-one[1].links, one[1].names[0]))
-        for number, file in numbered:
+        for number, file in sorted(enumerate(self._copies.files), key=self._rank):
             bars = []
             self._why = ()
             for kept in self._kept:
@@ -107,6 +106,23 @@ class _Choice:
                 if bars:
                     yield self._spare(number, bars[0][1], bar=bars[0][0])
 
+    def _rank(self, one: tuple[int, StoredFile]) -> tuple[int, int, bool, str]:
+        """Return where a file stands among those that may stay: first the ones that would free least if they went."""
+        number, file = one
+        return -file.links, -self._sharers(number), not self._is_used_outside(number), file.names[0]
+
+    def _sharers(self, number: int) -> int:
+        """Return how many of the copies have the storage of one of them, that one among them."""
+        extents = self._copies.extents
+        return extents.count(extents[number]) if extents else 1
+
+    def _is_used_outside(self, number: int) -> bool:
+        """Whether nothing of what a file holds would be freed if it went, though it shares with no other copy."""
+        file = self._copies.files[number]
+        if self._sharers(number) > 1 or not self._ground.reflinks(self._ground.place(file.names[0])):
+            return False
+        return self._ground.exclusive(file) == 0
+
     def _spare(self, number: int, kept: _Kept, *, how: How | Literal[""] = "", bar: Bar | Literal[""] = "") -> Spare:
         file = self._copies.files[number]
         return Spare(
@@ -123,13 +139,14 @@ class _Choice:
 
     def _frees(self, number: int) -> int:
         """Return what goes when a file goes: of those that share their storage with each other, with the last one."""
-        file, extents = self._copies.files[number], self._copies.extents
+        file = self._copies.files[number]
         if not self._ground.reflinks(self._ground.place(file.names[0])):
             return file.allocated
-        if not extents or extents.count(extents[number]) == 1:
+        if self._sharers(number) == 1:
             return self._ground.exclusive(file)
-        again = extents[number] in self._counted
-        self._counted.add(extents[number])
+        extent = self._copies.extents[number]
+        again = extent in self._counted
+        self._counted.add(extent)
         return 0 if again else file.allocated
 
     def _join(self, kept: _Kept, file: StoredFile) -> None:
@@ -150,7 +167,9 @@ class _Choice:
         if bar:
             return bar
         if how == "extents":
-            return "" if self._ground.reflinks(self._ground.place(file.names[0])) else "no-reflinks"
+            if not self._ground.reflinks(self._ground.place(file.names[0])):
+                return "no-reflinks"
+            return "storage-outside" if self._is_used_outside(number) else ""
         if how == "clone":
             return "links-outside" if file.outside else ""
         return self._bar_of_one_file(file, kept, how) or self._bar_of_one_library(file, kept)

@@ -73,7 +73,7 @@ def ground_of(
         loadable=_is_loadable,
         together=together,
         kept_apart=kept_apart,
-        exclusive=_exclusive,
+        exclusive=cache(_exclusive),
         reflinks=reflinks.of,
     )
 

@@ -22,6 +22,7 @@ from runworthy.model.storage import (
     Partial,
     Spare,
     StorageReport,
+    StoredFile,
     Together,
     Waste,
     as_given,
@@ -32,6 +33,7 @@ from runworthy.storage.planning import Wish, spares_of
 from runworthy.storage.telling import told
 from runworthy.storage.wastes import wastes_of
 from runworthy.targets.directory import cache_directory
+from runworthy.targets.storage.apart import kept_apart
 from runworthy.targets.storage.caches import caches_for
 from runworthy.targets.storage.copies import find_copies, recorded_copies
 from runworthy.targets.storage.crew import collecting_later
@@ -216,7 +218,7 @@ class _Searching:
     @cached_property
     def _partial(self) -> tuple[Partial, ...]:
         """Files that differ in a few blocks alone, where blocks can be shared."""
-        if not self._sharing:
+        if not self._sharing or self._search.wish.how not in ("auto", "reflink"):
             return ()
         from runworthy.storage.likely import likely
         from runworthy.targets.storage.partial import find_partial
@@ -228,8 +230,13 @@ class _Searching:
             kinds={path: one.kind for path, one in self._by_path.items()},
             filesystem_of=self._places.filesystem_of,
             reflinks=self._sharing.__contains__,
+            stay={(one.kept.device, one.kept.inode) for one in self._spares if one.how},
         )
-        return find_partial(groups, watch=self._watch)
+        return find_partial((tuple(filter(self._may_share, group)) for group in groups), watch=self._watch)
+
+    def _may_share(self, file: StoredFile) -> bool:
+        """Whether a file is none of those that are never shared, and lies where something can be changed."""
+        return not any(map(kept_apart, file.names)) and not self._places.place(os.path.dirname(file.names[0])).read_only
 
     # -- what is told of it ------------------------------------------------------------------
 

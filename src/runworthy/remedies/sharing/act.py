@@ -234,12 +234,12 @@ class _Run:
 
     def _in_place(self, unit: Unit, log: ShareLog) -> None:
         try:
-            same = unit.share_storage()
+            unit.share_storage()
         except (OSError, Refused) as error:
             self._revert(unit, log)
             self._leave(unit.share, _told(error, unit))
             return
-        self._done(unit, log, min(same, unit.frees))
+        self._done(unit, log)
 
     def _replaced(self, unit: Unit, log: ShareLog) -> bool:
         try:
@@ -273,7 +273,7 @@ class _Run:
         except (OSError, Refused) as error:
             self._revert(unit, log)
             if all(one.state == "done" for one in unit.changes):  # it was written to by either name since
-                self._done(unit, log, unit.frees)
+                self._done(unit, log)
             else:
                 self._leave(unit.share, error)
             return
@@ -283,12 +283,12 @@ class _Run:
             self._unsettled = True
             self._leave(unit.share, error)
             return
-        self._done(unit, log, unit.frees)
+        self._done(unit, log)
 
-    def _done(self, unit: Unit, log: ShareLog, frees: int) -> None:
+    def _done(self, unit: Unit, log: ShareLog) -> None:
         unit.changes = [replace(one, state="done") for one in unit.changes]
         self._tell_later(log, unit.changes)
-        self.shared.append((_first(unit.share), unit.share.how, unit.share.frees or frees))
+        self.shared.append((_first(unit.share), unit.share.how, unit.share.frees))
 
     def _revert(self, unit: Unit, log: ShareLog) -> None:
         """Put everything back. What cannot be is for `recover`."""

@@ -192,12 +192,13 @@ def take_back(record: Record, *, force: bool) -> list[str]:
     left: list[str] = []
     undone: list[ShareChange] = []
     todo = list(reversed(_done(record)))
+    apart = {one.storage: one for one in shares_of(record) if one.state == "undone" and one.storage}
     with contextlib.ExitStack() as stack:
         log = _log(record, stack)
         try:
             for at in range(0, len(todo), _AT_ONCE):
                 some = todo[at : at + _AT_ONCE]
-                left += _some_back(record, some, force=force)
+                left += _some_back(record, some, apart, force=force)
                 changes = [replace(one, state="undone") for unit in some for one in unit]
                 undone += changes
                 if log is not None:
@@ -220,7 +221,9 @@ def _log(record: Record, stack: contextlib.ExitStack) -> ShareLog | None:
     return None
 
 
-def _some_back(record: Record, some: Sequence[Sequence[ShareChange]], *, force: bool) -> list[str]:
+def _some_back(
+    record: Record, some: Sequence[Sequence[ShareChange]], apart: dict[str, ShareChange], *, force: bool
+) -> list[str]:
     """Bring a few files back; return what stays as it is, and why. Raises RemedyError."""
     unit: Sequence[ShareChange] = some[0]
     left: list[str] = []
@@ -233,7 +236,7 @@ def _some_back(record: Record, some: Sequence[Sequence[ShareChange]], *, force: 
                     left += _back(found, force=force)
                     opened_spots += found
                 else:
-                    left += _in_place(unit[0])
+                    left += _in_place(unit[0], apart)
             folders = {_place(spot.folder): spot.folder for spot in opened_spots}
             for folder in folders.values():
                 folder.sync()
@@ -349,9 +352,10 @@ def _tidied(spot: Spot) -> Iterator[str]:
 # -- where only the place of bytes changed ---------------------------------------------------
 
 
-def _in_place(change: ShareChange) -> list[str]:
+def _in_place(change: ShareChange, apart: dict[str, ShareChange]) -> list[str]:
     """Give a file storage of its own where it shares that of the other one; nothing that a program sees changes.
 
+    Files that had one storage before have one again: ``apart`` are those that have got theirs, by what they had.
     Where that is not possible, as there is no room for it, it is told: sharing takes nothing away from anybody.
     """
     from runworthy.targets.storage.ioctls import INLINE, SHARED, iter_fiemap
@@ -369,10 +373,28 @@ def _in_place(change: ShareChange) -> list[str]:
                 ]
                 for file in (fd, kept)
             ]
-            own_storage(fd, folder.fd, _common(*maps))
+            if not _with_its_like(fd, change, apart, stack):
+                own_storage(fd, folder.fd, _common(*maps))
         except OSError as error:
             return [f"{here(change)} still shares storage, which no program sees: {reason(error)}"]
     return []
+
+
+def _with_its_like(fd: int, change: ShareChange, apart: dict[str, ShareChange], stack: contextlib.ExitStack) -> bool:
+    """Have a file share storage with one that it had it in common with; whether it does so now, to its last byte."""
+    from runworthy.targets.storage.sharing import share_ranges
+
+    if not change.storage:
+        return False
+    like = apart.setdefault(change.storage, change)
+    if like is change:
+        return False
+    try:
+        _, other = _opened_again(like.base, like.path, stack)
+        size = os.fstat(fd).st_size
+        return share_ranges(other, fd, ((0, size),)) == size
+    except OSError:
+        return False
 
 
 def _opened_again(base: str, path: str, stack: contextlib.ExitStack) -> tuple[Folder, int]:

@@ -39,13 +39,12 @@ _IN_PLACE = ("extents", "ranges")
 
 
 class Unit:
-    """A file to be shared, with all that is open of it. ``frees`` is what its blocks take."""
+    """A file to be shared, with all that is open of it."""
 
     def __init__(self, share: ShareFile, stack: contextlib.ExitStack, pair: Pair) -> None:
         self.share = share
         self.pair = pair
         self.victim, self.kept, self.names = pair.victim, pair.kept, pair.names
-        self.frees = self.victim.status.st_blocks * 512
         self.changes: list[ShareChange] = []
         self._stack = stack
         self._before = replace(held_as("file", self.victim.status), xattrs=pair.attributes)
@@ -122,10 +121,23 @@ class Unit:
                 after=self._after(name),
                 names=len(names),
                 temporary="" if self.in_place else f".runworthy-{token}-{number + at}.tmp",
+                storage=self._storage(),
             )
             for at, name in enumerate(names)
         ]
         return self.changes
+
+    def _storage(self) -> str:
+        """Return what tells where all of a file lies that stays what it is, where it shares that with others."""
+        if self.share.how != "extents":
+            return ""
+        from runworthy.targets.storage.extents import storage_of
+        from runworthy.targets.storage.ioctls import iter_fiemap
+
+        try:
+            return storage_of(iter_fiemap(self.victim.fd, sync=True), self.victim.status.st_size).hex()
+        except OSError:
+            return ""
 
     def _after(self, name: Name) -> Held:
         if self.in_place:
@@ -139,8 +151,8 @@ class Unit:
 
     # -- the deed ----------------------------------------------------------------------------
 
-    def share_storage(self) -> int:
-        """Have the file share the other one's storage, in place; return how many bytes. Raises OSError, Refused."""
+    def share_storage(self) -> None:
+        """Have the file share the other one's storage, in place. Raises OSError, Refused."""
         from runworthy.targets.storage.sharing import share_ranges
 
         size = self.victim.status.st_size
@@ -149,7 +161,6 @@ class Unit:
         same = share_ranges(self.kept.fd, self.victim.fd, ranges, directory=directory)
         if same < sum(length for _, length in ranges):
             raise Refused("they differ" if not same else f"only {same} bytes of it were the same")
-        return same
 
     def make(self) -> bool:
         """Make what takes its place, where that is a file of its own. Raises OSError, Refused."""

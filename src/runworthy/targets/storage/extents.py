@@ -132,7 +132,7 @@ def exclusive_of(file: StoredFile) -> int:
     """Return what ``exclusive`` does for a stored file; 0 where it cannot be opened or is another by now."""
     try:
         with opened(file) as fd:
-            return exclusive(fd, sync=False)
+            return exclusive(fd)
     except OSError:
         return 0
 
