@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from runworthy.engine.dedupe.ground import Loadings
 from runworthy.engine.dedupe.loading import Loading
-from runworthy.model.storage import Environment, Place, Together
+from runworthy.engine.dedupe.search import Search, dedupe_of
+from runworthy.model.storage import Environment, EnvironmentKind, Place, Together
+from runworthy.targets.storage.environments import root_around
+from runworthy.targets.storage.owners import Owners
 from tests.elfwriter import elf
+from tests.world import MUSL_LOADER
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the loaders are Linux's")
 
@@ -94,6 +99,7 @@ def test_what_is_named_may_be_opened_by_its_path(tree: Tree, file: str, text: st
         ("one/include/z.h", "/* libz-0123abcd.so.1 */"),
         ("one/load.py", "ctypes.CDLL('libc.so.6')"),
         ("one/z.py", "import z"),
+        ("one/load.py", "ctypes.CDLL('mylibz-0123abcd.so.1' + 'mylibz*')"),
         ("one/needs.cpython-312-x86_64-linux-gnu.so", elf(imports=["dlopen"], needed=["libz-0123abcd.so.1"])),
     ],
 )
@@ -173,3 +179,101 @@ def test_a_hostile_tree_is_walked_and_nothing_is_promised_of_it(tree: Tree) -> N
         assert tree.ask(*pair).answer == expected
     finally:
         (tree.site / "one/closed").chmod(0o755)
+
+
+class Root:
+    """A container's root with musl, and a venv in it whose links are paths of that root."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.venv = "/srv/app/venv"
+        self.put("/etc/os-release", "ID=alpine\n")
+        self.put(MUSL_LOADER, elf(soname="libc.musl-x86_64.so.1", exports=["__libc_start_main", "stdin", "dlopen"]))
+        self.put("/usr/bin/python3", elf(interpreter=MUSL_LOADER, needed=["libc.musl-x86_64.so.1"]))
+        self.put("/usr/lib/libc.musl-x86_64.so.1", elf(soname="libc.musl-x86_64.so.1"))
+        self.put(f"{self.venv}/pyvenv.cfg", "home = /usr/bin\n")
+        (top / "srv/app/venv/bin").mkdir()
+        (top / "srv/app/venv/bin/python").symlink_to("/usr/bin/python3")
+
+    def put(self, path: str, data: bytes | str) -> str:
+        at = Path(f"{self.top}{path}")
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return str(at)
+
+    def module(self, prefix: str, package: str, *needed: str, runpath: str | None = None) -> str:
+        path = f"{prefix}/lib/python3.12/site-packages/{package}/_core.cpython-312-x86_64-linux-musl.so"
+        return self.put(path, elf(needed=needed, runpath=runpath, exports=["PyInit__core"]))
+
+    def ask(self, path: str, kind: EnvironmentKind, *pair: str) -> Together:
+        at = f"{self.top}{path}".rstrip("/")
+        environment = Environment(path=at, kind=kind, place=Place(path=at, filesystem="x", device=0, type="ext4"))
+        return Loadings((), (environment,), Owners((environment,))).together(at, *pair[:2])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path.resolve() / "root")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "prefix", "runpath"),
+    [
+        ("/", "root", "/usr", None),  # whose lib musl searches by itself
+        ("/srv/app/venv", "venv", "/srv/app/venv", "/srv/app/venv/lib"),
+    ],
+)
+def test_the_loader_is_that_of_the_root(
+    root: Root, path: str, kind: EnvironmentKind, prefix: str, runpath: str | None
+) -> None:
+    data, libraries = elf(soname="libq.so.1"), f"{prefix}/lib"
+    pair = [root.put(f"{libraries}/{name}", data) for name in ("libq.so.1", "libq.so.1.0")]
+    for package, needed in (("one", "libq.so.1"), ("two", "libq.so.1.0")):
+        root.module(prefix, package, needed, runpath=runpath)
+    found = root.ask(path, kind, *pair)
+    assert found.answer == "yes"
+    assert f"a process of `{root.top}/usr/bin/python3` that imports `one._core` and then imports" in found.why[0]
+
+
+def test_a_link_in_a_root_is_a_path_of_that_root(root: Root) -> None:
+    data = elf(soname="libq.so.1")
+    root.module(root.venv, "one", "libq.so.1", runpath=f"{root.venv}/lib")
+    root.module(root.venv, "two", "libq.so", runpath=f"{root.venv}/lib")
+    pair = [root.put(f"{root.venv}/lib/{name}", data) for name in ("libq.so.1", "libq.so.1.0")]
+    assert root.ask(root.venv, "venv", *pair).answer == "no"  # nothing needs the second
+    (root.top / "srv/app/venv/lib/libq.so").symlink_to(f"{root.venv}/lib/libq.so.1.0")
+    assert root.ask(root.venv, "venv", *pair).answer == "yes"
+
+
+def test_builds_of_a_root_are_those_that_its_loader_finds(root: Root) -> None:
+    own = root.put("/usr/lib/libstdc++.so.6", elf(soname="libstdc++.so.6"))
+    site = f"{root.venv}/lib/python3.12/site-packages"
+    other = root.put(f"{site}/two.libs/libstdc++-0123abcd.so.6", elf(soname="libstdc++-0123abcd.so.6"))
+    root.module(root.venv, "one", "libstdc++.so.6")
+    root.module(root.venv, "two", "libstdc++-0123abcd.so.6", runpath="$ORIGIN/../two.libs")
+    search = Search(paths=(f"{root.top}{root.venv}",), libraries=True, caches=False, index=False)
+    (clash,) = dedupe_of(search).clashes
+    assert (clash.outcome, {build.path for build in clash.builds}) == ("both", {own, other})
+
+
+def test_a_root_around_a_directory(root: Root) -> None:
+    assert root_around(f"{root.top}{root.venv}") == root_around(str(root.top)) == str(root.top)
+    assert root_around(str(root.top.parent)) == "/"
+    inner = root.put("/var/lib/one/usr/lib/os-release", "ID=x\n").removesuffix("/usr/lib/os-release")
+    assert root_around(f"{inner}/opt") == str(root.top)  # a system has programs and libraries
+    os.mkdir(f"{inner}/bin")
+    assert root_around(f"{inner}/opt") == inner
+
+
+def test_a_link_of_a_root_into_its_cache(root: Root) -> None:
+    cached = [root.put(f"/root/.cache/uv/archive-v0/{name}/q.so", elf(soname="q.so")) for name in ("a", "b")]
+    environments = [
+        Environment(path=at, kind=kind, place=Place(path=at, filesystem="x", device=0, type="ext4"))
+        for kind, at in (("uv-cache", f"{root.top}/root/.cache/uv"), ("venv", f"{root.top}{root.venv}"))
+    ]
+    loadings = Loadings((), environments, Owners(environments))
+    assert loadings.together(environments[0].path, *cached).answer == "no"
+    (root.top / "srv/app/venv/lib").mkdir()
+    (root.top / "srv/app/venv/lib/q.so").symlink_to("/root/.cache/uv/archive-v0/a/q.so")
+    loadings = Loadings((), environments, Owners(environments))
+    assert loadings.together(environments[0].path, *cached).answer == "unknown"

@@ -79,8 +79,11 @@ class _Clashes:
     def _by_family(self, openers: Sequence[_Opener]) -> Iterator[tuple[str, list[str]]]:
         """Yield each library of which there are several builds, with their paths: one for each that has other bytes."""
         found: dict[str, dict[str, None]] = {}
+        seen: set[str] = set()
         for opener in openers:
-            for path in sorted(opener.maps):
+            new = opener.maps - seen
+            seen |= new
+            for path in sorted(new):
                 facts = self._loading.facts(path)
                 name = (facts.soname if facts else "") or ""
                 if name and name not in _OWN and path not in self._loading.modules:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+<<<<<<< HEAD
 from collections.abc import Callable, Hashable, Iterable, Mapping
+=======
+import posixpath
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+>>>>>>> h7-libs
 from functools import cache, cached_property
 from typing import Final, Literal
 
@@ -12,6 +17,7 @@ from runworthy.model.storage import Copies, Environment, Place, StoredFile, Toge
 from runworthy.storage.planning import Ground
 from runworthy.targets.storage.apart import kept_apart
 from runworthy.targets.storage.comparing import open_quietly
+from runworthy.targets.storage.environments import root_around
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
 
@@ -151,7 +157,7 @@ class Loadings:
             return lambda _one, _other: answer
         from runworthy.engine.dedupe.loading import Loading
 
-        return Loading(held, self._names.get(environment, ())).together
+        return Loading(held, self._names.get(environment, ()), root=root_around(environment)).together
 
     def _in_cache(self, cache: str) -> Together:
         """Answer for files of a cache, from which no process loads but by symbolic links of an environment."""
@@ -186,18 +192,31 @@ _NOWHERE = Together(answer="unknown", why=("it is not known which environment th
 
 
 def _link_into(directory: str, cache: str) -> str:
-    """Return a symbolic link below a directory whose text leads into a cache, empty where there is none."""
+    """Return a symbolic link below a directory whose text leads into a cache, empty where there is none.
+
+    The text of one in a root is a path of that root, or of this machine where it was made from outside.
+    """
+    roots = {os.sep, root_around(directory)}
     pending = [directory]
     while pending:
         try:
             with os.scandir(pending.pop()) as entries:
                 for entry in entries:
                     if entry.is_symlink():
-                        text = os.path.join(os.path.dirname(entry.path), os.readlink(entry.path))
-                        if os.path.normpath(text).startswith(f"{cache}/"):
+                        if any(text.startswith(f"{cache}/") for text in _leads(entry.path, roots)):
                             return entry.path
                     elif entry.is_dir(follow_symlinks=False) and entry.path != cache:
                         pending.append(entry.path)
         except OSError:
             continue
     return ""
+
+
+def _leads(link: str, roots: Iterable[str]) -> Iterator[str]:
+    """Yield to where a symbolic link leads by its text, in each of some roots."""
+    text = os.readlink(link)
+    if not os.path.isabs(text):
+        yield os.path.normpath(os.path.join(os.path.dirname(link), text))
+        return
+    for root in roots:
+        yield os.path.normpath(os.path.join(root, text.lstrip("/")))

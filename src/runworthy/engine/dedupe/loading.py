@@ -81,6 +81,7 @@ class Loading:
         self._opened: dict[str, frozenset[str]] = {}
         self._reached: dict[str, Reach] = {}
         self._looked_for: frozenset[str] = frozenset()
+        self._asked: frozenset[str] = frozenset()
         self._told = Mentions(by={})
 
     # -- the question -----------------------------------------------------------------------
@@ -195,10 +196,10 @@ class Loading:
             yield "not everything in the environment can be read"
         by_path = [one.path for one in self._objects.values() if not names.isdisjoint(_by_path(one.facts))]
         yield from [f"`{path}` needs it by a path" for path in by_path[:_TOLD]]
-        mentions = self._mentions(names)
+        paths = frozenset(one.path for one in ours)
+        mentions = self._mentions(names, paths)
         by = dict.fromkeys(file for name in sorted(names) for file in mentions.by.get(name, ()))
         yield from [f"`{file}` names it" for file in list(by)[:_TOLD]]
-        paths = {one.path for one in ours}
         for maker, begin, part in mentions.makers:
             if any(path.startswith(begin) and part in path[len(begin) :] for path in paths):
                 yield f"`{maker}` opens libraries by names that it makes"
@@ -218,7 +219,11 @@ class Loading:
     def _aliases(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for link in self._links:
-            found.setdefault(os.path.realpath(link), []).append(os.path.basename(link))
+            try:
+                leads = self._path(self._view.resolve(self._real(link)).path)
+            except (OSError, UnseenError):
+                continue
+            found.setdefault(leads, []).append(os.path.basename(link))
         return found
 
     @cached_property
@@ -227,18 +232,17 @@ class Loading:
         lists = ((*o.facts.needed, *o.facts.filters, *o.facts.auxiliaries) for o in self._objects.values())
         return frozenset(os.path.basename(name) for names in lists for name in names)
 
-    def _mentions(self, names: frozenset[str]) -> Mentions:
-        """Return what names libraries by these names. Texts are read again only for names that nobody announced."""
-        if not names <= self._looked_for:
-            asked = (path for path in self._files if path in self._objects)
-            self._looked_for |= names.union(*(self._names(path) for path in asked))
+    def _mentions(self, names: frozenset[str], paths: frozenset[str]) -> Mentions:
+        """Return what names libraries at these paths by these names. Texts are read again for what nobody announced."""
+        if not (names <= self._looked_for and paths <= self._asked):
+            self._asked |= paths.union(path for path in self._files if path in self._objects)
+            self._looked_for |= names.union(*map(self._names, self._asked))
             programs = {
                 one.path: frozenset((*one.facts.needed, one.facts.soname or ""))
                 for one in self._objects.values()
                 if self._calls_dlopen(one)
             }
-            packages = {path: _package_of(path) for path in self._texts}
-            self._told = look_for(sorted(self._looked_for), self._texts, programs, packages)
+            self._told = look_for(sorted(self._looked_for), self._texts, programs, _package_of, sorted(self._asked))
         return self._told
 
     def _calls_dlopen(self, one: Object) -> bool:
@@ -305,7 +309,7 @@ class Loading:
     @cached_property
     def _program(self) -> str:
         """The real path, in the root, of the program whose process opens the environment's modules."""
-        own = self._real(self.environment.path)
+        own = self._real(self.environment.path).rstrip("/")
         kind = self.environment.kind if self.environment.kind in _PROGRAMS else ""
         inside = [f"{own}/bin/{name}" for name in ("python", "python3", "node")]
         for path in (*inside, *_PROGRAMS[kind], *_PROGRAMS[""]):

@@ -37,7 +37,7 @@ from runworthy.targets.storage.apart import kept_apart
 from runworthy.targets.storage.caches import caches_for
 from runworthy.targets.storage.copies import find_copies, recorded_copies
 from runworthy.targets.storage.crew import collecting_later
-from runworthy.targets.storage.environments import environments_of
+from runworthy.targets.storage.environments import environments_of, root_around
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
 from runworthy.targets.storage.settings import settings_of
@@ -301,7 +301,8 @@ class _Searching:
         from runworthy.engine.dedupe.loading import Loading
 
         held = [one for one in self._environments if one.kind in _LOADED_FROM]
-        return tuple(clash for one in held for clash in clashes_of(Loading(one), self._owners.owner))
+        loadings = (Loading(one, root=root_around(one.path)) for one in held)
+        return tuple(clash for one in loadings for clash in clashes_of(one, self._owners.owner))
 
     def _idle(self) -> tuple[Idle, ...]:
         if not self._search.unused:

@@ -19,10 +19,12 @@ from runworthy.targets.storage.recognising import PROBED, Found, is_kept_by_inst
 from runworthy.targets.storage.uses import Uses
 from runworthy.targets.storage.walk import Walk
 
-__all__ = ["described", "environments_of"]
+__all__ = ["described", "environments_of", "root_around"]
 
 _MANAGED: Final[frozenset[EnvironmentKind]] = frozenset(("venv", "conda", "pixi", "magic", "root"))
 """Kinds whose packages bring a node_modules along that no installer of Node packages looks after."""
+
+_OF_ROOTS: Final = frozenset(("os-release",))
 
 _SYSTEM: Final = frozenset("bin lib lib32 lib64 libx32 opt sbin usr".split())
 """Directories of a root that are its own: what lies elsewhere on a machine is somebody's, and no part of the system."""
@@ -66,6 +68,19 @@ def described(
     )
 
 
+def root_around(path: str) -> str:
+    """Return the innermost root of a system that a directory is, or lies in: "/" where no other is found.
+
+    A system in a directory has a loader of its own, which serves all that lies in it.
+    """
+    for directory in ancestors(path):
+        for inside in ("etc", "usr/lib"):
+            at = os.path.join(directory, inside)
+            if status_of(f"{at}/os-release") and any(found == directory for found, _ in recognised(at, _OF_ROOTS)):
+                return directory
+    return os.sep
+
+
 def _found(walk: Walk) -> dict[str, EnvironmentKind]:
     """Return the paths and kinds of what holds the files: one around each top, and those below the tops."""
     tops = [top if is_directory(top) else os.path.dirname(top) for top in walk.tops]
@@ -89,7 +104,7 @@ def _around(top: str) -> Iterator[Found]:
         yield from recognised(directory, marks)
         first = top[len(directory) :].strip("/").partition("/")[0]
         if first in _SYSTEM and status_of(os.path.join(directory, "etc/os-release")):
-            yield from recognised(os.path.join(directory, "etc"), frozenset(("os-release",)))
+            yield from recognised(os.path.join(directory, "etc"), _OF_ROOTS)
 
 
 def _belongs(path: str, kind: EnvironmentKind, outer: EnvironmentKind | None) -> bool:

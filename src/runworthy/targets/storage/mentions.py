@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from runworthy.model.records import dataclass
@@ -75,71 +75,137 @@ def is_looked_at(path: str) -> bool:
 
 
 def look_for(
-    names: Iterable[str], texts: Iterable[str], programs: Mapping[str, frozenset[str]], package_of: Mapping[str, str]
+    names: Iterable[str],
+    texts: Iterable[str],
+    programs: Mapping[str, frozenset[str]],
+    package_of: Callable[[str], str],
+    libraries: Iterable[str],
 ) -> Mentions:
     """Return which of ``texts`` and ``programs`` name libraries by their base ``names``.
 
     ``programs`` are the ELF files that call dlopen, each with the names that it has for its loader: what it needs, and
-    its own. ``package_of`` gives the directory of the package that a path lies in, where it lies in one.
+    its own. ``package_of`` gives the directory of the package that a path lies in, empty where it lies in none.
+    ``libraries`` are the paths that are asked about: only makers of names that may mean one of them are told.
     """
-    wanted = {name: _Pattern(name) for name in names}
-    found: dict[str, list[str]] = {name: [] for name in wanted}
-    makers: list[tuple[str, str, str]] = []
-    left, complete = _BUDGET, True
+    stems = {name: _stem(name) for name in names}
+    looking = _Looking(frozenset(stems.values()), _Meaning(libraries))
     for path in texts:
-        data = _read(path, min(_TEXT_LIMIT, left)) if is_looked_at(path) else b""
-        if data is None:
-            complete = False
-            continue
-        left -= len(data)
-        opens = any(word in data for word in _OPENS)
-        for name, pattern in wanted.items():
-            if len(found[name]) < _TOLD and pattern.core in data and pattern.is_in(data, opens=opens):
-                found[name].append(path)
-        if opens and package_of.get(path) and (any(word in data for word in _LISTS) or _COMPOSES.search(data)):
-            makers += [(path, *meant) for meant in _meant(package_of[path], data)]
+        looking.text(path, package_of(path))
     for path, own in programs.items():
-        told = _in_program(path, wanted, own)
-        complete = complete and told is not None
-        for name in told or ():
-            if len(found[name]) < _TOLD:
-                found[name].append(path)
-    return Mentions(by={name: tuple(paths) for name, paths in found.items()}, makers=tuple(makers), complete=complete)
+        looking.program(path, own)
+    by = {name: tuple(looking.found[stem]) for name, stem in stems.items()}
+    return Mentions(by=by, makers=tuple(looking.makers), complete=looking.complete)
 
 
-def _meant(package: str, data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield how the paths begin that a file of a package may mean, and what else is in them.
+class _Looking:
+    """A search while it is made: for each stem the first files that name it, and those that make names."""
 
-    auditwheel's directories lie beside the packages, and are called ``<distribution>.libs``.
-    """
-    yield f"{package}/", ""
-    if _BESIDE.search(data):
-        yield f"{os.path.dirname(package)}/", ".libs/"
+    def __init__(self, stems: Collection[str], meaning: _Meaning) -> None:
+        self._patterns = {stem: _Pattern(stem) for stem in sorted(stems)}
+        self._cores: dict[bytes, list[str]] = {}
+        for stem, pattern in self._patterns.items():
+            self._cores.setdefault(pattern.core, []).append(stem)
+        self._meaning = meaning
+        self._left = _BUDGET
+        self.found: dict[str, list[str]] = {stem: [] for stem in stems}
+        self.makers: list[tuple[str, str, str]] = []
+        self.complete = True
+
+    def text(self, path: str, package: str) -> None:
+        """Look through a text of a package. What opens libraries is asked only of those for which it matters."""
+        data = _read(path, min(_TEXT_LIMIT, self._left)) if is_looked_at(path) else b""
+        if data is None:
+            self.complete = False
+            return
+        self._left -= len(data)
+        named = [stem for core, stems in self._cores.items() if core in data for stem in self._wanted(stems)]
+        meant = self._meaning.text(package, data) if package else []
+        if not named and not meant:
+            return
+        opens = any(word in data for word in _OPENS)
+        for stem in named:
+            if self._patterns[stem].is_in(data, opens=opens):
+                self.found[stem].append(path)
+        if opens and meant and (any(word in data for word in _LISTS) or _COMPOSES.search(data)):
+            self.makers += [(path, *one) for one in meant]
+
+    def program(self, path: str, own: frozenset[str]) -> None:
+        """Look through a program, which has names of its ``own`` for its loader."""
+        told = _in_program(path, self._patterns, own)
+        self.complete = self.complete and told is not None
+        for stem in self._wanted(told or ()):
+            self.found[stem].append(path)
+
+    def _wanted(self, stems: Iterable[str]) -> list[str]:
+        return [stem for stem in stems if len(self.found[stem]) < _TOLD]
+
+
+def _stem(name: str) -> str:
+    """Return a library's file name without ``.so.1``: all that is looked for."""
+    return name.partition(".so")[0].partition(".node")[0]
+
+
+class _Meaning:
+    """Which of the libraries that are asked about a file may mean that makes names."""
+
+    def __init__(self, libraries: Iterable[str]) -> None:
+        self._libraries = tuple(libraries)
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def text(self, package: str, data: bytes) -> list[tuple[str, str]]:
+        """Return how paths begin that a text of a package may mean, and what else is in them, where one is asked about.
+
+        auditwheel's directories lie beside the packages, and are called ``<distribution>.libs``.
+        """
+        beside = f"{os.path.dirname(package)}/"
+        meant = [(f"{package}/", "")] if self._is_asked(f"{package}/", "") else []
+        if self._is_asked(beside, ".libs/") and _BESIDE.search(data):
+            meant.append((beside, ".libs/"))
+        return meant
+
+    def _is_asked(self, begin: str, part: str) -> bool:
+        held = self._known.get((begin, part))
+        if held is None:
+            held = any(path.startswith(begin) and part in path[len(begin) :] for path in self._libraries)
+            self._known[begin, part] = held
+        return held
 
 
 class _Pattern:
-    """How one library is named."""
+    """How the libraries of one stem are named."""
 
-    def __init__(self, name: str) -> None:
-        stem = name.partition(".so")[0].partition(".node")[0]
+    def __init__(self, stem: str) -> None:
         plain = _HASHED.sub("", stem)
-        self.core = core_of(name).encode("utf-8", "surrogateescape")
-        whole = re.escape(stem.encode("utf-8", "surrogateescape"))
-        begin = re.escape(plain.encode("utf-8", "surrogateescape"))
+        self.core = core_of(stem).encode("utf-8", "surrogateescape")
+        self._begin = plain.encode("utf-8", "surrogateescape")
+        whole, begin = re.escape(stem.encode("utf-8", "surrogateescape")), re.escape(self._begin)
         ends = rb"(?:\.so|\.node|\.dylib|[*?\[{%])" if plain == stem else rb"\.so"
         pattern = rb"(?<![A-Za-z0-9_])(?:" + whole + ends + rb"|" + begin + rb"-?[*?\[{%])"
-        self.whole = re.compile(pattern + rb"[\w.+-]*")
+        self._whole = re.compile(pattern + rb"[\w.+-]*")
         # A program has the stem alone where it puts the name together.
-        self.in_program = re.compile(pattern + rb"[\w.+-]*|(?<![A-Za-z0-9_])(?:" + whole + rb"|" + begin + rb")(?=\0)")
+        self._in_program = re.compile(pattern + rb"[\w.+-]*|(?<![A-Za-z0-9_])(?:" + whole + rb"|" + begin + rb")(?=\0)")
         self._part = re.compile(rb"""["'`/](?:lib)?""" + re.escape(self.core) + rb"""["'`\0]""")
 
     def is_in(self, data: bytes, *, opens: bool) -> bool:
         """Whether a text names it; by its stem alone only where the text opens libraries."""
-        return self.whole.search(data) is not None or (opens and self._part.search(data) is not None)
+        return any(self._matches(self._whole, data)) or (opens and self._part.search(data) is not None)
+
+    def in_program(self, data: bytes) -> Iterator[re.Match[bytes]]:
+        """Yield where a program names it."""
+        return self._matches(self._in_program, data)
+
+    def _matches(self, pattern: re.Pattern[bytes], data: bytes) -> Iterator[re.Match[bytes]]:
+        """Yield the matches of a pattern that begins with the name: finding that first takes a tenth of the time."""
+        at = data.find(self._begin)
+        while at >= 0:
+            match = pattern.match(data, at)
+            if match is not None:
+                yield match
+            at = data.find(self._begin, match.end() if match is not None else at + 1)
 
 
 def _in_program(path: str, wanted: Mapping[str, _Pattern], own: frozenset[str]) -> list[str] | None:
-    """Return which libraries a program names beyond what it has for its loader, None where it cannot be read."""
+    """Return which stems a program names beyond what it has for its loader, None where it cannot be read."""
     seen: dict[str, int] = {}
     try:
         with open(os.open(path, _FLAGS), "rb") as file:
@@ -148,16 +214,15 @@ def _in_program(path: str, wanted: Mapping[str, _Pattern], own: frozenset[str]) 
             tail = b""
             while block := file.read(_BLOCK):
                 data = tail + block
-                for name, pattern in wanted.items():
-                    if pattern.core in data:
-                        for match in pattern.in_program.finditer(data):
-                            is_told = match.end() > len(tail)
-                            is_own = match[0].decode("utf-8", "surrogateescape") in own
-                            seen[name] = seen.get(name, 0) + (is_told and (1 if is_own else 2))
+                for stem, pattern in wanted.items():
+                    for match in pattern.in_program(data):
+                        is_told = match.end() > len(tail)
+                        is_own = match[0].decode("utf-8", "surrogateescape") in own
+                        seen[stem] = seen.get(stem, 0) + (is_told and (1 if is_own else 2))
                 tail = data[-_OVERLAP:]
     except OSError:
         return None
-    return [name for name, times in seen.items() if times > 1]
+    return [stem for stem, times in seen.items() if times > 1]
 
 
 def _read(path: str, limit: int) -> bytes | None:
