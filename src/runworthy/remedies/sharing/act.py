@@ -233,13 +233,17 @@ class _Run:
         return ready
 
     def _in_place(self, unit: Unit, log: ShareLog) -> None:
+        own = unit.own()
         try:
-            same = unit.share_storage()
+            same, wanted = unit.share_storage()
         except (OSError, Refused) as error:
-            self._revert(unit, log)
+            unit.changes = [replace(one, state="undone") for one in unit.changes]
+            self._tell_later(log, unit.changes)
             self._leave(unit.share, _told(error, unit))
             return
-        self._done(unit, log, min(same, unit.frees))
+        if same < wanted:
+            self.notes.append(f"{_first(unit.share)} shares {same} of {wanted} bytes: no more could be shared")
+        self._done(unit, log, max(0, own - unit.own()))
 
     def _replaced(self, unit: Unit, log: ShareLog) -> bool:
         try:
@@ -268,12 +272,13 @@ class _Run:
         return list(replaced)
 
     def _ended(self, unit: Unit, log: ShareLog) -> None:
+        own = unit.own()
         try:
             unit.check()
         except (OSError, Refused) as error:
             self._revert(unit, log)
             if all(one.state == "done" for one in unit.changes):  # it was written to by either name since
-                self._done(unit, log, unit.frees)
+                self._done(unit, log, own)
             else:
                 self._leave(unit.share, error)
             return
@@ -283,12 +288,12 @@ class _Run:
             self._unsettled = True
             self._leave(unit.share, error)
             return
-        self._done(unit, log, unit.frees)
+        self._done(unit, log, own)
 
     def _done(self, unit: Unit, log: ShareLog, frees: int) -> None:
         unit.changes = [replace(one, state="done") for one in unit.changes]
         self._tell_later(log, unit.changes)
-        self.shared.append((_first(unit.share), unit.share.how, unit.share.frees or frees))
+        self.shared.append((_first(unit.share), unit.share.how, frees))
 
     def _revert(self, unit: Unit, log: ShareLog) -> None:
         """Put everything back. What cannot be is for `recover`."""
