@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except SystemExit as end:  # argparse ends `--help` so
         return end.code if isinstance(end.code, int) else USAGE_ERROR
-    except KeyboardInterrupt:
-        _complain("interrupted", "")
+    except KeyboardInterrupt as error:
+        _complain("interrupted", "", _notes(error))
         return INTERRUPTED
     except RunworthyError as error:
         _complain(f"error: {error}", error.hint if isinstance(error, UsageError) else "", _notes(error))
@@ -49,7 +49,7 @@ def _run(arguments: list[str]) -> int:
     return command.run(arguments[1:])
 
 
-def _notes(error: RunworthyError) -> Sequence[str]:
+def _notes(error: BaseException) -> Sequence[str]:
     """Return the facts that were added to an error on its way, as PEP 678 holds them."""
     return getattr(error, "__notes__", ())
 

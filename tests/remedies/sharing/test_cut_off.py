@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from runworthy.model.storage import How
-from runworthy.remedies.journal import Journal
+from runworthy.remedies.journal import UNFINISHED, Journal
 from tests.remedies.applying.tracing import MUTATING, calls_of, failing, kill, stopped
 from tests.remedies.sharing.made import Place, bytes_of, furnished, names_of
 from tests.storage import ground
@@ -110,6 +112,55 @@ def test_killed_while_sharing(place: Cut) -> None:
 
 def test_killed_while_undoing(place: Cut) -> None:
     assert at_each_call(place, place.undo, place.shared) == {"old", "new"}
+
+
+def interrupt(pid: int, _name: str) -> bool:
+    os.kill(pid, signal.SIGINT)
+    return False
+
+
+def terminate(pid: int, _name: str) -> bool:
+    os.kill(pid, signal.SIGTERM)
+    return False
+
+
+def interrupted(work: Callable[[], object]) -> Callable[[], None]:
+    """Do something, of which the one who asked for it is tired: it ends on its own, and nothing is killed."""
+
+    def deed() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            work()
+
+    return deed
+
+
+def test_interrupted_while_sharing(place: Cut) -> None:
+    """Ctrl-C: what is being done is put back or ended there and then, and the entry is at its end."""
+    place.anew()
+    deed = interrupted(place.share)
+    calls = calls_of(deed)
+    found = set()
+    for number in [at for at, name in enumerate(calls) if name in CHANGING or at % 7 == 0]:
+        place.anew()
+        assert stopped(deed, number, interrupt) == "ended", (number, calls[number])
+        what = f"interrupted at call {number}, {calls[number]}"
+        assert not list(place.root.rglob(".runworthy-*")), what
+        assert all(entry.state not in UNFINISHED for entry in place.journal.entries()), what
+        found.add(place.check(what))
+    assert found == {"old", "new"}
+
+
+def test_told_to_end_while_sharing(place: Cut) -> None:
+    """SIGTERM: the process goes, and the journal is at its end."""
+    place.anew()
+    calls = calls_of(place.share)
+    for number in [at for at, name in enumerate(calls) if name in ("renameat2", "unlinkat", "linkat", "link")]:
+        place.anew()
+        assert stopped(place.share, number, terminate) == "killed", (number, calls[number])
+        assert not list(place.root.rglob(".runworthy-*")), number
+        assert all(entry.state not in UNFINISHED for entry in place.journal.entries()), number
+        place.check(f"told to end at call {number}, {calls[number]}")
 
 
 def test_killed_while_recovering(place: Cut) -> None:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -180,6 +180,27 @@ def test_a_journal_without_room(ext4: ground.Ground, memory: Path) -> None:
     filling.unlink()
     recover(journal)
     assert [entry.state for entry in journal.entries()] == ["applied"]
+
+
+def test_a_journal_that_is_full_from_the_beginning_or_in_the_end(ext4: ground.Ground, memory: Path) -> None:
+    """What was shared is told, whatever becomes of the journal, and `recover` brings that to its end."""
+    outcomes = set()
+    for step in range(1, 16):
+        pair = Pair(memory / str(step))
+        pair.journal = Journal(str(ext4.path / f"journal{step}"))
+        filling = ground.fill(ext4.path)
+        os.truncate(filling, filling.stat().st_size - step * 4096)
+        with suppress(RemedyError):
+            done = pair.share()
+            assert bool(done.shared) == pair.is_shared
+            assert bool(done.shared) != bool(done.left)
+            outcomes.add((bool(done.shared), "`runworthy recover` ends it" in done.notes))
+        filling.unlink()
+        recover(pair.journal)
+        assert {entry.state for entry in pair.journal.entries()} <= {"applied"}
+        assert not list(pair.root.rglob(".runworthy-*"))
+    assert (True, False) in outcomes
+    assert len(outcomes) > 1
 
 
 def test_what_is_immutable_or_append_only(ext4: ground.Ground) -> None:

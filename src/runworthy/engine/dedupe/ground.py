@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import os
-<<<<<<< HEAD
-from collections.abc import Callable, Hashable, Iterable, Mapping
-=======
-import posixpath
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
->>>>>>> h7-libs
 from functools import cache, cached_property
 from typing import Final, Literal
 

@@ -56,10 +56,21 @@ def undo(journal: Journal, name: str = "", *, force: bool = False) -> Undone:
         record = Record(journal, entry)
         if entry.state == "applied":
             _refuse_changed(record, force=force)
-            _begin(record, force=force)
+            with _telling_of_recover():
+                _begin(record, force=force)
         else:
             _tidy(record, kept=False)  # what an earlier undo had begun to write
-        return _take_back(record, "undone", force=force)
+        with _telling_of_recover():
+            return _take_back(record, "undone", force=force)
+
+
+@contextlib.contextmanager
+def _telling_of_recover() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note("`runworthy recover` ends what was begun")
+        raise
 
 
 def would_undo(journal: Journal, name: str = "") -> tuple[Entry, tuple[str, ...]]:

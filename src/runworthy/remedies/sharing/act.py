@@ -22,8 +22,9 @@ from runworthy.remedies.applying.record import Record, nothing_unfinished
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.journal import Journal, ShareChange, ShareLog, TouchedDirectory
 from runworthy.remedies.sharing.opened import Refused
+from runworthy.remedies.sharing.patience import Asked, Patience
 from runworthy.remedies.sharing.refusing import cannot
-from runworthy.remedies.sharing.reverting import revert
+from runworthy.remedies.sharing.reverting import revert, units
 from runworthy.remedies.sharing.room import Room
 from runworthy.remedies.sharing.unit import Unit
 
@@ -51,21 +52,22 @@ def share(
     Every rule is asked at the time of the act, and bytes are compared then. Raises RemedyError where the journal cannot
     be written before anything is done, or where an earlier run was cut off; later nothing more is done, and it is told.
     """
-    with journal.locked():
+    limits = tuple(os.path.realpath(one) for one in boundaries)
+    patience = Patience()
+    with journal.locked(), patience:
         nothing_unfinished(journal)
-        limits = tuple(os.path.realpath(one) for one in boundaries)
         with Room(path for one in shares for path in (*one.paths[:1], one.kept)) as room:
             record = Record.begin(journal, subject=subject, target="", title=title)
             run = _Run(record, room, limits, watch, sum(one.size for one in shares))
             try:
                 with _log(record) as log:
                     try:
-                        run.go(shares, log)
+                        run.go(shares, log, patience)
                     finally:
-                        run.tell_all(log)
+                        run.settle(log)
             finally:
                 run.end()
-            return Reclaimed(
+            done = Reclaimed(
                 entry=run.record.entry.id if run.shared else "",
                 shared=tuple(run.shared),
                 left=tuple(run.left),
@@ -73,6 +75,15 @@ def share(
                 measured=room.freed(),
                 notes=tuple(run.notes),
             )
+    patience.obey("; ".join((_ended_early(done), *done.notes)))
+    return done
+
+
+def _ended_early(done: Reclaimed) -> str:
+    if not done.entry:
+        return "nothing was shared by then"
+    files = "1 file was" if len(done.shared) == 1 else f"{len(done.shared)} files were"
+    return f"{files} shared by then: `runworthy undo {done.entry}` takes that back"
 
 
 def _log(record: Record) -> ShareLog:
@@ -103,17 +114,21 @@ class _Run:
         self._unsettled = False
         self._untold = False
 
-    def go(self, shares: Sequence[ShareFile], log: ShareLog) -> None:
-        """See to all of them, until the journal can be written no more."""
+    def go(self, shares: Sequence[ShareFile], log: ShareLog, patience: Patience) -> None:
+        """See to all of them, until the journal can be written no more or somebody asks for the end."""
         queue = deque(shares)
-        while queue:
-            batch = self._collect(queue)
+        while queue and not patience.is_over:
+            batch: list[Unit] = []
             try:
+                with patience.idle():
+                    self._collect(queue, batch)
                 again = self._carry_out(batch, log)
             except _Full as full:
                 why = f"the journal cannot be written: {full}"
                 self.notes.append(why)
                 self.left += [(_first(one), why) for one in (*(unit.share for unit in batch), *queue)]
+                return
+            except Asked:
                 return
             finally:
                 for unit in batch:
@@ -122,9 +137,8 @@ class _Run:
 
     # -- looking -----------------------------------------------------------------------------
 
-    def _collect(self, queue: deque[ShareFile]) -> list[Unit]:
+    def _collect(self, queue: deque[ShareFile], batch: list[Unit]) -> None:
         """Take the next few that may be done together: none is about a file of another one that goes."""
-        batch: list[Unit] = []
         size = 0
         while queue and len(batch) < _AT_ONCE and size < _BYTES_AT_ONCE:
             share = queue.popleft()
@@ -137,7 +151,6 @@ class _Run:
                 break
             batch.append(unit)
             size += unit.victim.status.st_size
-        return batch
 
     def _prepare(self, share: ShareFile) -> Unit | None:
         self._tell(share)
@@ -233,13 +246,17 @@ class _Run:
         return ready
 
     def _in_place(self, unit: Unit, log: ShareLog) -> None:
+        own = unit.own()
         try:
-            unit.share_storage()
+            same, wanted = unit.share_storage()
         except (OSError, Refused) as error:
-            self._revert(unit, log)
+            unit.changes = [replace(one, state="undone") for one in unit.changes]
+            self._tell_later(log, unit.changes)
             self._leave(unit.share, _told(error, unit))
             return
-        self._done(unit, log)
+        if same < wanted:
+            self.notes.append(f"{_first(unit.share)} shares {same} of {wanted} bytes: no more could be shared")
+        self._done(unit, log, max(0, own - unit.own()))
 
     def _replaced(self, unit: Unit, log: ShareLog) -> bool:
         try:
@@ -268,39 +285,34 @@ class _Run:
         return list(replaced)
 
     def _ended(self, unit: Unit, log: ShareLog) -> None:
+        own = unit.own()
         try:
             unit.check()
         except (OSError, Refused) as error:
             self._revert(unit, log)
             if all(one.state == "done" for one in unit.changes):  # it was written to by either name since
-                self._done(unit, log)
+                self._done(unit, log, own)
             else:
                 self._leave(unit.share, error)
             return
         try:
             unit.finish()
         except OSError as error:
-            self._unsettled = True
             self._leave(unit.share, error)
-            return
-        self._done(unit, log)
+            return  # it is put back in the end
+        self._done(unit, log, own)
 
-    def _done(self, unit: Unit, log: ShareLog) -> None:
+    def _done(self, unit: Unit, log: ShareLog, frees: int) -> None:
         unit.changes = [replace(one, state="done") for one in unit.changes]
         self._tell_later(log, unit.changes)
-        self.shared.append((_first(unit.share), unit.share.how, unit.share.frees))
+        self.shared.append((_first(unit.share), unit.share.how, frees))
 
     def _revert(self, unit: Unit, log: ShareLog) -> None:
-        """Put everything back. What cannot be is for `recover`."""
-        try:
-            changes, left = revert(unit.changes)
-        except OSError as error:
-            self._unsettled = True
-            self.notes.append(f"{_first(unit.share)} cannot be put back: {reason(error)}")
-            return
-        unit.changes = changes
-        self.notes += left
-        self._tell_later(log, changes)
+        """Put everything back. What cannot be is tried once more in the end."""
+        with contextlib.suppress(OSError):
+            unit.changes, left = revert(unit.changes)
+            self.notes += left
+            self._tell_later(log, unit.changes)
 
     def _tell_later(self, log: ShareLog, changes: Sequence[ShareChange]) -> None:
         """Tell the journal how something stands: before the entry is at its end that has to be there, not earlier."""
@@ -316,8 +328,18 @@ class _Run:
 
     # -- the end -----------------------------------------------------------------------------
 
-    def tell_all(self, log: ShareLog) -> None:
-        """See to it that the log says how everything stands."""
+    def settle(self, log: ShareLog) -> None:
+        """Put back what is not at its end, and see to it that the log says how everything stands."""
+        for changes in units([one for one in self._changes if one.state == "begun"]):
+            try:
+                ended, left = revert(changes)
+            except OSError as error:
+                self._unsettled = True
+                self.notes.append(f"{changes[0].path} cannot be put back: {reason(error)}")
+                continue
+            self.notes += left
+            self._tell_later(log, ended)
+            self.shared += [(one.path, one.how, 0) for one in ended[:1] if one.state == "done"]
         try:
             log.append(*(self._changes if self._untold else ()), sync=True)
         except OSError as error:
@@ -325,7 +347,7 @@ class _Run:
             self.notes.append(f"the journal cannot be written: {reason(error)}")
 
     def end(self) -> None:
-        """Bring the entry of the journal to its end. Raises RemedyError."""
+        """Bring the entry of the journal to its end; what keeps it from that is told."""
         record = self.record
         record.entry = replace(
             record.entry, changes=tuple(self._changes), directories=tuple(self._directories.values())
@@ -334,14 +356,16 @@ class _Run:
             self.notes.append("`runworthy recover` ends what could not be ended")
             return
         record.settle_names()
-        if self.shared:
-            record.update(state="applied", directories=record.settle())
-            return
-        with contextlib.suppress(OSError):
-            record.restore_times(rolled_back=True)
-        record.update(state="rolled-back", reason="nothing could be shared")
-        with contextlib.suppress(OSError):
-            record.journal.forget(record.entry)
+        try:
+            if self.shared:
+                record.update(state="applied", directories=record.settle())
+            else:
+                with contextlib.suppress(OSError):
+                    record.restore_times(rolled_back=True)
+                record.journal.forget(record.entry)
+        except (OSError, RemedyError) as error:
+            why = reason(error) if isinstance(error, OSError) else str(error)
+            self.notes += [f"the journal is not at its end: {why}", "`runworthy recover` ends it"]
 
 
 class _Full(Exception):  # noqa: N818 - it is an answer

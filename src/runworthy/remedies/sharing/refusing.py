@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import posixpath
 from collections.abc import Callable, Sequence
 
 from runworthy.model.edit import ShareFile
@@ -15,18 +14,20 @@ from runworthy.model.records import dataclass
 from runworthy.model.storage import BARS
 from runworthy.remedies.sharing.opened import Name, Opened, Refused
 
-__all__ = ["Pair", "cannot", "refuse", "told"]
+__all__ = ["Pair", "cannot", "refuse", "tell", "told"]
 
+_FROZEN = "it lies in a read-only snapshot"
+_ONE_NOCOW = (
+    "one of them is never copied on write (chattr +C): such files share storage with their like alone, and have no "
+    "names in common with others"
+)
 _SET_ID = 0o6000
 _EXECUTABLE = 0o111
 _BY_TIME = (".py", ".pyc", ".pyo")
-# What installers and databases change in place, or read as who installed a package: one change would change all.
-_KEPT_APART = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "pyvenv.cfg"})
-_KEPT_APART_ENDINGS = (".pth", ".db", ".sqlite", ".sqlite3", ".db-wal", ".db-shm", ".egg-link")
-_KEPT_APART_DIRECTORIES = frozenset({"conda-meta"})
 # linux/fs.h, FS_*_FL: what an inode is told to be, and would no longer be as another one. Sync, compressed, no dump, no
 # atime; encrypted, verity, no copy on write, direct access, case folding.
-_TOLD = 0x0000_0008 | 0x0000_0004 | 0x0000_0040 | 0x0000_0080 | 0x0000_0800 | 0x0010_0000 | 0x0080_0000 | 0x0200_0000
+_NOCOW = 0x0080_0000
+_TOLD = 0x0000_0008 | 0x0000_0004 | 0x0000_0040 | 0x0000_0080 | 0x0000_0800 | 0x0010_0000 | _NOCOW | 0x0200_0000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ def cannot(error: OSError, pair: Pair) -> Exception:
         return Refused(BARS["other-mount" if same else "other-filesystem"])
     if error.errno == errno.EMLINK:
         return Refused(BARS["too-many-links"])
+    if error.errno == errno.EINVAL and (_flags(pair.victim.fd) ^ _flags(pair.kept.fd)) & _NOCOW:
+        return Refused(_ONE_NOCOW)
     if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL):
         return Refused(f"its file system refuses it ({os.strerror(error.errno)})")
     return error
@@ -89,6 +92,10 @@ def _all_lead_to_it(pair: Pair) -> None:
 def _writable(pair: Pair) -> None:
     if any(os.fstatvfs(name.folder.fd).f_flag & os.ST_RDONLY for name in pair.names):
         raise Refused(BARS["read-only"])
+    from runworthy.targets.storage.ioctls import BTRFS, filesystem_type, in_read_only_subvolume
+
+    if filesystem_type(pair.victim.fd) == BTRFS and in_read_only_subvolume(pair.victim.fd):
+        raise Refused(_FROZEN)
 
 
 def _no_layer(pair: Pair) -> None:
@@ -106,14 +113,10 @@ def _changeable(pair: Pair) -> None:
 
 
 def _not_kept_apart(pair: Pair) -> None:
-    for path in (*(name.path for name in pair.names), pair.kept.name.path):
-        directory, name = posixpath.split(path)
-        if (
-            name in _KEPT_APART
-            or name.endswith(_KEPT_APART_ENDINGS)
-            or posixpath.basename(directory) in _KEPT_APART_DIRECTORIES
-        ):
-            raise Refused(BARS["kept-apart"])
+    from runworthy.targets.storage.apart import kept_apart
+
+    if any(kept_apart(path) for path in (*(name.path for name in pair.names), pair.kept.name.path)):
+        raise Refused(BARS["kept-apart"])
 
 
 # -- where something else takes its place ----------------------------------------------------
@@ -222,6 +225,15 @@ _ANOTHER_ONE: Sequence[Callable[[Pair], None]] = (_same_mode, _same_owner, _same
 def told(fd: int) -> int:
     """Return what an inode is told to be, of what another one would have to be told too. Raises OSError."""
     return _flags(fd) & _TOLD
+
+
+def tell(fd: int, wanted: int) -> None:
+    """Have an empty file be told the same: some of it can be said of an empty one alone. Raises OSError."""
+    from runworthy.targets.storage.ioctls import set_flags
+
+    now = _flags(fd)
+    if now & _TOLD != wanted:
+        set_flags(fd, now & ~_TOLD | wanted)
 
 
 def _flags(fd: int) -> int:

@@ -30,7 +30,7 @@ from runworthy.remedies.sharing import leases
 from runworthy.remedies.sharing.comparing import compare, is_steady
 from runworthy.remedies.sharing.links import link_in, swap, unlink
 from runworthy.remedies.sharing.opened import BASE, Name, Refused, find_name, is_inode, open_file
-from runworthy.remedies.sharing.refusing import Pair, refuse, told
+from runworthy.remedies.sharing.refusing import Pair, refuse, tell, told
 from runworthy.remedies.sharing.room import Room
 
 __all__ = ["Unit"]
@@ -56,10 +56,17 @@ class Unit:
         """Whether the file stays what it is, and only where its bytes lie changes."""
         return self.share.how in _IN_PLACE
 
-    @property
-    def paths(self) -> frozenset[str]:
-        """All paths that it is about."""
-        return frozenset((*self.share.paths, self.share.kept))
+    def own(self) -> int:
+        """Return how many bytes would be free without it: what it shares already would not. 0 where none can tell."""
+        from runworthy.targets.storage.extents import exclusive
+        from runworthy.targets.storage.ioctls import EXT, TMPFS, filesystem_type
+
+        try:
+            if filesystem_type(self.victim.fd) in (EXT, TMPFS):
+                return self.victim.status.st_blocks * 512
+            return exclusive(self.victim.fd, sync=False)
+        except OSError:
+            return 0
 
     @classmethod
     def prepare(cls, share: ShareFile, boundaries: Sequence[str], room: Room) -> Self:
@@ -151,16 +158,20 @@ class Unit:
 
     # -- the deed ----------------------------------------------------------------------------
 
-    def share_storage(self) -> None:
-        """Have the file share the other one's storage, in place. Raises OSError, Refused."""
+    def share_storage(self) -> tuple[int, int]:
+        """Have the file share the other one's storage, in place; return how many bytes do, and how many were to.
+
+        Raises OSError, Refused where none do.
+        """
         from runworthy.targets.storage.sharing import share_ranges
 
         size = self.victim.status.st_size
         ranges = self.share.ranges if self.share.how == "ranges" else ((0, size),)
         directory = self.names[0].folder.fd if self.share.how == "ranges" else None
         same = share_ranges(self.kept.fd, self.victim.fd, ranges, directory=directory)
-        if same < sum(length for _, length in ranges):
-            raise Refused("they differ" if not same else f"only {same} bytes of it were the same")
+        if not same:
+            raise Refused("they differ")
+        return same, sum(length for _, length in ranges)
 
     def make(self) -> bool:
         """Make what takes its place, where that is a file of its own. Raises OSError, Refused."""
@@ -172,6 +183,8 @@ class Unit:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(change.temporary, flags, 0o600, dir_fd=folder.fd)
         self._stack.callback(os.close, fd)
+        with contextlib.suppress(OSError):  # where that cannot be, it is seen below
+            tell(fd, told(self.victim.fd))
         clone(self.kept.fd, fd)
         if dress(fd, change.before) or attributes(fd) != change.before.xattrs or told(fd) != told(self.victim.fd):
             raise Refused(BARS["attributes-differ"])

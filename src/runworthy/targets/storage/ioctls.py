@@ -43,9 +43,11 @@ __all__ = [
     "fiemap",
     "filesystem_type",
     "flags",
+    "in_read_only_subvolume",
     "iter_fiemap",
     "number_of",
     "parse_fiemap",
+    "set_flags",
     "unshare",
     "xfs_shares_extents",
 ]
@@ -83,6 +85,7 @@ _GEOMETRY, _GEOMETRY_FLAGS, _REFLINK = 112, 92, 1 << 20  # struct xfs_fsop_geom_
 _UNSHARE_RANGE = 0x40  # linux/falloc.h
 _EVERYTHING = (1 << 64) - 1
 _LARGEST = (1 << 63) - 1  # loff_t
+_SUBVOLUME, _SUBVOLUME_FLAGS = 504, 288  # struct btrfs_ioctl_get_subvol_info_args, linux/btrfs.h
 _AT_ONCE = 256
 _FIEMAP = struct.Struct("=QQIIII")
 _EXTENT = struct.Struct("=QQQ16xI12x")
@@ -128,6 +131,28 @@ def flags(fd: int) -> int:
     return found
 
 
+def set_flags(fd: int, value: int) -> None:
+    """Set a file's inode flags (FS_IOC_SETFLAGS). Raises OSError where one of them cannot be changed."""
+    raw = bytearray(struct.calcsize("@l"))
+    struct.pack_into("=I", raw, 0, value)
+    ask(fd, number_of("w", ord("f"), 2, len(raw)), raw)
+
+
+def in_read_only_subvolume(fd: int) -> bool:
+    """Whether a file of a btrfs lies in a read-only subvolume, as snapshots often are: its mount does not say that.
+
+    FIDEDUPERANGE changes such a file all the same (fs/btrfs/reflink.c). BTRFS_IOC_GET_SUBVOL_INFO is for everybody,
+    since Linux 4.18; where there is none, it is not known.
+    """
+    raw = bytearray(_SUBVOLUME)
+    try:
+        ask(fd, number_of("r", 0x94, 60, len(raw)), raw)
+    except OSError:
+        return False
+    found: int = struct.unpack_from("=Q", raw, _SUBVOLUME_FLAGS)[0]
+    return bool(found & 1)  # BTRFS_ROOT_SUBVOL_RDONLY, linux/btrfs_tree.h
+
+
 def clone(source: int, target: int) -> None:
     """Have a file share all storage of another one, in the place of what it has: its bytes are NOT compared (FICLONE).
 
@@ -144,8 +169,8 @@ def dedupe_range(source: int, offset: int, length: int, target: int, target_offs
     its times, nor what runs or maps it; its owner may have it open for reading alone. ioctl_fideduperange(2)
 
     Offsets are multiples of the block size, and so is ``length`` unless it reaches the end of both files: the kernel
-    leaves a last part of a block alone elsewhere, and still counts it. Raises OSError where ``source`` is refused, and
-    EINVAL for what can be no range.
+    leaves a last part of a block alone elsewhere, and still counts it. Raises OSError where ``source`` is refused (once
+    something is shared, that is the status), and EINVAL for what can be no range.
     """
     if min(offset, length, target_offset) < 0 or max(offset, target_offset) + length > _LARGEST:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -153,7 +178,12 @@ def dedupe_range(source: int, offset: int, length: int, target: int, target_offs
     while done < length:
         step = min(STEP, length - done)
         raw = bytearray(_DEDUPE.pack(offset + done, step, 1, 0, 0, target, target_offset + done, 0, 0, 0))
-        ask(source, number_of("rw", 0x94, 54, 24), raw)
+        try:
+            ask(source, number_of("rw", 0x94, 54, 24), raw)
+        except OSError as error:
+            if not done:
+                raise
+            return done, -(error.errno or errno.EIO)
         same, status = _DEDUPE.unpack(raw)[7:9]
         if status:
             return done, status

@@ -207,8 +207,24 @@ def _know(mount: _Mount, device: int, path: str) -> _Known:
         mount=mount.number,
         point=mount.point,
         subvolume=mount.root,
-        read_only=mount.read_only,
+        read_only=mount.read_only or _is_frozen(mount, path),
     )
+
+
+def _is_frozen(mount: _Mount, path: str) -> bool:
+    """Whether a directory lies in a read-only subvolume: it has a device number of its own, and no mount tells it."""
+    if mount.type != "btrfs":
+        return False
+    from runworthy.targets.storage.ioctls import in_read_only_subvolume
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return in_read_only_subvolume(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _btrfs_id(path: str) -> str:

@@ -24,15 +24,22 @@ def share_ranges(source: int, target: int, ranges: Sequence[tuple[int, int]], *,
 
     btrfs frees an extent only when no part of it is used: a single block that is not shared holds the whole of it.
     With ``directory`` (open, of that file system, to be written in) such rests are given extents of their own; where
-    that fails for want of room, less is freed. Raises OSError: then some ranges may be shared, which changes nothing.
+    that fails for want of room, less is freed. Raises OSError where nothing is shared; what fails later ends it.
     """
-    same = []
+    same: list[tuple[int, int]] = []
     for offset, length in ranges:
-        done, status = dedupe_range(source, offset, length, target, offset)
+        try:
+            done, status = dedupe_range(source, offset, length, target, offset)
+        except OSError:
+            if not same:
+                raise
+            break
         if done:
             same.append((offset, done))
         if status < 0:
-            raise OSError(-status, os.strerror(-status))
+            if not same:
+                raise OSError(-status, os.strerror(-status))
+            break
     if directory is not None and same and filesystem_type(target) == BTRFS:
         rests = _besides(own_of(fiemap(target, sync=True)), same)
         with suppress(OSError):
