@@ -32,7 +32,7 @@ BEGIN, END = "<!-- storage-bench:begin -->\n", "<!-- storage-bench:end -->"
 SIZES = {1: "all", 65536: "≥ 64 KiB"}
 PATIENCE = 4
 FIND, FIND_AGAIN = "runworthy dedupe --no-reasons", "the same, again"
-US, AGAIN = "runworthy dedupe: whose, why, what is freed", "the same, again "
+US, AGAIN = "runworthy dedupe", "the whole, again"
 OURS = {
     FIND: "bytes",
     FIND_AGAIN: "bytes, an index of the last run",

@@ -86,7 +86,7 @@ def stored(*paths: Path) -> StoredFile:
 
 def numbers(*paths: Path, reflinks: bool = True) -> tuple[int, ...]:
     copies = Copies(size=SIZE, filesystem="it", files=tuple(map(stored, paths)))
-    (found,) = with_extents((copies,), {"it": reflinks}.__getitem__)
+    (found,) = with_extents((copies,), {"it": reflinks}.__getitem__, lambda _: "it")
     assert replace(found, extents=()) == copies
     return found.extents
 
@@ -421,14 +421,14 @@ def test_another_file_in_its_place_shares_nothing(reflinking: Ground) -> None:
     held = stored(b)
     b.rename(reflinking.path / "away")
     cloned(a, b)
-    assert with_extents((seen,), lambda _: True) == (seen,)
+    assert with_extents((seen,), lambda _: True, lambda _: "it") == (seen,)
     assert exclusive_of(held) == 0
     b.unlink()
     b.symlink_to(a)
-    assert with_extents((seen,), lambda _: True) == (seen,)
+    assert with_extents((seen,), lambda _: True, lambda _: "it") == (seen,)
     b.unlink()
     os.mkfifo(b)
-    assert with_extents((seen,), lambda _: True) == (seen,)
+    assert with_extents((seen,), lambda _: True, lambda _: "it") == (seen,)
 
 
 # -- what a file has for itself --------------------------------------------------------------

@@ -129,6 +129,17 @@ def test_places_that_no_link_leads_to(place: Place, bar: str) -> None:
     assert _told(_plan(_file(1, "/a/x"), _file(2, "/b/x"), ground=ground)) == [(2, 1, bar, 0)]
 
 
+def test_other_file_systems_keep_what_they_have() -> None:
+    there = replace(_PLACE, filesystem="xfs:8:2", device=2)
+    ground = _ground(places={"/b": there, "/c": there})
+    files = (_file(1, "/a/x"), _file(2, "/b/x"), _file(3, "/c/x"))
+    assert _told(_plan(*files, ground=ground)) == [(2, 1, "other-filesystem", 0), (3, 2, "hardlink", 102_400)]
+    assert _told(_plan(*files, ground=ground, how="symlink")) == [
+        (2, 1, "symlink", 102_400),
+        (3, 1, "symlink", 102_400),
+    ]
+
+
 def test_links_are_counted() -> None:
     many = _file(1, *(f"/a/{number}" for number in range(64_999)))
     assert _told(_plan(many, _file(2, "/b/x"), _file(3, "/c/x"))) == [

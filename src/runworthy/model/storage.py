@@ -1,7 +1,7 @@
 """Storage: which bytes are stored how often on a machine, by whom, why, and what sharing them would give back.
 
 A *stored file* is an inode with the names that are known of it: storage is freed when the last name of one goes.
-*Copies* are stored files of one file system with the same bytes. A *spare* is one of them that need not be, beside the
+*Copies* are stored files with the same bytes. A *spare* is one of them that need not be, beside the
 one that is *kept*. A *waste* is what one cause costs in one place. Sizes are in bytes, times in nanoseconds.
 """
 
@@ -169,7 +169,9 @@ files has changed since; or two records name one hash, and nobody has read them.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """Stored files of one file system with the same bytes, two or more, sorted by their first names.
+    """Stored files with the same bytes, two or more, sorted by their first names.
+
+    ``filesystem`` is empty where they lie on several.
 
     ``extents`` numbers them by the storage that they take: those with one number share all of it already (reflinks).
     Empty where no two do.
@@ -270,7 +272,7 @@ BARS: Mapping[Bar, str] = {
     "other-mount": "no hard link leads from one mount to another",
     "no-reflinks": "their file system has no shared extents",
     "links-outside": "it has names outside of what was looked at, so that nothing would be freed",
-    "storage-outside": "its storage is used by what was not looked at, or is none of its own, so that nothing would be freed",
+    "storage-outside": "its storage is used by what was not looked at, or none is its own: nothing would be freed",
     "one-library": "a process may load both, and they would become one library (--within-env)",
     "not-asked": "whether a process loads both was not asked, as little would be gained (--dry-run asks)",
     "mode-differs": "a hard link has one set of permissions, and theirs differ",

@@ -166,6 +166,9 @@ class _Choice:
         bar = self._bar_of_both(file, number, kept)
         if bar:
             return bar
+        there = self._ground.place(kept.file.names[0])
+        if how != "symlink" and self._ground.place(file.names[0]).filesystem != there.filesystem:
+            return "other-filesystem"
         if how == "extents":
             if not self._ground.reflinks(self._ground.place(file.names[0])):
                 return "no-reflinks"

@@ -208,7 +208,7 @@ class _Searching:
             return copies
         from runworthy.targets.storage.extents import with_extents
 
-        return with_extents(copies, self._sharing.__contains__)
+        return with_extents(copies, self._sharing.__contains__, self._places.filesystem_of)
 
     @cached_property
     def _sharing(self) -> frozenset[str]:

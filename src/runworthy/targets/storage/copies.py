@@ -1,4 +1,4 @@
-"""Sets of stored files with the same bytes, on one file system."""
+"""Sets of stored files with the same bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def find_copies(
     files = walk.files
     with collecting_later():
         idle, systems = _idle(walk), _systems(files, filesystem_of)
-        groups = [group for group in _groups(files, systems) if not idle.issuperset(group)]
+        groups = [group for group in _groups(files) if not idle.issuperset(group)]
         comparison = Comparison(files, idle=idle, workers=threads, watch=watch)
         known = _Known(files, groups, index)
         found = [
@@ -61,7 +61,7 @@ def recorded_copies(
     files = walk.files
     idle, systems = _idle(walk), _systems(files, filesystem_of)
     by_hash: dict[tuple[int, str], list[int]] = {}
-    for place, group in enumerate(_groups(files, systems)):
+    for place, group in enumerate(_groups(files)):
         for number in group:
             if digest := next(filter(None, map(recorded, files.stored(number).names)), ""):
                 by_hash.setdefault((place, digest), []).append(number)
@@ -79,13 +79,10 @@ def _systems(files: Files, filesystem_of: Callable[[int], str]) -> dict[int, str
     return {device: filesystem_of(device) for device in set(files.column(DEVICE))}
 
 
-def _groups(files: Files, systems: Mapping[int, str]) -> list[list[int]]:
-    """Return the numbers of files of one size on one file system, where there are several."""
-    keys: Iterable[object] = files.column(SIZE)
-    if len(set(systems.values())) > 1:
-        keys = zip(map(systems.__getitem__, files.column(DEVICE)), files.column(SIZE), strict=True)
-    by_key: dict[object, list[int]] = {}
-    for number, key in enumerate(keys):
+def _groups(files: Files) -> list[list[int]]:
+    """Return the numbers of files of one size, where there are several: on other file systems too."""
+    by_key: dict[int, list[int]] = {}
+    for number, key in enumerate(files.column(SIZE)):
         if key in by_key:
             by_key[key].append(number)
         else:
@@ -100,7 +97,9 @@ def _copies(files: Files, numbers: Sequence[int], systems: Mapping[int, str], kn
 
 def _set(files: Files, numbers: Sequence[int], systems: Mapping[int, str], proof: Proof) -> Copies:
     stored = sorted((files.stored(number) for number in numbers), key=lambda file: file.names)
-    return Copies(size=stored[0].size, filesystem=systems[stored[0].device], files=tuple(stored), proof=proof)
+    names = {systems[file.device] for file in stored}
+    filesystem = names.pop() if len(names) == 1 else ""
+    return Copies(size=stored[0].size, filesystem=filesystem, files=tuple(stored), proof=proof)
 
 
 class _Known:

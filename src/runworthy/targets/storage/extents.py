@@ -36,20 +36,36 @@ _NOWHERE: Final = UNKNOWN | DELALLOC | INLINE
 """What has no place on the disk that others could share: yet, or because it lies among the metadata."""
 
 
-def with_extents(copies: tuple[Copies, ...], reflinks: Callable[[str], bool]) -> tuple[Copies, ...]:
+def with_extents(
+    copies: tuple[Copies, ...], reflinks: Callable[[str], bool], filesystem_of: Callable[[int], str]
+) -> tuple[Copies, ...]:
     """Return the copies with those numbered alike that share all of their storage, on file systems that ``reflinks``.
 
     What cannot be opened, or is another file by now, is taken to share nothing. What was just written and has no place
     yet does not either: a file system that shares it gives it one first.
     """
-    return tuple(replace(one, extents=_numbers(one)) if reflinks(one.filesystem) else one for one in copies)
+
+    def of(file: StoredFile) -> str:
+        found = filesystem_of(file.device)
+        return found if reflinks(found) else ""
+
+    return tuple(
+        replace(one, extents=_numbers(one, of)) if not one.filesystem or reflinks(one.filesystem) else one
+        for one in copies
+    )
 
 
-def _numbers(copies: Copies) -> tuple[int, ...]:
-    known: dict[bytes | int, int] = {}
-    keys = [_storage(file) or number for number, file in enumerate(copies.files)]
+def _numbers(copies: Copies, sharing: Callable[[StoredFile], str]) -> tuple[int, ...]:
+    known: dict[tuple[str, bytes] | int, int] = {}
+    keys = [_where(file, sharing(file)) or number for number, file in enumerate(copies.files)]
     numbers = tuple(known.setdefault(key, len(known)) for key in keys)
     return numbers if len(known) < len(numbers) else ()
+
+
+def _where(file: StoredFile, filesystem: str) -> tuple[str, bytes] | None:
+    """Return the storage of a file on a file system that shares it; None of what has it alone."""
+    storage = _storage(file) if filesystem else b""
+    return (filesystem, storage) if storage else None
 
 
 def _storage(file: StoredFile) -> bytes:
