@@ -267,9 +267,13 @@ def test_a_root_around_a_directory(root: Root) -> None:
 
 def test_a_link_of_a_root_into_its_cache(root: Root) -> None:
     cached = [root.put(f"/root/.cache/uv/archive-v0/{name}/q.so", elf(soname="q.so")) for name in ("a", "b")]
+    made: list[tuple[EnvironmentKind, str]] = [
+        ("uv-cache", f"{root.top}/root/.cache/uv"),
+        ("venv", f"{root.top}{root.venv}"),
+    ]
     environments = [
         Environment(path=at, kind=kind, place=Place(path=at, filesystem="x", device=0, type="ext4"))
-        for kind, at in (("uv-cache", f"{root.top}/root/.cache/uv"), ("venv", f"{root.top}{root.venv}"))
+        for kind, at in made
     ]
     loadings = Loadings((), environments, Owners(environments))
     assert loadings.together(environments[0].path, *cached).answer == "no"

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from runworthy.cli import main
 from runworthy.engine.dedupe.clashing import clashes_of
 from runworthy.engine.dedupe.loading import Loading
 from runworthy.model.storage import Environment, Place
-from tests.judges.roots import requires_tool
-from tests.storage import installers
+from tests.judges.roots import home, requires_tool
+from tests.storage import ground, installers
 
 pytestmark = pytest.mark.judge
 
@@ -85,14 +86,17 @@ class Site:
         os.unlink(self.top / "stubs" / base)
         return path
 
+    def program(self, name: str, library: str) -> str:
+        """Compile the driver as a program that needs a library of the environment, by $ORIGIN."""
+        path = self.top / "bin" / name
+        directory, base = os.path.split(library)
+        there = os.path.relpath(directory, path.parent)
+        found = (f"-L{directory}", f"-l:{base}", f"-Wl,--enable-new-dtags,-rpath,$ORIGIN/{there}")
+        self._compile(_DRIVER, path, "-ldl", *found)
+        return str(path)
+
     def run(self, *paths: str) -> Process:
-        said = subprocess.run([self.top / "bin/python", *paths], capture_output=True, text=True, check=True).stdout
-        lines = [line.split(" ", 1) for line in said.splitlines()]
-        return Process(
-            counted=tuple(int(rest) for word, rest in lines if word == "counted"),
-            mapped=frozenset(rest for word, rest in lines if word == "mapped"),
-            refused=tuple(rest for word, rest in lines if word == "refused"),
-        )
+        return run(f"{self.top}/bin/python", *paths)
 
     def loading(self, *files: str) -> Loading:
         place = Place(path=str(self.top), filesystem="ext4:0:0", device=0, type="ext4")
@@ -101,6 +105,16 @@ class Site:
     def _compile(self, source: str, path: Path, *options: str) -> None:
         flags = ("-O1", "-w", "-xc", "-", "-xnone", "-Wl,--no-as-needed", "-o", str(path))
         subprocess.run([self.compiler, *flags, *options], input=source.encode(), check=True, capture_output=True)
+
+
+def run(program: str, *paths: str) -> Process:
+    said = subprocess.run([program, *paths], capture_output=True, text=True, check=True).stdout
+    lines = [line.split(" ", 1) for line in said.splitlines()]
+    return Process(
+        counted=tuple(int(rest) for word, rest in lines if word == "counted"),
+        mapped=frozenset(rest for word, rest in lines if word == "mapped"),
+        refused=tuple(rest for word, rest in lines if word == "refused"),
+    )
 
 
 def copy(source: str, target: str, how: str) -> str:
@@ -208,6 +222,112 @@ def test_what_the_first_build_lacks_is_what_the_loader_misses(tmp_path: Path) ->
     (refused,) = site.run(*modules).refused
     assert "version `V_2' not found" in refused
     assert not site.run(modules[1]).refused
+
+
+class Seed:
+    """An environment of magic out of two packages that ship one library, at two paths that are needed by one name."""
+
+    def __init__(self, disk: Path, made: Path, family: str) -> None:
+        site = Site(made, family)
+        padded = _COUNTER + " const char pad[300000] = {1};"
+        outer = os.path.normpath(site.library("../../libmonnx.so", "libmonnx.so", padded))
+        inner = copy(outer, f"{site.site}/max/lib/libmonnx.so", "copy")
+        core = site.module("max/_core", inner)
+        native = site.module("other/_native", outer)
+        mojo = site.program("mojo", outer)
+        packages = (
+            self._package("max-core", made, outer, native, mojo, f"{made}/bin/python"),
+            self._package("max-python", made, inner, core),
+        )
+        self.cache = disk / "rattler"
+        channel = installers.channel(made, packages)
+        self.top = installers.conda(disk / "project", channel, cache=self.cache, layout="magic").resolve()
+        there = [f"{self.top}{path[len(str(made)) :]}" for path in (outer, inner, core, native, mojo)]
+        self.outer, self.inner, self.core, self.native, self.mojo = there
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.outer, self.inner
+
+    def loading(self) -> Loading:
+        place = Place(path=str(self.top), filesystem="ext4:0:0", device=0, type="ext4")
+        return Loading(Environment(path=str(self.top), kind="magic", place=place), self.pair)
+
+    def processes(self) -> dict[tuple[str, ...], Process]:
+        """Run every program with both modules, in each order."""
+        python = f"{self.top}/bin/python"
+        orders = [
+            (program, *order) for program in (python, self.mojo) for order in permutations((self.core, self.native))
+        ]
+        return {order: run(*order) for order in orders}
+
+    @staticmethod
+    def _package(name: str, made: Path, *paths: str) -> installers.CondaPackage:
+        files = {os.path.relpath(path, made): Path(path).read_bytes() for path in paths}
+        return installers.CondaPackage(name=name, files=files)
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a journal and an index of its own, and know no other caches."""
+    monkeypatch.setenv("RUNWORTHY_JUDGES", str(home()))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("RUNWORTHY_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.parametrize("family", _COMPILERS)
+@pytest.mark.usefixtures("alone")
+def test_a_library_of_two_packages_is_one_in_every_process(
+    family: str, ext4: ground.Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs need the one by $ORIGIN/../lib, a module the other: found by one name, they can be hard links."""
+    seed = Seed(ext4.path, tmp_path.resolve() / "made", family)
+    monkeypatch.setenv("RATTLER_CACHE_DIR", str(seed.cache))
+    before, loading = seed.processes(), seed.loading()
+    for (program, *opened), process in before.items():
+        assert process.counted == (1, 2), (program, opened)
+        held = {path for path in process.mapped if path in seed.pair}
+        if program == seed.mojo:
+            assert held == {seed.outer} == {path for path in loading.loaded_by(program) if path in seed.pair}
+        else:
+            assert held == {path for path in loading.loaded(opened) if path in seed.pair}
+            assert held == ({seed.inner} if opened[0] == seed.core else {seed.outer})
+    for order in (seed.pair, seed.pair[::-1]):
+        told = loading.together(*order)
+        assert told.answer == "no"
+        assert "are found by the name `libmonnx.so` alone" in told.why[0]
+    assert main(["dedupe", str(seed.top), "--how", "hardlink", "--apply", "-q"]) == 0
+    assert os.stat(seed.inner).st_ino == os.stat(seed.outer).st_ino
+    inodes = {os.stat(path).st_ino for path in seed.cache.rglob("libmonnx.so")}
+    assert inodes == {os.stat(seed.outer).st_ino}  # that of the cache as well, or nothing is freed
+    assert [one.counted for one in seed.processes().values()] == [one.counted for one in before.values()]
+    assert main(["undo"]) == 0
+    assert os.stat(seed.inner).st_ino != os.stat(seed.outer).st_ino
+    assert seed.processes() == before
+
+
+@pytest.mark.parametrize("family", _COMPILERS)
+@pytest.mark.usefixtures("alone")
+def test_a_library_that_one_package_opens_by_its_path_is_left(
+    family: str, ext4: ground.Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What opens it by its path makes it two libraries of a process, in one order or in each."""
+    seed = Seed(ext4.path, tmp_path.resolve() / "made", family)
+    monkeypatch.setenv("RATTLER_CACHE_DIR", str(seed.cache))
+    text = "ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'lib', 'libmonnx.so'))\n"
+    Path(os.path.dirname(seed.core), "__init__.py").write_text(text, encoding="utf-8")
+    process = run(f"{seed.top}/bin/python", seed.native, seed.inner)
+    assert process.counted == (1, 1)
+    assert {*seed.pair} <= process.mapped
+    told = seed.loading().together(*seed.pair)
+    assert told.answer == "unknown"
+    assert any("max/__init__.py` names it" in why for why in told.why)
+    assert main(["dedupe", str(seed.top), "--how", "hardlink", "--apply", "-q"]) == 0
+    assert os.stat(seed.inner).st_ino != os.stat(seed.outer).st_ino
+    assert main(["dedupe", str(seed.top), "--how", "hardlink", "--within-env", "--apply", "-q"]) == 0
+    assert os.stat(seed.inner).st_ino == os.stat(seed.outer).st_ino
+    assert run(f"{seed.top}/bin/python", seed.native, seed.inner).counted == (1, 2)  # as --within-env states
 
 
 _MAPS = """

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runworthy.engine.containers import Holder
     from runworthy.engine.recall import Recall
     from runworthy.engine.siblings import Siblings
+    from runworthy.model.storage import Environment
     from runworthy.targets.cache import Cache
     from runworthy.targets.trees import Watch
 
@@ -119,11 +120,12 @@ class Engine:
             from runworthy.engine.choices import Choices
 
             self._choices = Choices(self._holders, self._wheels)
-        given = [subject for one in opened for subject in one.subjects]
+        given = [subject for one in opened for subject in (*self._environments(one, targets), *one.subjects)]
         wanted = (one for one in given if only is None or one.name in only)
         self._subjects = list({(one.name, one.whole): one for one in wanted}.values())
         self._roots = {}
-        self._alone = only is None and len(self._subjects) == len(targets) == 1
+        files = sum(1 for one in self._subjects if one.environment is None)
+        self._alone = only is None and files == len(targets) == 1
         results: list[Result] = []
         for number, judged in enumerate(self._judge(targets), 1):
             results += judged
@@ -215,6 +217,16 @@ class Engine:
     def _given(self, names: Sequence[str], watch: Watch | None) -> list[Given]:
         return [self._opened.get(name) or open_given(name, self._machine, watch, self._trail) for name in names]
 
+    def _environments(self, given: Given, targets: Sequence[TargetName]) -> Iterator[Subject]:
+        """Yield the environments in a directory, where what their processes load can be told."""
+        wishes = self._wishes
+        if not given.is_directory or wishes.launch.until != "environment" or wishes.additions or wishes.at is not None:
+            return
+        if any(name.text == "host" or name.directory is not None for name in targets):
+            from runworthy.engine.environments import environments_in
+
+            yield from environments_in(given, self._trail)
+
     # -- archives as such -------------------------------------------------------------------
 
     def _whole(self, subject: Subject, targets: Sequence[TargetName]) -> Iterator[Result]:
@@ -222,6 +234,8 @@ class Engine:
         from runworthy.engine.promises import archs_of, chosen_on, promise_of
 
         choices = self._choices
+        if subject.environment is not None:
+            yield from self._together(subject.name, subject.environment, targets)
         if subject.holder is None or choices is None:
             return
         trace = promise_of(subject.holder, self._wishes.launch.until)
@@ -236,6 +250,16 @@ class Engine:
                 if choice is not None and choice.steps:
                     cell = chosen_on(subject.name, choice, self._wishes.launch.until, name.text)
                     yield self._finish(replace(cell, shown=subject.holder.member_named))
+
+    def _together(self, name: str, environment: Environment, targets: Sequence[TargetName]) -> Iterator[Result]:
+        """Yield what processes of an environment load in several builds, on the targets that would really run them."""
+        from runworthy.engine.environments import clashes_on, serves
+
+        for target in targets:
+            if serves(target, environment):
+                cell = clashes_on(name, environment, self._target(target, None), self._wishes.launch)
+                if cell is not None:
+                    yield self._finish(replace(cell, wanted=target.text))
 
     def _is_taken(self, subject: Subject, name: TargetName) -> bool:
         return self._choices is None or self._choices.takes(subject, name)
@@ -276,11 +300,7 @@ class Engine:
         key = (id(name), arch.name if arch else "", id(package))
         held = self._roots.get(key)
         if held is None:
-            target = name.open(arch)
-            if target.live:  # what has been read of this machine is not read again
-                target = replace(target, view=self._machine)
-            elif isinstance(target.view, DirectoryView):
-                self._followed(target.view)
+            target = self._target(name, arch)
             overlay = Overlay(target.view)
             for addition in self._wishes.additions:
                 addition(target, overlay)
@@ -301,6 +321,15 @@ class Engine:
             machinery = Machinery(target, launch_on(target, self._wishes.launch), runtime_names(target.arch))
             held = self._roots[key] = _Root(target, machinery, paths, self._siblings(machinery, paths))
         return held
+
+    def _target(self, name: TargetName, arch: Architecture | None) -> Target:
+        """Return a target for an architecture, with what has been read of it."""
+        target = name.open(arch)
+        if target.live:  # what has been read of this machine is not read again
+            return replace(target, view=self._machine)
+        if isinstance(target.view, DirectoryView):
+            self._followed(target.view)
+        return target
 
     def _join(self, name: TargetName, overlay: Overlay, arch: Architecture | None) -> None:
         """Show with each package what it requires and what is given with it, as they would be installed together."""

@@ -18,6 +18,7 @@ from runworthy.targets.placement import Source, locate
 
 if TYPE_CHECKING:
     from runworthy.engine.containers import Holder
+    from runworthy.model.storage import Environment
 
 __all__ = ["INSTALLED", "MARK", "Subject", "missing_subjects", "read_subject"]
 
@@ -33,7 +34,7 @@ class Subject:
     """A file as given, of which the beginning was read. ``problem`` says why it cannot be judged.
 
     ``file`` is what it is where it is no ELF file; then it has no ``arch`` of its own. ``holder`` is the archive that
-    it lies in, or that it is itself (``whole``).
+    it lies in, or that it is itself (``whole``). So is an ``environment``: of its files each is a subject of its own.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Subject:
     file: FileFacts | None = None
     holder: Holder | None = None
     whole: bool = False
+    environment: Environment | None = None
 
 
 def read_subject(name: str, machine: DirectoryView, source: Source | None = None) -> Subject:

@@ -67,11 +67,20 @@ class Loading:
     """What processes of one environment load. Nothing is looked at before the first question.
 
     ``files`` are the paths that will be asked about: texts are read once for all of them. ``root`` is the directory of
-    the system whose loader serves the environment: "/" for this machine's own.
+    the system whose loader serves the environment: "/" for this machine's own. ``machinery`` is that of its target,
+    where that has been opened already.
     """
 
-    def __init__(self, environment: Environment, files: Sequence[str] = (), *, root: str = "/") -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        files: Sequence[str] = (),
+        *,
+        root: str = "/",
+        machinery: Machinery | None = None,
+    ) -> None:
         self.environment = environment
+        self._opened_before = machinery
         self._root = os.path.realpath(root)
         self._files = tuple(files)
         self._texts: list[str] = []
@@ -289,6 +298,8 @@ class Loading:
 
     @cached_property
     def _machinery(self) -> Machinery | None:
+        if self._opened_before is not None:
+            return self._opened_before
         from runworthy.targets.host import directory_target, host_target
 
         try:
