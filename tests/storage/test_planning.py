@@ -216,3 +216,10 @@ def test_storage_that_others_use_is_not_freed() -> None:
     copies = Copies(size=9, filesystem="btrfs:1", files=(_file(1, "/a/x"), _file(2, "/b/x"), _file(3, "/c/x")))
     held = replace(_ground(reflinks="extents"), exclusive=lambda file: 4096 if file.inode == 1 else 0)
     assert _told(spares_of([copies], held, Wish())) == [(3, 2, "storage-outside", 0), (1, 2, "extents", 4096)]
+
+
+def test_what_comes_of_links_inside_an_environment_is_told() -> None:
+    pairs: dict[tuple[str, str], Answer] = {("/a/y", "/a/x"): "yes"}
+    files = (_file(1, "/a/x"), _file(2, "/a/y"), _file(3, "/b/x"))
+    found = _plan(*files, ground=_ground(answers=pairs), within=True)
+    assert [(one.how, one.why) for one in found] == [("hardlink", ("/a/y and /a/x",)), ("hardlink", ())]

@@ -313,7 +313,7 @@ class Spare:
 
     ``how`` is how it would be shared, ``frees`` what that would free: 0 where names of it are left. ``owner`` and
     ``kept_owner`` are the owners of their first names, outside of caches where they have such. ``why`` says more of
-    the bar, in words.
+    the bar in words; where there is none, how a process may load two that become one.
     """
 
     file: StoredFile

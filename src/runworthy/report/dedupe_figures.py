@@ -184,6 +184,10 @@ def notes(report: StorageReport) -> Iterator[str]:
         yield f"{files} from another one in a few blocks alone, and may share the others: {bytes_of(_equal(report))}"
     hows: set[str] = {share.how for share in report.shares}
     yield from _trade(links="hardlink" in hows, extents=bool(hows & {"extents", "clone", "ranges"}))
+    one = sum(1 for spare in report.spares if spare.how and spare.why)
+    if one:
+        files = count(one, "file becomes", "files become")
+        yield f"{files} one library with another of the same environment: a process that loads both has one set of data"
     if "symlink" in hows:
         yield "a symbolic link leads nowhere once the environment of the file that is kept is removed"
 

@@ -20,6 +20,7 @@ Plan = Literal["auto", "reflink", "hardlink", "symlink"]
 
 _SET_ID = 0o6000
 _EXECUTABLE = 0o111
+_ONE_FILE = ("hardlink", "symlink")
 _TOLD_BY_TIME = (".py", ".pyc", ".pyo")
 # EXT4_LINK_MAX, BTRFS_LINK_MAX and XFS_MAXLINK of Linux; elsewhere the smallest of those that are known.
 _LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
@@ -95,8 +96,8 @@ class _Choice:
                 how = self._how(file)
                 bar = self._bar(file, number, kept, how)
                 if not bar:
-                    self._join(kept, file)
                     yield self._spare(number, kept, how=how)
+                    self._join(kept, file)
                     break
                 bars.append((bar, kept))
             else:
@@ -134,7 +135,7 @@ class _Choice:
             how=how,
             frees=self._frees(number) if how else 0,
             proof=self._copies.proof,
-            why=self._why if bar == "one-library" else (),
+            why=self._why if bar == "one-library" else self._becomes_one(file, kept) if how in _ONE_FILE else (),
         )
 
     def _frees(self, number: int) -> int:
@@ -215,16 +216,29 @@ class _Choice:
 
     def _bar_of_one_library(self, file: StoredFile, kept: _Kept) -> Bar | Literal[""]:
         """What a process would see: two paths of one inode are one library to its loader."""
-        if self._wish.within_env:
+        found = _NEVER if self._wish.within_env else next(self._loaded_together(file, kept), _NEVER)
+        if found.answer == "no":
             return ""
+        self._why = self._why or found.why
+        return "not-asked" if found.answer == "not-asked" else "one-library"
+
+    def _loaded_together(self, file: StoredFile, kept: _Kept) -> Iterator[Together]:
+        """Yield the answers for names of both in one environment that are not no."""
+        if not self._is_loadable:
+            return
         for name in file.names:
             environment = self._ground.environment(name)
             for other in kept.names.get(environment, ()):
-                found = self._ground.together(environment, name, other) if self._is_loadable else _NEVER
+                found = self._ground.together(environment, name, other)
                 if found.answer != "no":
-                    self._why = self._why or found.why
-                    return "not-asked" if found.answer == "not-asked" else "one-library"
-        return ""
+                    yield found
+
+    def _becomes_one(self, file: StoredFile, kept: _Kept) -> tuple[str, ...]:
+        """Return why a process may load two that become one all the same, as that was asked for."""
+        if not self._wish.within_env:
+            return ()
+        found = next(self._loaded_together(file, kept), _NEVER)
+        return found.why if found.answer in ("yes", "unknown") else ()
 
     @cached_property
     def _is_loadable(self) -> bool:

@@ -242,6 +242,9 @@ class _Searching:
 
     @cached_property
     def _spares(self) -> tuple[Spare, ...]:
+        if self._search.wish.within_env and self._search.thorough:  # no bar, and what comes of it is told
+            loadings = Loadings(self._copies, self._environments, self._owners)
+            return with_causes(map(self._at_home, self._planned(self._copies, loadings.together)), self._situation)
         spares = self._planned(self._copies, not_asked)
         if self._is_worth_asking(spares):
             loadings = Loadings(self._copies, self._environments, self._owners)
