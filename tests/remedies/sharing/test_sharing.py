@@ -337,7 +337,7 @@ def test_a_log_that_names_other_files_to_remove_is_damaged(pair: Pair) -> None:
     assert pair.journal.entries()[0].unreadable
 
 
-NONSENSE = (-1, 10**30, 2**63, "", "x", "../x", "/etc/x", "/a/../b", "a\0b", "\ud800", [], [1], [["a"]], {}, None, True, 0o4755)
+NONSENSE = (-1, 10**30, 2**63, 0o4755, True, None, "", "x", "../x", "/etc/x", "/a/../b", "a\0b", "\ud800", [], [1], {})
 
 
 def test_a_log_that_somebody_else_made(tmp_path: Path) -> None:
@@ -407,13 +407,14 @@ def test_no_line_has_a_program_made_that_runs_as_somebody_else(pair: Pair) -> No
 
 def test_a_journal_that_others_can_write_is_not_used(pair: Pair) -> None:
     pair.share()
+    directory = Path(pair.journal.path)
     for mode in (0o770, 0o707):
-        os.chmod(pair.journal.path, mode)
+        directory.chmod(mode)
         with pytest.raises(RemedyError, match="not this user's alone"):
             pair.undo()
         with pytest.raises(RemedyError, match="not this user's alone"):
             pair.share()
-    os.chmod(pair.journal.path, 0o750)
+    directory.chmod(0o755)
     if os.geteuid() == 0:
         os.chown(pair.journal.path, 1234, 0)
         with pytest.raises(RemedyError, match="not this user's alone"):
