@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from runworthy.model.edit import EditText, SetMode
+from runworthy.model.edit import EditText, SetMode, ShareFile
+from runworthy.model.storage import How
 from runworthy.remedies.applying import Ground, apply
 from runworthy.remedies.journal import Journal, journal_directory
+from runworthy.remedies.sharing import share
 from tests.cli.conftest import Run
 
 
@@ -73,6 +75,35 @@ def test_history_and_undo(runworthy: Run, changed: Path) -> None:
     assert runworthy("undo", first, "--force").code == 0
     assert changed.read_bytes() == b"old\n"
     assert "has been taken back already" in runworthy("undo", first).err
+
+
+def test_files_that_share_are_counted(runworthy: Run, state: Path, tmp_path: Path) -> None:
+    """They may be thousands: -v names them, and so does JSON."""
+    shares = []
+    for number in range(30):
+        kept, path = tmp_path / f"kept{number}", tmp_path / f"path{number}"
+        for one in (kept, path):
+            one.write_bytes(b"x" * (1024 * (number + 1)))
+        names = (str(path),)
+        if number == 3:
+            os.link(path, tmp_path / "second")
+            names = (str(path), str(tmp_path / "second"))
+        how: How = "symlink" if number < 2 else "hardlink"
+        shares.append(ShareFile(paths=names, kept=str(kept), how=how, size=1024))
+    assert not share(shares, Journal(), title="share what is stored again", subject="here").left
+    told = runworthy("history").out.splitlines()
+    assert told[0].endswith("here: share what is stored again")
+    assert told[1:] == [
+        "  share the bytes of 2 files, 3.0 KiB, by symbolic links",
+        "  share the bytes of 28 files (29 names), 462.0 KiB, by hard links",
+        "  -v names them",
+    ]
+    told = runworthy("history", "-v").out.splitlines()
+    assert len(told) == 32
+    assert told[-1].endswith(f"path29 to {tmp_path}/kept29")
+    assert len(json.loads(runworthy("history", "--format", "json").out)["entries"][0]["changes"]) == 31
+    assert runworthy("undo").code == 0
+    assert runworthy("history").out.splitlines()[1].endswith("by symbolic links; 2 of them not, or no longer")
 
 
 def test_what_is_forgotten(runworthy: Run, changed: Path) -> None:

@@ -20,6 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--format", choices=("text", "json"), default="text", help="text (the default) or json")
     add("--forget", action="append", default=[], metavar="ID", help="remove an entry, and what it keeps")
     add("--older-than", default="", metavar="AGE", help="remove what is older: 30d, 12h or 8w")
+    add("-v", "--verbose", action="count", default=0, help="name each file that shares its bytes")
     add("--color", choices=("auto", "always", "never"), default="auto", help="also NO_COLOR and FORCE_COLOR")
 
 
@@ -40,7 +41,7 @@ def run(options: Namespace) -> int:
     elif entries:
         from runworthy.report.history import history_text
 
-        emit(history_text(entries, style_for(options.color)))
+        emit(history_text(entries, style_for(options.color), verbose=bool(options.verbose)))
     else:
         emit("nothing was changed\n")
     return 0

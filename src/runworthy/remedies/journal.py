@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import re
 import shutil
 import sys
@@ -286,6 +287,7 @@ class Journal:
 
         try:
             os.makedirs(self.path, mode=0o700, exist_ok=True)
+            self._is_ours()
             fd = os.open(os.path.join(self.path, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise RemedyError(f"the journal {self.path} cannot be used: {error.strerror or error}") from error
@@ -298,6 +300,15 @@ class Journal:
             yield
         finally:
             os.close(fd)
+
+    def _is_ours(self) -> None:
+        """Raise RemedyError where others can write the journal: who undoes what it tells does what they want."""
+        status = os.stat(self.path)
+        if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
+            raise RemedyError(
+                f"the journal {self.path} is not this user's alone: who can write it has anything changed",
+                hint="XDG_STATE_HOME names another place for it",
+            )
 
     def begin(self, entry: Entry) -> Entry:
         """Make the directory of a new entry, and return the entry with its id. Raises OSError."""
@@ -347,7 +358,7 @@ class ShareLog:
 
     def __init__(self, path: str) -> None:
         """Cut off a torn last line: nothing was done for it. Raises OSError."""
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         self._fd = os.open(path, flags, 0o600)
         try:
             self._size = _whole(self._fd)
@@ -504,7 +515,7 @@ def _with_log(entry: Entry, path: str) -> Entry:
             directories.setdefault((directory.base, directory.path), directory)
             continue
         change = _change(held)
-        if not isinstance(change, ShareChange) or not _OURS.fullmatch(change.temporary):
+        if not isinstance(change, ShareChange) or not _is_sound(change, entry.token):
             raise ValueError("its log is damaged")
         shares[change.number] = change
     changes = tuple(shares[number] for number in sorted(shares))
@@ -512,7 +523,22 @@ def _with_log(entry: Entry, path: str) -> Entry:
     return made
 
 
-_OURS = re.compile(r"(?:\.runworthy-[0-9a-f]{16}-\d+\.tmp)?")
+_IN_PLACE, _PUT_THERE = frozenset({"extents", "ranges"}), frozenset({"clone", "hardlink", "symlink"})
+_SET_ID = 0o6000
+
+
+def _is_sound(change: ShareChange, token: str) -> bool:
+    """Whether a line can be one of ours: others would have us write where they like, or make what they like."""
+    if change.base != "/" or not all(_is_plain(one) for one in (change.path, change.kept)):
+        return False
+    if change.how in _IN_PLACE:
+        return not change.temporary
+    ours = change.temporary == f".runworthy-{token}-{change.number}.tmp"
+    return ours and change.how in _PUT_THERE and change.before.kind == "file" and not change.before.mode & _SET_ID
+
+
+def _is_plain(path: str) -> bool:
+    return path.startswith("/") and not path.startswith("//") and posixpath.normpath(path) == path
 
 
 def _change(held: dict[str, Any]) -> Change:
@@ -524,13 +550,50 @@ def _change(held: dict[str, Any]) -> Change:
 
 def _record(cls: type, held: dict[str, Any]) -> Any:  # noqa: ANN401 - an instance of cls
     """Return a record whose fields are of the kinds that they are by default. Raises ValueError, TypeError."""
+    if not isinstance(held, dict):
+        raise TypeError("it is damaged")
     nested = _NESTED.get(cls.__name__, {})
     made = cls(**{key: _record(nested[key], one) if key in nested else _tuples(one) for key, one in held.items()})
     for key in made.__slots__:
         wanted = _KINDS.get(cls.__annotations__[key].partition("[")[0])
-        if wanted is not None and type(getattr(made, key)) is not wanted:
+        value = getattr(made, key)
+        if wanted is not None and (type(value) is not wanted or not _is_possible(key, value)):
             raise ValueError(f"its {key} is damaged")
     return made
+
+
+_TIME = 10**27
+"""More nanoseconds than any file system counts, and fewer than seconds in 64 bits hold."""
+_NUMBERS: Mapping[str, tuple[int, int]] = {
+    "mode": (0, 0o7777),
+    "uid": (0, 2**32 - 2),
+    "gid": (0, 2**32 - 2),
+    "atime": (-_TIME, _TIME),
+    "mtime": (-_TIME, _TIME),
+    "after": (-_TIME, _TIME),
+    "size": (0, 2**63 - 1),
+}
+_PATHS = frozenset({"base", "path", "kept", "text"})
+
+
+def _is_possible(key: str, value: Any) -> bool:  # noqa: ANN401 - what JSON may hold
+    """Whether the system takes such a value, which has the right type, for what it is."""
+    if key == "xattrs":
+        return all(_is_attribute(one) for one in value)
+    if key in _PATHS:
+        os.fsencode(value)
+        return "\0" not in value
+    low, high = _NUMBERS.get(key, (value, value))
+    return bool(low <= value <= high)
+
+
+def _is_attribute(pair: Any) -> bool:  # noqa: ANN401 - what JSON may hold
+    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
+        return False
+    return _BASE64.fullmatch(pair[1]) is not None and bool(pair[0]) and "\0" not in pair[0]
+
+
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 _KINDS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "tuple": tuple, "Literal": str}

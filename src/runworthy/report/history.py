@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runworthy.report.words import Style, clean, count
+from runworthy.report.words import Style, bytes_of, clean, count
 
 if TYPE_CHECKING:
     from runworthy.remedies.applying import Undone
-    from runworthy.remedies.journal import Entry
+    from runworthy.remedies.journal import Entry, ShareChange
 
 __all__ = ["history_json", "history_text", "plan_lines", "undone_lines"]
 
@@ -17,9 +17,10 @@ SCHEMA = "runworthy.history/1"
 _COLOURS = {"applied": "green", "applying": "red", "undoing": "red"}
 
 
-def history_text(entries: Sequence[Entry], style: Style) -> str:
-    """Return one block for each entry, the oldest first."""
-    return "\n".join("".join(f"{line}\n" for line in _block(entry, style)) for entry in entries)
+def history_text(entries: Sequence[Entry], style: Style, *, verbose: bool = False) -> str:
+    """Return one block for each entry, the oldest first. Files that share are counted, and named where ``verbose``."""
+    blocks = (_block(entry, style, verbose=verbose) for entry in entries)
+    return "\n".join("".join(f"{line}\n" for line in block) for block in blocks)
 
 
 def history_json(entries: Sequence[Entry]) -> str:
@@ -31,17 +32,47 @@ def history_json(entries: Sequence[Entry]) -> str:
     return f"{json.dumps({'schema': SCHEMA, 'entries': [as_json(one) for one in entries]}, indent=2)}\n"
 
 
-def _block(entry: Entry, style: Style) -> Iterator[str]:
+def _block(entry: Entry, style: Style, *, verbose: bool) -> Iterator[str]:
     if entry.unreadable:
         yield f"{style.paint(entry.id, 'bold')}  {style.paint('unreadable', 'red')}  {clean(entry.unreadable)}"
         return
     state = style.paint(entry.state, _COLOURS.get(entry.state, "dim"))
     when = entry.when.replace("T", " ").replace("Z", " UTC")
     yield f"{style.paint(entry.id, 'bold')}  {state}  {when}  {_heading(entry)}"
-    yield from (f"  {clean(change.words)}" for change in entry.changes)
+    named = [change for change in entry.changes if verbose or change.kind != "share"]
+    yield from (f"  {clean(change.words)}" for change in named)
+    if not verbose:
+        yield from (f"  {line}" for line in _shared(entry))
     if entry.reason:
         yield f"  because: {clean(entry.reason)}"
     yield from (f"  note: {clean(note)}" for note in entry.notes)
+
+
+_BY: Mapping[str, str] = {
+    "hardlink": "hard links",
+    "symlink": "symbolic links",
+    "clone": "copies that share storage",
+    "extents": "shared storage",
+    "ranges": "shared storage of parts",
+}
+
+
+def _shared(entry: Entry) -> Iterator[str]:
+    """Yield how many files share their bytes, how large they are, and by what: they may be thousands."""
+    files: dict[str, dict[int, ShareChange]] = {}
+    names: dict[str, int] = {}
+    for change in entry.changes:
+        if change.kind == "share":
+            files.setdefault(change.how, {})[change.unit] = change
+            names[change.how] = names.get(change.how, 0) + 1
+    for how, units in files.items():
+        held = bytes_of(sum(one.before.size for one in units.values()))
+        more = "" if names[how] == len(units) else f" ({count(names[how], 'name')})"
+        back = sum(one.state == "undone" for one in units.values())
+        rest = f"; {back} of them not, or no longer" if back else ""
+        yield f"share the bytes of {count(len(units), 'file')}{more}, {held}, by {_BY[how]}{rest}"
+    if files:
+        yield "-v names them"
 
 
 def _heading(entry: Entry) -> str:

@@ -27,7 +27,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def do(
-    journal: Journal, top: Path, kept: Path, path: Path, how: How, ranges: tuple[tuple[int, int], ...] = ()
+    journal: Journal, top: Path, kept: Path, path: Path, how: How, *, ranges: tuple[tuple[int, int], ...] = ()
 ) -> Reclaimed:
     edit = ShareFile(paths=(str(path),), kept=str(kept), how=how, size=path.stat().st_size, ranges=ranges)
     return share([edit], journal, title="share", subject="here", boundaries=[str(top)])
@@ -39,7 +39,7 @@ def test_read_only_snapshots_are_left(btrfs: Ground, journal: Journal, how: How)
     one, two = btrfs.subvolume("one"), btrfs.subvolume("two")
     a, _ = written(one / "a", noise()), written(two / "b", noise())
     frozen = btrfs.snapshot("two", "frozen")
-    done = do(journal, btrfs.path, a, frozen / "b", how, ((0, SIZE),))
+    done = do(journal, btrfs.path, a, frozen / "b", how, ranges=((0, SIZE),))
     assert not done.shared
     assert left(done) == "it lies in a read-only snapshot"
     assert Places().place(str(frozen)).read_only, "and the plan knows it"
@@ -53,7 +53,7 @@ def test_what_was_shared_in_part_is_told_and_taken_back(reflinking: Ground, jour
     (one,) = found(a, b)
     overwritten(b, one.ranges[1][0] + 7, b"other")
     before = state(b)
-    done = do(journal, reflinking.path, a, b, "ranges", one.ranges)
+    done = do(journal, reflinking.path, a, b, "ranges", ranges=one.ranges)
     assert state(b) == before
     assert done.measured > SIZE // 2
     assert [how for _, how, _ in done.shared] == ["ranges"]

@@ -442,6 +442,27 @@ class Somebody:
         return self.pair.path.stat().st_size in (3, self.pair.kept.stat().st_size)
 
 
+    def gives_an_attribute(self) -> None:
+        os.setxattr(self.pair.path, "user.theirs", b"theirs")
+
+    def gave_an_attribute(self) -> bool:
+        return os.getxattr(self.pair.path, "user.theirs") == b"theirs"
+
+    def changes_the_mode(self) -> None:
+        self.pair.path.chmod(0o600)
+
+    def changed_the_mode(self) -> bool:
+        return self.pair.path.stat().st_mode & 0o7777 == 0o600
+
+    def touches_the_one_that_stays(self) -> None:
+        if not self.pair.is_shared:
+            os.setxattr(self.pair.kept, "user.theirs", b"theirs")
+
+    def touched_the_one_that_stays(self) -> bool:
+        """Between the exchange and its end the two are one already, and what is told of one is told of both."""
+        return self.pair.is_shared or "user.theirs" not in os.listxattr(self.pair.path)
+
+
 DEEDS: dict[Callable[[Somebody], None], Callable[[Somebody], bool]] = {
     Somebody.replaces: Somebody.replaced,
     Somebody.links_elsewhere: Somebody.linked_elsewhere,
@@ -450,6 +471,9 @@ DEEDS: dict[Callable[[Somebody], None], Callable[[Somebody], bool]] = {
     Somebody.gives_a_name: Somebody.gave_a_name,
     Somebody.moves_the_directory: Somebody.moved_the_directory,
     Somebody.truncates: Somebody.truncated,
+    Somebody.gives_an_attribute: Somebody.gave_an_attribute,
+    Somebody.changes_the_mode: Somebody.changed_the_mode,
+    Somebody.touches_the_one_that_stays: Somebody.touched_the_one_that_stays,
 }
 
 
@@ -469,6 +493,37 @@ def test_somebody_at_each_call(memory: Path, deed: Callable[[Somebody], None]) -
         assert somebody.outside.read_bytes() == b"outside", (at, name)
         assert pair.kept.read_bytes() == b"the same bytes\n" * 900, (at, name)
         assert deed is Somebody.moves_the_directory or not list(pair.root.rglob(".runworthy-*")), (at, name)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the calls are those of x86-64")
+def test_hidden_names_that_somebody_takes(memory: Path) -> None:
+    """Who can write to the directory puts a name of another file there: it gets no owner, mode or times from us."""
+    top, outside = memory / "place", memory / "outside"
+    outside.write_bytes(b"outside")
+    before = outside.stat()
+    hows: tuple[How, ...] = ("symlink", "hardlink")
+    for how in hows:
+        pair = Pair(top)
+        os.chown(pair.path, 1234, 4321)
+        os.chown(pair.kept, 1234, 4321)
+        calls = calls_of(lambda pair=pair, how=how: pair.share(how))  # type: ignore[misc]
+        first = min(calls.index(one) for one in ("symlinkat", "linkat", "link") if one in calls)
+        for at in range(first, len(calls)):
+            shutil.rmtree(top)
+            pair = Pair(top)
+            os.chown(pair.path, 1234, 4321)
+            os.chown(pair.kept, 1234, 4321)
+
+            def take(pair: Pair = pair) -> None:
+                for hidden in pair.path.parent.glob(".runworthy-*"):
+                    hidden.unlink()
+                    os.link(outside, hidden)
+
+            assert stopped(lambda pair=pair, how=how: pair.share(how), at, Meanwhile(take)) == "ended"  # type: ignore[misc]
+            now = outside.stat()
+            assert (now.st_uid, now.st_mode, now.st_mtime_ns) == (before.st_uid, before.st_mode, before.st_mtime_ns)
+            assert outside.read_bytes() == b"outside"
+        shutil.rmtree(top)
 
 
 def _truncate(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -334,6 +335,103 @@ def test_a_log_that_names_other_files_to_remove_is_damaged(pair: Pair) -> None:
     log = Path(pair.journal.directory(name), "shares.jsonl")
     log.write_bytes(log.read_bytes().replace(b'"temporary":".runworthy-', b'"temporary":"../important-'))
     assert pair.journal.entries()[0].unreadable
+
+
+NONSENSE = (-1, 10**30, 2**63, 0o4755, True, None, "", "x", "../x", "/etc/x", "/a/../b", "a\0b", "\ud800", [], [1], {})
+
+
+def test_a_log_that_somebody_else_made(tmp_path: Path) -> None:
+    """Whatever a line says, it is told in one sentence, and nothing but its own files is touched."""
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"outside")
+    hows: tuple[How, ...] = ("hardlink", "symlink")
+    for how in hows:
+        top = tmp_path / how
+        pair = _shared(top, how)
+        lines, fields = _lines(pair), _fields(json.loads(_lines(pair)[-1]))
+        for where, value in [(where, value) for where in fields for value in NONSENSE]:
+            log = Path(pair.journal.directory(pair.journal.entries()[0].id), "shares.jsonl")
+            log.write_text("\n".join((*lines[:-1], json.dumps(_with(json.loads(lines[-1]), where, value)), "")))
+            if pair.journal.entries()[0].unreadable:
+                continue
+            _taken_back_as_told(pair)
+            assert outside.read_bytes() == b"outside", (where, value)
+            assert pair.kept.read_bytes() == pair.path.read_bytes() == b"the same bytes\n" * 900, (where, value)
+            assert not pair.path.stat().st_mode & 0o6000, (where, value)
+            shutil.rmtree(top)
+            pair = _shared(top, how)
+            lines = _lines(pair)
+
+
+def _taken_back_as_told(pair: Pair) -> None:
+    for force in (False, True):
+        with contextlib.suppress(RemedyError):
+            pair.undo(force=force)
+        with contextlib.suppress(RemedyError):
+            recover(pair.journal)
+
+
+def _shared(top: Path, how: How) -> Pair:
+    pair = Pair(top)
+    pair.share(how)
+    return pair
+
+
+def _lines(pair: Pair) -> list[str]:
+    name = pair.journal.entries()[0].id
+    return Path(pair.journal.directory(name), "shares.jsonl").read_text().splitlines()
+
+
+def _fields(held: dict[str, object]) -> list[tuple[str, ...]]:
+    nested = [("before", one) for one in ("mode", "uid", "gid", "atime", "mtime", "size", "inode", "kind", "xattrs")]
+    nested += [("after", one) for one in ("mode", "mtime", "size", "inode", "kind", "text", "xattrs", "sha256")]
+    return [*((one,) for one in held), *nested, ("temporary",), ("new",)]
+
+
+def _with(held: dict[str, object], where: tuple[str, ...], value: object) -> dict[str, object]:
+    inner = held
+    for key in where[:-1]:
+        found = inner[key]
+        assert isinstance(found, dict)
+        inner = found
+    inner[where[-1]] = value
+    return held
+
+
+def test_no_line_has_a_program_made_that_runs_as_somebody_else(pair: Pair) -> None:
+    name = pair.share().entry
+    log = Path(pair.journal.directory(name), "shares.jsonl")
+    log.write_text(log.read_text().replace('"mode":420', f'"mode":{0o4755}'))
+    assert "its log is damaged" in pair.journal.entries()[0].unreadable
+
+
+def test_a_journal_that_others_can_write_is_not_used(pair: Pair) -> None:
+    pair.share()
+    directory = Path(pair.journal.path)
+    for mode in (0o770, 0o707):
+        directory.chmod(mode)
+        with pytest.raises(RemedyError, match="not this user's alone"):
+            pair.undo()
+        with pytest.raises(RemedyError, match="not this user's alone"):
+            pair.share()
+    directory.chmod(0o755)
+    if os.geteuid() == 0:
+        os.chown(pair.journal.path, 1234, 0)
+        with pytest.raises(RemedyError, match="not this user's alone"):
+            pair.undo()
+        os.chown(pair.journal.path, 0, 0)
+    pair.undo()
+
+
+def test_a_log_that_is_a_link_is_not_written_through(pair: Pair, tmp_path: Path) -> None:
+    name = pair.share().entry
+    log, outside = Path(pair.journal.directory(name), "shares.jsonl"), tmp_path / "outside"
+    log.rename(outside)
+    log.symlink_to(outside)
+    before = outside.read_bytes()
+    with contextlib.suppress(RemedyError):
+        pair.undo()
+    assert outside.read_bytes() == before
 
 
 def test_an_entry_is_not_written_anew_for_each_file(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import contextlib
 import errno
 import os
 import posixpath
+import stat
 from collections.abc import Sequence
 from typing import Self
 
@@ -202,6 +203,8 @@ class Unit:
         """Have each name lead to what is new. Raises OSError, Refused; what was done by then is to be put back."""
         if not all(leases.is_whole(file.fd) for file in (self.victim, self.kept)):
             raise Refused("somebody wants to write to it")
+        if attributes(self.kept.fd) != self.pair.kept_attributes:  # from now on it is told of both
+            raise changed()
         for name, change in zip(self.names, self.changes, strict=True):
             folder, hidden = name.folder, change.temporary
             if self.share.how == "symlink":
@@ -214,9 +217,16 @@ class Unit:
                 raise changed()
 
     def _own(self, folder: Folder, hidden: str) -> None:
-        status, wanted = os.stat(hidden, dir_fd=folder.fd, follow_symlinks=False), self.victim.status
-        if (status.st_uid, status.st_gid) != (wanted.st_uid, wanted.st_gid):
-            os.chown(hidden, wanted.st_uid, wanted.st_gid, dir_fd=folder.fd, follow_symlinks=False)
+        """Give a symbolic link its owner: the open one, as its name may be that of somebody's file by now."""
+        fd = os.open(hidden, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder.fd)
+        try:
+            status, wanted = os.fstat(fd), self.victim.status
+            if not stat.S_ISLNK(status.st_mode):
+                raise changed()
+            if (status.st_uid, status.st_gid) != (wanted.st_uid, wanted.st_gid):
+                os.chown(f"/proc/self/fd/{fd}", wanted.st_uid, wanted.st_gid)
+        finally:
+            os.close(fd)
 
     def check(self) -> None:
         """Look once more before what was there goes. Raises OSError, Refused.
@@ -228,6 +238,8 @@ class Unit:
         if not leases.is_whole(self.victim.fd):
             raise Refused("somebody wants to write to it")
         if not is_steady(self.victim) or not is_steady(self.kept):
+            raise changed()
+        if attributes(self.victim.fd) != self.pair.attributes:
             raise changed()
         if os.fstat(self.victim.fd).st_nlink != len(self.names):
             raise Refused("it has got another name meanwhile")
