@@ -205,3 +205,15 @@ def test_storage_that_others_use_is_not_freed() -> None:
     copies = Copies(size=9, filesystem="btrfs:1", files=(_file(1, "/a/x"), _file(2, "/b/x"), _file(3, "/c/x")))
     held = replace(_ground(reflinks="extents"), exclusive=lambda file: 4096 if file.inode == 1 else 0)
     assert _told(spares_of([copies], held, Wish())) == [(3, 2, "storage-outside", 0), (1, 2, "extents", 4096)]
+
+
+def test_what_no_loader_takes_is_asked_nothing() -> None:
+    """Each file was held against all names before it: four thousand equal ones took eight million questions."""
+
+    def asked(_environment: str, _one: str, _other: str) -> Together:
+        raise AssertionError
+
+    asks = replace(_ground(loadable=False), together=asked)
+    assert _told(_plan(_file(1, "/a/x"), _file(2, "/a/y"), ground=asks)) == [(2, 1, "hardlink", 102_400)]
+    with pytest.raises(AssertionError):
+        _plan(_file(1, "/a/x"), _file(2, "/a/y"), ground=replace(asks, loadable=lambda _file: True))

@@ -24,7 +24,6 @@ _TOLD_BY_TIME = (".py", ".pyc", ".pyo")
 # EXT4_LINK_MAX, BTRFS_LINK_MAX and XFS_MAXLINK of Linux; elsewhere the smallest of those that are known.
 _LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
 _FEWEST_LINKS = 32000
-_NEVER = Together(answer="no")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +211,12 @@ class _Choice:
 
     def _bar_of_one_library(self, file: StoredFile, kept: _Kept) -> Bar | Literal[""]:
         """What a process would see: two paths of one inode are one library to its loader."""
-        if self._wish.within_env:
+        if self._wish.within_env or not self._is_loadable:
             return ""
         for name in file.names:
             environment = self._ground.environment(name)
             for other in kept.names.get(environment, ()):
-                found = self._ground.together(environment, name, other) if self._is_loadable else _NEVER
+                found = self._ground.together(environment, name, other)
                 if found.answer != "no":
                     self._why = self._why or found.why
                     return "not-asked" if found.answer == "not-asked" else "one-library"
