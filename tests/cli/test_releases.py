@@ -112,6 +112,7 @@ def test_a_release_as_json(runworthy: Run) -> None:
     assert document["summary"] == {"assets": 8, "pairs": 6, "differ": 4, "worse": 1, "unclear": 0, "better": 0}
 
 
+@pytest.mark.slow
 def test_of_many_renamed_assets_a_few_are_named(runworthy: Run, tmp_path: Path) -> None:
     for directory, tag in (("old", "musllinux_1_1"), ("new", "musllinux_1_2")):
         (tmp_path / directory).mkdir()

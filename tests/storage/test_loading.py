@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from struct import pack, unpack_from
 
 import pytest
 
 from runworthy.engine.dedupe.ground import Loadings
 from runworthy.engine.dedupe.loading import Loading
 from runworthy.engine.dedupe.search import Search, dedupe_of
+from runworthy.model.errors import FormatError
 from runworthy.model.storage import Environment, EnvironmentKind, Place, Together
+from runworthy.targets.directory import DirectoryView
 from runworthy.targets.storage.environments import root_around
 from runworthy.targets.storage.owners import Owners
 from tests.elfwriter import elf
@@ -30,6 +33,11 @@ class Tree:
         (top / "bin").mkdir()
         (top / "bin/python").symlink_to(sys.executable)
 
+    @property
+    def environment(self) -> Environment:
+        place = Place(path=str(self.top), filesystem="ext4:0:0", device=0, type="ext4")
+        return Environment(path=str(self.top), kind="venv", place=place)
+
     def put(self, name: str, data: bytes | str) -> str:
         path = self.site / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +50,7 @@ class Tree:
         return self.put(f"{name}.cpython-312-x86_64-linux-gnu.so", data)
 
     def ask(self, first: str, second: str) -> Together:
-        place = Place(path=str(self.top), filesystem="ext4:0:0", device=0, type="ext4")
-        environment = Environment(path=str(self.top), kind="venv", place=place)
-        loading = Loading(environment, (first, second))
+        loading = Loading(self.environment, (first, second))
         answer = loading.together(first, second)
         assert loading.together(second, first).answer == answer.answer
         return answer
@@ -266,9 +272,9 @@ def test_a_root_around_a_directory(root: Root) -> None:
 
 
 def test_a_link_of_a_root_into_its_cache(root: Root) -> None:
-    cached = [root.put(f"/root/.cache/uv/archive-v0/{name}/q.so", elf(soname="q.so")) for name in ("a", "b")]
+    cached = [root.put(f"/var/cache/uv/archive-v0/{name}/q.so", elf(soname="q.so")) for name in ("a", "b")]
     made: list[tuple[EnvironmentKind, str]] = [
-        ("uv-cache", f"{root.top}/root/.cache/uv"),
+        ("uv-cache", f"{root.top}/var/cache/uv"),
         ("venv", f"{root.top}{root.venv}"),
     ]
     environments = [
@@ -278,6 +284,21 @@ def test_a_link_of_a_root_into_its_cache(root: Root) -> None:
     loadings = Loadings((), environments, Owners(environments))
     assert loadings.together(environments[0].path, *cached).answer == "no"
     (root.top / "srv/app/venv/lib").mkdir()
-    (root.top / "srv/app/venv/lib/q.so").symlink_to("/root/.cache/uv/archive-v0/a/q.so")
+    (root.top / "srv/app/venv/lib/q.so").symlink_to("/var/cache/uv/archive-v0/a/q.so")
     loadings = Loadings((), environments, Owners(environments))
     assert loadings.together(environments[0].path, *cached).answer == "unknown"
+
+
+def test_the_running_system_is_not_looked_through() -> None:
+    system = Environment(path="/", kind="root", place=Place(path="/", filesystem="x", device=0, type="ext4"))
+    found = Loadings((), (system,), Owners((system,))).together("/", "/usr/lib/one.so", "/usr/lib/other.so")
+    assert (found.answer, found.why) == ("unknown", ("what this system itself loads is not looked through",))
+
+
+def test_a_library_whose_names_cannot_be_read_is_no_module(tree: Tree) -> None:
+    data = elf(exports=["PyInit_bad"])
+    (at,) = (at for at in range(0, len(data) - 16, 16) if unpack_from("<Q", data, at) == (6,))  # DT_SYMTAB
+    bad = tree.put("bad.so", data[:at] + pack("<QQ", 6, 0x6FFFFEF5) + data[at + 16 :])
+    assert Loading(tree.environment).objects[bad].module == ""
+    with pytest.raises(FormatError, match="dynamic symbol table"):
+        DirectoryView("/").elf(bad).exports()

@@ -223,3 +223,15 @@ def test_what_comes_of_links_inside_an_environment_is_told() -> None:
     files = (_file(1, "/a/x"), _file(2, "/a/y"), _file(3, "/b/x"))
     found = _plan(*files, ground=_ground(answers=pairs), within=True)
     assert [(one.how, one.why) for one in found] == [("hardlink", ("/a/y and /a/x",)), ("hardlink", ())]
+
+
+def test_what_no_loader_takes_is_asked_nothing() -> None:
+    """Each file was held against all names before it: four thousand equal ones took eight million questions."""
+
+    def asked(_environment: str, _one: str, _other: str) -> Together:
+        raise AssertionError
+
+    asks = replace(_ground(loadable=False), together=asked)
+    assert _told(_plan(_file(1, "/a/x"), _file(2, "/a/y"), ground=asks)) == [(2, 1, "hardlink", 102_400)]
+    with pytest.raises(AssertionError):
+        _plan(_file(1, "/a/x"), _file(2, "/a/y"), ground=replace(asks, loadable=lambda _file: True))

@@ -177,6 +177,7 @@ def test_files_that_are_known_already() -> None:
         ("/e/a.sqlite3-wal", True),
         ("/e/.git/config", True),
         ("/e/.git/objects/ab/cdef", False),
+        ("/e/package-lock.json", True),  # npm writes into it: with one inode, into that of another project too
         ("/e/lib/libx.so", False),
         ("/e/lib/RECORDS.py", False),
         ("/e/.runworthy-x.tmp", True),

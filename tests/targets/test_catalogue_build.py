@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from runworthy.targets.catalogue.catalogue import PACK_PATH
 from runworthy.targets.catalogue.pack import Pack
 
@@ -22,6 +24,7 @@ def chunks(path: Path) -> list[bytes]:
 
 if FACTS.is_dir():
 
+    @pytest.mark.slow
     def test_the_script_makes_the_same_catalogue(tmp_path: Path) -> None:
         """Whatever the order of sets, which differs from one process to the next."""
         made = tmp_path / "made.pack"

@@ -441,7 +441,6 @@ class Somebody:
     def truncated(self) -> bool:
         return self.pair.path.stat().st_size in (3, self.pair.kept.stat().st_size)
 
-
     def gives_an_attribute(self) -> None:
         os.setxattr(self.pair.path, "user.theirs", b"theirs")
 

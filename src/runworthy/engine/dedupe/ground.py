@@ -150,6 +150,8 @@ class Loadings:
         if held.is_cache:
             answer = self._in_cache(environment)
             return lambda _one, _other: answer
+        if environment == os.sep:
+            return lambda _one, _other: _WHOLE_SYSTEM
         from runworthy.engine.dedupe.loading import Loading
 
         return Loading(held, self._names.get(environment, ()), root=root_around(environment)).together
@@ -183,6 +185,8 @@ class Loadings:
         }
 
 
+# To look through it is to read each disk of this machine, and the kernel's own files.
+_WHOLE_SYSTEM = Together(answer="unknown", why=("what this system itself loads is not looked through",))
 _NOWHERE = Together(answer="unknown", why=("it is not known which environment they lie in",))
 
 

@@ -449,7 +449,10 @@ class Loading:
         if stem == path:
             stem = path[: -len(".so")]
             entry = f"PyInit_{os.path.basename(stem)}".encode("utf-8", "surrogateescape")
-            if entry not in self._view.elf(real).exports().names:
+            try:
+                if entry not in self._view.elf(real).exports().names:
+                    return ""
+            except FormatError:
                 return ""
         return _dotted(stem, self.environment.path)
 
