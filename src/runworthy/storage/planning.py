@@ -25,6 +25,7 @@ _TOLD_BY_TIME = (".py", ".pyc", ".pyo")
 # EXT4_LINK_MAX, BTRFS_LINK_MAX and XFS_MAXLINK of Linux; elsewhere the smallest of those that are known.
 _LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
 _FEWEST_LINKS = 32000
+_NEVER = Together(answer="no")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

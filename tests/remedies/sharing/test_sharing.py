@@ -337,7 +337,24 @@ def test_a_log_that_names_other_files_to_remove_is_damaged(pair: Pair) -> None:
     assert pair.journal.entries()[0].unreadable
 
 
-NONSENSE = (-1, 10**30, 2**63, 0o4755, True, None, "", "x", "../x", "/etc/x", "/a/../b", "a\0b", "\ud800", [], [1], {})
+NONSENSE: tuple[object, ...] = (
+    -1,
+    10**30,
+    2**63,
+    0o4755,
+    True,
+    None,
+    "",
+    "x",
+    "../x",
+    "/etc/x",
+    "/a/../b",
+    "a\0b",
+    "\ud800",
+    [],
+    [1],
+    {},
+)
 
 
 def test_a_log_that_somebody_else_made(tmp_path: Path) -> None:
