@@ -5,55 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from struct import pack, unpack_from
 
 import pytest
 
 from runworthy.engine.dedupe.ground import Loadings
-from runworthy.engine.dedupe.loading import Loading
 from runworthy.engine.dedupe.search import Search, dedupe_of
-from runworthy.model.errors import FormatError
-from runworthy.model.storage import Environment, EnvironmentKind, Place, Together
-from runworthy.targets.directory import DirectoryView
+from runworthy.model.storage import Environment, EnvironmentKind, Place
 from runworthy.targets.storage.environments import root_around
 from runworthy.targets.storage.owners import Owners
 from tests.elfwriter import elf
-from tests.world import MUSL_LOADER
+from tests.storage.made import Root, Tree
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the loaders are Linux's")
-
-
-class Tree:
-    """A venv of a few files."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.site = top / "lib/python3.12/site-packages"
-        self.site.mkdir(parents=True)
-        (top / "bin").mkdir()
-        (top / "bin/python").symlink_to(sys.executable)
-
-    @property
-    def environment(self) -> Environment:
-        place = Place(path=str(self.top), filesystem="ext4:0:0", device=0, type="ext4")
-        return Environment(path=str(self.top), kind="venv", place=place)
-
-    def put(self, name: str, data: bytes | str) -> str:
-        path = self.site / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return str(path)
-
-    def module(self, name: str, *needed: str, runpath: str = "") -> str:
-        stem = name.rpartition("/")[2]
-        data = elf(needed=needed, runpath=runpath or None, exports=[f"PyInit_{stem}"])
-        return self.put(f"{name}.cpython-312-x86_64-linux-gnu.so", data)
-
-    def ask(self, first: str, second: str) -> Together:
-        loading = Loading(self.environment, (first, second))
-        answer = loading.together(first, second)
-        assert loading.together(second, first).answer == answer.answer
-        return answer
 
 
 @pytest.fixture
@@ -187,36 +150,6 @@ def test_a_hostile_tree_is_walked_and_nothing_is_promised_of_it(tree: Tree) -> N
         (tree.site / "one/closed").chmod(0o755)
 
 
-class Root:
-    """A container's root with musl, and a venv in it whose links are paths of that root."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.venv = "/srv/app/venv"
-        self.put("/etc/os-release", "ID=alpine\n")
-        self.put(MUSL_LOADER, elf(soname="libc.musl-x86_64.so.1", exports=["__libc_start_main", "stdin", "dlopen"]))
-        self.put("/usr/bin/python3", elf(interpreter=MUSL_LOADER, needed=["libc.musl-x86_64.so.1"]))
-        self.put("/usr/lib/libc.musl-x86_64.so.1", elf(soname="libc.musl-x86_64.so.1"))
-        self.put(f"{self.venv}/pyvenv.cfg", "home = /usr/bin\n")
-        (top / "srv/app/venv/bin").mkdir()
-        (top / "srv/app/venv/bin/python").symlink_to("/usr/bin/python3")
-
-    def put(self, path: str, data: bytes | str) -> str:
-        at = Path(f"{self.top}{path}")
-        at.parent.mkdir(parents=True, exist_ok=True)
-        at.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return str(at)
-
-    def module(self, prefix: str, package: str, *needed: str, runpath: str | None = None) -> str:
-        path = f"{prefix}/lib/python3.12/site-packages/{package}/_core.cpython-312-x86_64-linux-musl.so"
-        return self.put(path, elf(needed=needed, runpath=runpath, exports=["PyInit__core"]))
-
-    def ask(self, path: str, kind: EnvironmentKind, *pair: str) -> Together:
-        at = f"{self.top}{path}".rstrip("/")
-        environment = Environment(path=at, kind=kind, place=Place(path=at, filesystem="x", device=0, type="ext4"))
-        return Loadings((), (environment,), Owners((environment,))).together(at, *pair[:2])
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     return Root(tmp_path.resolve() / "root")
@@ -287,18 +220,3 @@ def test_a_link_of_a_root_into_its_cache(root: Root) -> None:
     (root.top / "srv/app/venv/lib/q.so").symlink_to("/var/cache/uv/archive-v0/a/q.so")
     loadings = Loadings((), environments, Owners(environments))
     assert loadings.together(environments[0].path, *cached).answer == "unknown"
-
-
-def test_the_running_system_is_not_looked_through() -> None:
-    system = Environment(path="/", kind="root", place=Place(path="/", filesystem="x", device=0, type="ext4"))
-    found = Loadings((), (system,), Owners((system,))).together("/", "/usr/lib/one.so", "/usr/lib/other.so")
-    assert (found.answer, found.why) == ("unknown", ("what this system itself loads is not looked through",))
-
-
-def test_a_library_whose_names_cannot_be_read_is_no_module(tree: Tree) -> None:
-    data = elf(exports=["PyInit_bad"])
-    (at,) = (at for at in range(0, len(data) - 16, 16) if unpack_from("<Q", data, at) == (6,))  # DT_SYMTAB
-    bad = tree.put("bad.so", data[:at] + pack("<QQ", 6, 0x6FFFFEF5) + data[at + 16 :])
-    assert Loading(tree.environment).objects[bad].module == ""
-    with pytest.raises(FormatError, match="dynamic symbol table"):
-        DirectoryView("/").elf(bad).exports()

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from runworthy.cli import main
+from runworthy.engine import Engine, Wishes
 from runworthy.engine.dedupe.clashing import clashes_of
 from runworthy.engine.dedupe.loading import Loading
+from runworthy.engine.dedupe.search import Search, dedupe_of
 from runworthy.model.storage import Environment, Place
+from runworthy.targets.names import TargetName
 from tests.judges.roots import home, requires_tool
 from tests.storage import ground, installers
 
@@ -364,6 +367,14 @@ def test_real_packages_are_loaded_as_told(tmp_path: Path) -> None:
     clashes = {clash.library: clash for clash in clashes_of(loading)}
     assert clashes["OpenBLAS"].certain
     assert clashes["OpenBLAS"].outcome == "both"
+    (checked,) = [
+        one for one in Engine(Wishes()).check([str(top)], [TargetName("host")]).results if one.path == str(top)
+    ]
+    (searched,) = dedupe_of(Search(paths=(str(top),), libraries=True, caches=False, index=False)).results
+    by_dedupe = [one for one in searched.findings if one.code in {"RW820", "RW821"}]
+    assert [(one.code, one.cause, one.items) for one in checked.findings] == [
+        (one.code, one.cause, one.items) for one in by_dedupe
+    ]
     copies: dict[bytes, list[str]] = {}
     for path in loading.objects:
         copies.setdefault(Path(path).read_bytes(), []).append(path)
