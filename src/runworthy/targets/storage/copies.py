@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runworthy.model.storage import Copies, Proof
 from runworthy.targets.storage.comparing import Comparison, Partition
 from runworthy.targets.storage.crew import collecting_later
-from runworthy.targets.storage.walk import DEVICE, SIZE, Files, Walk
+from runworthy.targets.storage.walk import BLOCKS, DEVICE, SIZE, Files, Walk
 
 if TYPE_CHECKING:
     from runworthy.targets.storage.index import Class, Index
@@ -80,12 +80,17 @@ def _systems(files: Files, filesystem_of: Callable[[int], str]) -> dict[int, str
 
 
 def _groups(files: Files, systems: Mapping[int, str]) -> list[list[int]]:
-    """Return the numbers of files of one size on one file system, where there are several."""
+    """Return the numbers of files of one size on one file system, where there are several.
+
+    What takes no room is none of them: a file that is nothing but a hole is as long to read as it says it is.
+    """
     keys: Iterable[object] = files.column(SIZE)
     if len(set(systems.values())) > 1:
         keys = zip(map(systems.__getitem__, files.column(DEVICE)), files.column(SIZE), strict=True)
     by_key: dict[object, list[int]] = {}
-    for number, key in enumerate(keys):
+    for number, (key, blocks) in enumerate(zip(keys, files.column(BLOCKS), strict=True)):
+        if not blocks:
+            continue
         if key in by_key:
             by_key[key].append(number)
         else:
