@@ -284,3 +284,11 @@ def test_telling_what_is_new(index: Index) -> None:
 def test_selection_by_size_leaves_smaller_ones_alone(tmp_path: Path) -> None:
     put(tmp_path / "one", b"same"), put(tmp_path / "two", b"same")
     assert sets(walk([str(tmp_path)], Selection(min_size=5))) == []
+
+
+def test_what_takes_no_room_is_not_read(tmp_path: Path) -> None:
+    for name in "ab":
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 << 40)
+    one, two = (put(tmp_path / name, b"x" * LARGE) for name in "cd")
+    assert sets(look(tmp_path)) == [of(one, two)]

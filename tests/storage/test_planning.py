@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import pytest
 
 from runworthy.model.records import replace
-from runworthy.model.storage import Copies, Owner, Place, Spare, StoredFile, Together
+from runworthy.model.storage import Bar, Copies, Owner, Place, Spare, StoredFile, Together
 from runworthy.storage.planning import Ground, Plan, Wish, spares_of
 
 Answer = Literal["no", "yes", "unknown", "not-asked"]
@@ -40,6 +40,7 @@ def _ground(
     attributes: Mapping[int, str] | None = None,
     reflinks: Literal["extents", "clone", ""] = "",
     loadable: bool = True,
+    refused: Callable[[StoredFile, bool], Bar | Literal[""]] = lambda _file, _replaced: "",
 ) -> Ground:
     """A ground on which the environment of a file is its first directory, and all else as is said."""
     return Ground(
@@ -54,6 +55,7 @@ def _ground(
         kept_apart=lambda name: name.endswith("/RECORD"),
         exclusive=lambda file: file.allocated - 4096,
         reflinks=lambda _place: reflinks,
+        refused=refused,
     )
 
 
@@ -235,3 +237,15 @@ def test_what_no_loader_takes_is_asked_nothing() -> None:
     assert _told(_plan(_file(1, "/a/x"), _file(2, "/a/y"), ground=asks)) == [(2, 1, "hardlink", 102_400)]
     with pytest.raises(AssertionError):
         _plan(_file(1, "/a/x"), _file(2, "/a/y"), ground=replace(asks, loadable=lambda _file: True))
+
+
+def test_nothing_is_planned_that_is_refused() -> None:
+    def refused(file: StoredFile, replaced: bool) -> Bar | Literal[""]:  # noqa: FBT001
+        return "not-permitted" if file.inode == 2 and replaced else "unchangeable" if file.inode == 3 else ""
+
+    files = _file(1, "/a/x"), _file(2, "/b/x"), _file(3, "/c/x")
+    found = _plan(*files, ground=_ground(refused=refused))
+    assert _told(found) == [(2, 1, "not-permitted", 0), (3, 1, "unchangeable", 0)]
+    found = _plan(*files, ground=_ground(refused=refused, reflinks="extents"))  # each stays where it is
+    assert _told(found) == [(2, 1, "extents", 98_304), (3, 1, "unchangeable", 0)]
+    assert _told(_plan(*files[1:], ground=_ground(refused=refused, reflinks="extents"))) == [(3, 2, "unchangeable", 0)]

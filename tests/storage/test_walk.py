@@ -168,6 +168,19 @@ def test_files_that_are_known_already() -> None:
     assert (0, 0) not in again
 
 
+def test_files_that_are_asked_for_count_once(tmp_path: Path) -> None:
+    one, two = (put(tmp_path / name, b"x" * 5000) for name in ("a/one", "a/two"))
+    os.link(one, tmp_path / "a" / "again")
+    put(tmp_path / "b" / "three", b"x")
+    os.link(one, tmp_path / "b" / "four")
+    found = walk(map(str, (one, tmp_path / "a" / "again", two, tmp_path / "b")), ALL)
+    assert {directory: files for directory, (files, _) in found.sizes.items()} == {
+        str(tmp_path / "a"): 2,
+        str(tmp_path / "b"): 1,
+    }
+    assert found.sizes[str(tmp_path / "a")][1] == sum(path.stat().st_blocks for path in (one, two)) * 512
+
+
 @pytest.mark.parametrize(
     ("path", "apart"),
     [

@@ -47,7 +47,8 @@ class Ground:
     ``loadable`` is whether a file is one that loaders take, ``together`` answers for two names in one environment;
     ``kept_apart`` is whether a file is one that installers and databases change in place, ``exclusive`` how many bytes
     are a file's alone where extents may be shared. ``reflinks`` says how files share extents at a place: "extents"
-    where the kernel compares them itself, "clone" where a copy is made that shares.
+    where the kernel compares them itself, "clone" where a copy is made that shares. ``refused`` is what keeps this user
+    from sharing a file with another one; asked with True it is what keeps another one from taking its place, too.
     """
 
     owner: Callable[[str], Owner]
@@ -59,6 +60,7 @@ class Ground:
     kept_apart: Callable[[str], bool]
     exclusive: Callable[[StoredFile], int]
     reflinks: Callable[[Place], Literal["extents", "clone", ""]]
+    refused: Callable[[StoredFile, bool], Bar | Literal[""]]
 
 
 def spares_of(copies: Iterable[Copies], ground: Ground, wish: Wish) -> list[Spare]:
@@ -170,6 +172,9 @@ class _Choice:
         there = self._ground.place(kept.file.names[0])
         if how != "symlink" and self._ground.place(file.names[0]).filesystem != there.filesystem:
             return "other-filesystem"
+        bar = self._ground.refused(file, how != "extents") or self._ground.refused(kept.file, False)  # noqa: FBT003
+        if bar:
+            return bar
         if how == "extents":
             if not self._ground.reflinks(self._ground.place(file.names[0])):
                 return "no-reflinks"

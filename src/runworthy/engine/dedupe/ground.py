@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from typing import Final, Literal
 
 from runworthy.formats.elf_kind import MAGIC
-from runworthy.model.storage import Copies, Environment, Place, StoredFile, Together
+from runworthy.model.storage import Bar, Copies, Environment, Place, StoredFile, Together
 from runworthy.storage.planning import Ground
 from runworthy.targets.storage.apart import kept_apart
 from runworthy.targets.storage.comparing import open_quietly
@@ -76,6 +76,7 @@ def ground_of(
         kept_apart=kept_apart,
         exclusive=cache(_exclusive),
         reflinks=reflinks.of,
+        refused=cache(_refused),
     )
 
 
@@ -111,6 +112,39 @@ def _exclusive(file: StoredFile) -> int:
     from runworthy.targets.storage.extents import exclusive_of
 
     return exclusive_of(file)
+
+
+def _refused(file: StoredFile, replaced: bool) -> Bar | Literal[""]:  # noqa: FBT001 - one of the ground's questions
+    """Return what the kernel refuses this user to do with a file: it is asked before anything is planned.
+
+    Writers are kept waiting by its owner alone, and root (fcntl(2), F_SETLEASE); what is ``replaced`` is so in
+    directories where this user may write. Nothing is done to what is immutable or append-only.
+    """
+    if not hasattr(os, "geteuid"):
+        return ""
+    user = os.geteuid()
+    if user not in (0, file.uid):
+        return "not-permitted"
+    directories = {os.path.dirname(name) for name in file.names} if replaced and user else ()
+    effective = os.access in os.supports_effective_ids
+    if not all(os.access(directory, os.W_OK | os.X_OK, effective_ids=effective) for directory in directories):
+        return "not-permitted"
+    return "unchangeable" if _is_unchangeable(file.names[0]) else ""
+
+
+def _is_unchangeable(path: str) -> bool:
+    from runworthy.targets.storage.ioctls import APPEND, IMMUTABLE, flags
+
+    try:
+        fd = open_quietly(path)
+    except OSError:
+        return False
+    try:
+        return bool(flags(fd) & (APPEND | IMMUTABLE))
+    except OSError:  # a file system without such flags
+        return False
+    finally:
+        os.close(fd)
 
 
 def _is_loadable(file: StoredFile) -> bool:

@@ -523,7 +523,15 @@ class _Gathered:
             return True
         if stat.S_ISREG(status.st_mode):
             self._late.append((top, _status_fields(status)))
+            self._count(os.path.dirname(top), (status.st_dev, status.st_ino), status.st_blocks * 512)
         return not stat.S_ISDIR(status.st_mode)
+
+    def _count(self, directory: str, identity: Identity, allocated: int) -> None:
+        """Count a file that was asked for by itself among those of its directory, unless it was by another name."""
+        if identity not in self._counted:
+            self._counted.add(identity)
+            files, held = self._sizes.get(directory, (0, 0))
+            self._sizes[directory] = files + 1, held + allocated
 
     def _listings(self, tops: Sequence[str]) -> list[_Listing]:
         """Return what each directory holds: what lies in few of them is listed here, the rest by several processes."""
