@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_copies", "recorded_copies"]
 
-_LARGE: Final = 65536
+_LARGE: Final = 64 << 20
 
 
 def find_copies(
@@ -43,8 +43,8 @@ def find_copies(
         found = [
             _copies(files, numbers, systems, known)
             for partition in known.partitions(comparison)
-            for numbers in partition
-            if len(numbers) > 1 and not idle.issuperset(numbers)
+            for numbers in (_beside(files, every, idle, systems) for every in partition)
+            if len(numbers) > 1
         ]
         found.sort(key=lambda copies: (-copies.size, copies.files[0].names))
         if problems is not None:
@@ -67,9 +67,18 @@ def recorded_copies(
         for number in group:
             if digest := next(filter(None, map(recorded, files.stored(number).names)), ""):
                 by_hash.setdefault((place, digest), []).append(number)
-    held = [numbers for numbers in by_hash.values() if len(numbers) > 1 and not idle.issuperset(numbers)]
+    held = [numbers for every in by_hash.values() if len(numbers := _beside(files, every, idle, systems)) > 1]
     found = [_set(files, numbers, systems, "recorded") for numbers in held]
     return tuple(sorted(found, key=lambda copies: (-copies.size, copies.files[0].names)))
+
+
+def _beside(files: Files, numbers: list[int], idle: set[int], systems: Mapping[int, str]) -> list[int]:
+    """Return files without those of caches on whose file system no other one lies: nobody could share them."""
+    if idle.isdisjoint(numbers):
+        return numbers
+    of = {number: systems[files.fields(number)[DEVICE]] for number in numbers}
+    held = {of[number] for number in numbers if number not in idle}
+    return [number for number in numbers if of[number] in held]
 
 
 def _idle(walk: Walk) -> set[int]:
