@@ -33,6 +33,10 @@ def venv(tmp_path: Path) -> Tree:
     """Two packages with a build of one library each, of which the second has a version more, which is needed."""
     tree = Tree(tmp_path.resolve() / "project/.venv")
     (tree.top / "pyvenv.cfg").write_text("home = /usr/bin\n", encoding="utf-8")
+    for name in ("usr/lib", "bin", "away"):
+        (tmp_path / "project" / name).mkdir(parents=True)
+    (tree.top / "bin/python").rename(tmp_path / "project/away/python")
+    (tree.top / "bin/python").symlink_to(tmp_path / "project/away/python")
     for package, version in (("one", "V_1"), ("two", "V_2")):
         build(tree, package, "V_1", version)
         needed = Symbol("next", version, "libq.so.1")
@@ -170,14 +174,13 @@ def _no_venv(tree: Tree) -> None:
 
 def _in_a_root(tree: Tree) -> None:
     """Make the directory above a system, which has another loader."""
-    for name in ("etc", "usr", "bin"):
-        (tree.top.parent / name).mkdir()
-    (tree.top.parent / "etc/os-release").write_text("ID=x\n", encoding="utf-8")
+    (tree.top.parent / "usr/lib/os-release").write_text("ID=x\n", encoding="utf-8")
 
 
 def _other_python(tree: Tree) -> None:
-    (tree.top / "bin/python").unlink()
-    (tree.top / "bin/python").write_bytes(elf(interpreter="/lib/ld-none.so.1"))
+    """Put another program to where the link of the environment leads."""
+    (tree.top.parent / "away/python").unlink()
+    (tree.top.parent / "away/python").write_bytes(elf(interpreter="/lib/ld-none.so.1"))
 
 
 def _required(tree: Tree) -> None:
