@@ -84,7 +84,7 @@ def test_files_that_share_are_counted(runworthy: Run, state: Path, tmp_path: Pat
         kept, path = tmp_path / f"kept{number}", tmp_path / f"path{number}"
         for one in (kept, path):
             one.write_bytes(b"x" * (1024 * (number + 1)))
-        names = (str(path),)
+        names: tuple[str, ...] = (str(path),)
         if number == 3:
             os.link(path, tmp_path / "second")
             names = (str(path), str(tmp_path / "second"))
