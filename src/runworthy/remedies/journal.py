@@ -19,6 +19,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -251,6 +252,19 @@ class Journal:
             return []
         return [self._read(name) for name in sorted(filter(_ID.fullmatch, names), key=_order)]
 
+    def unfinished(self) -> Entry | None:
+        """Return an entry that was cut off, if there is one that can be read. Logs of others are not read for it."""
+        try:
+            names = [name for name in os.listdir(self.path) if _ID.fullmatch(name)]
+        except OSError:
+            return None
+        for name in sorted(names, key=_order):
+            if self._read(name, log=False).state in UNFINISHED:
+                entry = self._read(name)
+                if not entry.unreadable:
+                    return entry
+        return None
+
     def entry(self, name: str) -> Entry:
         """Return one entry. Raises RemedyError where there is none, or it cannot be read."""
         if not _ID.fullmatch(name) or not os.path.isdir(self.directory(name)):
@@ -261,7 +275,7 @@ class Journal:
             raise RemedyError(f"the entry {name} cannot be read: {found.unreadable}", entry=name)
         return found
 
-    def _read(self, name: str) -> Entry:
+    def _read(self, name: str, *, log: bool = True) -> Entry:
         import json
 
         path = os.path.join(self.directory(name), _ENTRY)
@@ -272,7 +286,7 @@ class Journal:
                 held = json.loads(stream.read(_LARGEST + 1))
             entry = _entry(name, held)
             path = os.path.join(self.directory(name), _LOG)
-            return _with_log(entry, path)
+            return _with_log(entry, path) if log else entry
         except OSError as error:
             return Entry(id=name, unreadable=f"{path}: {error.strerror or error}")
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -473,9 +487,20 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record may hold
         return [_plain(one) for one in value]
     if not hasattr(value, "__slots__"):
         return value
-    usual = {name: row.default for name, row in value.__dataclass_fields__.items()}
-    held = {name: getattr(value, name) for name in value.__slots__}
-    return {name: _plain(one) for name, one in held.items() if name in _ALWAYS or one != usual[name]}
+    held = {}
+    cls: Any = type(value)
+    for name, usual in _fields(cls):
+        one = getattr(value, name)
+        if one != usual or name in _ALWAYS:
+            held[name] = one if isinstance(one, (str, int)) else _plain(one)
+    return held
+
+
+@cache
+def _fields(cls: Any) -> tuple[tuple[str, Any], ...]:  # noqa: ANN401 - the class of any record
+    """Return the fields of a record, each with its usual value."""
+    rows = cls.__dataclass_fields__
+    return tuple((name, rows[name].default) for name in cls.__slots__)
 
 
 _ALWAYS = frozenset({"kind", "state"})

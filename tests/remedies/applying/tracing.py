@@ -33,6 +33,7 @@ CALLS: Final = {
     217: "getdents64", 257: "openat", 258: "mkdirat", 260: "fchownat", 262: "newfstatat", 263: "unlinkat",
     264: "renameat", 265: "linkat", 266: "symlinkat", 267: "readlinkat", 268: "fchmodat", 280: "utimensat",
     285: "fallocate", 316: "renameat2", 332: "statx",
+    437: "openat2",
 }  # fmt: skip
 MUTATING: Final = frozenset(
     "write create pwrite64 fsync truncate ftruncate rename mkdir rmdir link unlink symlink chmod fchmod chown "

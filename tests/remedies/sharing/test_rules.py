@@ -249,6 +249,45 @@ def test_access_lists_are_not_gained(ext4: ground.Ground) -> None:
     assert "extended attributes, and theirs differ" in pair.refusal()
 
 
+@pytest.mark.parametrize("flag", [0x40, 0x80, 0x8], ids=["nodump", "noatime", "sync"])
+def test_what_an_inode_is_told_is_not_gained(ext4: ground.Ground, flag: int) -> None:
+    pair = Pair(ext4.path / "place")
+    for path in (pair.path, pair.kept):
+        with flagged(path, flag):
+            assert "extended attributes, and theirs differ" in pair.refusal()
+    with flagged(pair.path, flag), flagged(pair.kept, flag):
+        assert not pair.share().left
+
+
+def test_programs_that_run_as_somebody_else_are_no_clones(btrfs: ground.Ground) -> None:
+    pair = Pair(btrfs.path / "place")
+    for path in (pair.path, pair.kept):
+        path.chmod(0o4755)
+        assert "set-user-ID" in pair.refusal("clone")
+        path.chmod(0o644)
+
+
+def test_something_is_mounted_over_a_directory_of_the_plan(ext4: ground.Ground) -> None:
+    """What lies there now is what is looked at: another file of another file system."""
+    pair = Pair(ext4.path / "place")
+    edit = ShareFile(paths=(str(pair.path),), kept=str(pair.kept), how="hardlink")
+    with ground.made("tmpfs", ext4.path) as over:
+        (over.path / "lib.so").write_bytes(pair.kept.read_bytes())
+        with ground.bound(over.path, pair.path.parent):
+            done = share([edit], pair.journal, title="t", subject="s")
+            assert left(done) == "they are on different file systems"
+    assert not pair.is_shared
+    assert not pair.share().left
+    with ground.made("tmpfs", ext4.path) as over:
+        (over.path / "lib.so").write_bytes(pair.kept.read_bytes())
+        with ground.bound(over.path, pair.path.parent):
+            with pytest.raises(RemedyError, match="no longer as it was left"):
+                pair.undo()
+            assert (over.path / "lib.so").stat().st_nlink == 1
+    pair.undo()
+    assert not pair.is_shared
+
+
 def test_owners_stay(ext4: ground.Ground) -> None:
     pair = Pair(ext4.path / "place")
     os.chown(pair.path, 1234, 0)
@@ -523,6 +562,27 @@ def test_hidden_names_that_somebody_takes(memory: Path) -> None:
             assert (now.st_uid, now.st_mode, now.st_mtime_ns) == (before.st_uid, before.st_mode, before.st_mtime_ns)
             assert outside.read_bytes() == b"outside"
         shutil.rmtree(top)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the calls are those of x86-64")
+def test_a_file_system_that_copies_where_a_link_is_asked_for(memory: Path) -> None:
+    """As some do that have no links (BeeGFS, OrbStack): what lies there then is another file."""
+    top = memory / "place"
+    linked = [at for at, name in enumerate(calls_of(Pair(top).share)) if name in ("link", "linkat")]
+    shutil.rmtree(top)
+    pair = Pair(top)
+    before = dump(pair.root)
+
+    def copy() -> None:
+        (hidden,) = pair.path.parent.glob(".runworthy-*")
+        hidden.unlink()
+        shutil.copy2(pair.kept, hidden)
+
+    assert stopped(pair.share, linked[0] + 1, Meanwhile(copy)) == "ended"
+    assert not list(pair.root.rglob(".runworthy-*"))
+    assert dump(pair.root)["two/lib.so"] == before["two/lib.so"]
+    assert pair.kept.stat().st_nlink == 1
+    assert not pair.journal.entries()
 
 
 def _truncate(path: Path) -> None:

@@ -18,6 +18,7 @@ from runworthy.model.storage import How
 from runworthy.remedies.applying import forget, recover, undo, would_undo
 from runworthy.remedies.journal import Journal
 from runworthy.remedies.sharing import share
+from tests.elfwriter import elf
 from tests.remedies.applying.made import dump
 from tests.remedies.sharing.made import Pair, left
 
@@ -202,7 +203,7 @@ def test_sources_have_to_have_one_time(tmp_path: Path, name: str) -> None:
     assert not pair.share().left
 
 
-@pytest.mark.parametrize("name", ["RECORD", "pyvenv.cfg", "x.pth", "state.sqlite3"])
+@pytest.mark.parametrize("name", ["RECORD", "pyvenv.cfg", "x.pth", "state.sqlite3", "a.lock", "urls"])
 def test_what_is_changed_in_place_is_kept_apart(tmp_path: Path, name: str) -> None:
     assert "change such files in place" in Pair(tmp_path, name=name).refusal()
 
@@ -236,6 +237,136 @@ def test_programs_are_never_symbolic_links(pair: Pair) -> None:
     for path in (pair.path, pair.kept):
         path.chmod(0o755)
     assert pair.refusal("symlink") == "programs are never replaced by symbolic links"
+
+
+_PROGRAMS = {
+    "runpath": elf(runpath="$ORIGIN/../lib"),
+    "rpath": elf(rpath="${ORIGIN}/x"),
+    "interpreter": elf(interpreter="/lib64/ld-linux-x86-64.so.2"),
+    "damaged": elf(runpath="$ORIGIN")[:70],
+}
+
+
+@pytest.mark.parametrize("what", _PROGRAMS)
+def test_libraries_that_look_beside_themselves_are_never_symbolic_links(tmp_path: Path, what: str) -> None:
+    """$ORIGIN is where a symbolic link leads, whatever the mode of the file says."""
+    pair = Pair(tmp_path, _PROGRAMS[what])
+    assert pair.refusal("symlink") == "programs are never replaced by symbolic links"
+    assert not pair.share("hardlink").left
+
+
+def test_plain_libraries_can_be_symbolic_links(tmp_path: Path) -> None:
+    assert not Pair(tmp_path, elf(soname="libx.so", runpath="/opt/lib")).share("symlink").left
+
+
+def test_one_of_both_is_set_id(pair: Pair) -> None:
+    for path in (pair.path, pair.kept):
+        path.chmod(0o2755)
+        assert "set-user-ID" in pair.refusal()
+        path.chmod(0o644)
+
+
+def test_any_name_is_one_that_is_kept_apart(pair: Pair) -> None:
+    other = pair.root / "two" / "RECORD"
+    os.link(pair.path, other)
+    assert "change such files in place" in pair.refusal(paths=(pair.path, other))
+    other.unlink()
+    (pair.root / ".git").mkdir()
+    pair.kept.rename(pair.root / ".git" / "config")
+    pair.kept = pair.root / ".git" / "config"
+    assert "change such files in place" in pair.refusal()
+
+
+# -- plans that nobody should make -----------------------------------------------------------
+
+
+def _all_shares(journal: Journal, *edges: tuple[Path | tuple[Path, ...], Path]) -> list[str]:
+    edits = [
+        ShareFile(
+            paths=tuple(map(str, paths if isinstance(paths, tuple) else (paths,))), kept=str(kept), how="hardlink"
+        )
+        for paths, kept in edges
+    ]
+    return [why for _, why in share(edits, journal, title="t", subject="s").left]
+
+
+def test_each_of_two_is_to_take_the_place_of_the_other(pair: Pair) -> None:
+    before = dump(pair.root)
+    assert _all_shares(pair.journal, (pair.path, pair.kept), (pair.kept, pair.path)) == ["they are one file already"]
+    assert pair.is_shared
+    pair.undo()
+    assert dump(pair.root) == before
+
+
+def test_a_ring(pair: Pair) -> None:
+    third = pair.root / "three"
+    third.write_bytes(pair.kept.read_bytes())
+    before = dump(pair.root)
+    left = _all_shares(pair.journal, (pair.path, pair.kept), (third, pair.path), (pair.kept, third))
+    assert left == ["it has names outside of what was looked at, so that nothing would be freed"]
+    assert pair.kept.stat().st_nlink == 3
+    pair.undo()
+    assert dump(pair.root) == before
+
+
+def test_one_file_is_named_twice(pair: Pair) -> None:
+    """By another of its names, and for another one to stay: the first that is done counts."""
+    other, third = pair.root / "two" / "other", pair.root / "three"
+    os.link(pair.path, other)
+    third.write_bytes(pair.kept.read_bytes())
+    before = dump(pair.root)
+    left = _all_shares(pair.journal, ((pair.path, other), pair.kept), ((other, pair.path), third), (pair.path, third))
+    assert left == ["it has names outside of what was looked at, so that nothing would be freed"] * 2
+    assert pair.kept.stat().st_nlink == 3
+    pair.undo()
+    assert dump(pair.root) == before
+
+
+def test_one_name_twice_and_the_same_file_at_once(pair: Pair) -> None:
+    done = pair.share(paths=(pair.path, pair.path, pair.path))
+    assert not done.left
+    assert len(pair.journal.entries()[0].changes) == 1
+    assert _all_shares(pair.journal, (pair.kept, pair.kept)) == ["they are one file already"]
+
+
+def test_the_one_that_stays_is_gone(pair: Pair) -> None:
+    pair.kept.unlink()
+    assert _all_shares(pair.journal, (pair.path, pair.kept)) == ["it is not there (No such file or directory)"]
+    assert pair.path.exists()
+    assert not pair.journal.entries()
+
+
+def test_thousands_of_names(pair: Pair) -> None:
+    names = [pair.path, *(pair.root / "two" / str(number) for number in range(600))]
+    for name in names[1:]:
+        os.link(pair.path, name)
+    before = dump(pair.root)
+    assert not pair.share(paths=names).left
+    assert pair.kept.stat().st_nlink == 602
+    pair.undo()
+    assert dump(pair.root) == before
+
+
+def test_holes_stay_holes(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    for path in (pair.kept, pair.path):
+        with path.open("r+b") as stream:
+            stream.truncate(16 << 20)
+            stream.seek(9 << 20)
+            stream.write(b"x")
+    used = pair.path.stat().st_blocks
+    before = dump(pair.root)
+    assert not pair.share().left
+    pair.undo()
+    assert dump(pair.root) == before
+    assert pair.path.stat().st_blocks <= used + 8
+
+
+def test_another_journal_at_the_same_time(pair: Pair, tmp_path: Path) -> None:
+    """Who holds the journal keeps others from it."""
+    other = Journal(pair.journal.path, wait=0.05)
+    with pair.journal.locked(), pytest.raises(RemedyError, match="another run"):
+        share([], other, title="t", subject="s")
 
 
 def test_a_writer_keeps_it(pair: Pair) -> None:

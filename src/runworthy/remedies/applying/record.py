@@ -14,14 +14,14 @@ from runworthy.model.records import replace
 from runworthy.remedies.applying.entries import Work
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.applying.walking import Folder, find
-from runworthy.remedies.journal import BEFORE, UNFINISHED, Change, Entry, FileChange, Journal, TouchedDirectory
+from runworthy.remedies.journal import BEFORE, Change, Entry, FileChange, Journal, TouchedDirectory
 
 __all__ = ["Record", "nothing_unfinished"]
 
 
 def nothing_unfinished(journal: Journal) -> None:
     """Raise RemedyError where an earlier run was cut off: what it left would be taken for what was there."""
-    cut = next((one for one in journal.entries() if one.state in UNFINISHED and not one.unreadable), None)
+    cut = journal.unfinished()
     if cut is not None:
         raise RemedyError(f"an earlier run was cut off in the middle of {cut.id}", hint="`runworthy recover` ends it")
 

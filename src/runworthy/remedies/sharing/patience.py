@@ -62,7 +62,7 @@ class Patience:
             self._waits = True
 
     def obey(self, note: str) -> None:
-        """Let what was asked for come, with a note, when this is left: KeyboardInterrupt, or what the caller set."""
+        """Let what was asked for come with a note, when this is left: KeyboardInterrupt, or what the caller has set."""
         if not self._asked:
             return
         try:

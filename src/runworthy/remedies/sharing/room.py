@@ -6,8 +6,12 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable
+from functools import cache
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import ctypes
 
 __all__ = ["Room", "write_out"]
 
@@ -81,24 +85,34 @@ def write_out(fd: int) -> None:
     """Have all of a file system written to its device (syncfs(2)). Raises OSError."""
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(fd):
+    if _libc().syncfs(fd):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _free(fd: int) -> int:
     """Return what is free, when what was removed is given back. Raises OSError.
 
-    ext4 and btrfs do that in the commit that syncfs(2) waits for; xfs a little later: therefore until it stands still.
+    ext4 and btrfs do that in the commit that syncfs(2) waits for; others, as xfs, a little later: therefore until it
+    stands still.
     """
+    from runworthy.targets.storage.ioctls import BTRFS, EXT, TMPFS, filesystem_type
+
     told = -1
-    for _ in range(_TRIES):
+    for _ in range(1 if filesystem_type(fd) in (BTRFS, EXT, TMPFS) else _TRIES):
+        if told >= 0:
+            time.sleep(0.01)
         write_out(fd)
         state = os.fstatvfs(fd)
         now = state.f_bfree * state.f_frsize
         if now == told:
             break
         told = now
-        time.sleep(0.01)
     return told

@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from runworthy.model.records import dataclass
@@ -118,7 +119,7 @@ def filesystem_type(fd: int) -> int:
     raw = bytearray(_STATFS)
     _checked(libc.fstatfs(fd, (ctypes.c_char * _STATFS).from_buffer(raw)))
     # arch/s390/include/uapi/asm/statfs.h: an int, where all others have a long
-    word = "=I" if os.uname().machine.startswith("s390") else "@L"
+    word = "=I" if _machine().startswith("s390") else "@L"
     found: int = struct.unpack_from(word, raw)[0]
     return found & 0xFFFFFFFF
 
@@ -265,9 +266,14 @@ def number_of(directions: str, letter: int, number: int, size: int, machine: str
 
     Some have three bits for the directions: arch/{alpha,mips,powerpc,sparc}/include/uapi/asm/ioctl.h.
     """
-    odd = (machine or os.uname().machine).startswith(_ODD)
+    odd = (machine or _machine()).startswith(_ODD)
     bits = {"w": 4, "r": 2} if odd else {"w": 1, "r": 2}
     return sum(bits[way] for way in directions) << (29 if odd else 30) | size << 16 | letter << 8 | number
+
+
+@cache
+def _machine() -> str:
+    return os.uname().machine
 
 
 def _on_linux() -> None:
@@ -275,6 +281,7 @@ def _on_linux() -> None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
 
+@cache
 def _libc() -> tuple[ctypes.CDLL, Any]:
     _on_linux()
     import ctypes
