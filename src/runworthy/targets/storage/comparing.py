@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runworthy.targets.storage.crew import at_once, in_crew
-from runworthy.targets.storage.walk import SIZE, Files
+from runworthy.targets.storage.walk import BLOCKS, SIZE, Files
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch
@@ -40,6 +40,8 @@ _FEW: Final = 2
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _FLAGS |= getattr(os, "O_BINARY", 0)
 _QUIETLY = getattr(os, "O_NOATIME", 0)
+_SEEK_DATA: Final[int | None] = getattr(os, "SEEK_DATA", None)
+_NEVER: Final = 1 << 63
 _FULL = frozenset((errno.EMFILE, errno.ENFILE))
 _REPLACED = frozenset((errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.EAGAIN, errno.EISDIR, errno.ESTALE))
 _MANY: Final = 32
@@ -63,6 +65,7 @@ class Comparison:
     ) -> None:
         self._files = files
         self._sizes = files.column(SIZE)
+        self._blocks = files.column(BLOCKS)
         self._idle = frozenset(idle)
         self._workers = workers
         self._watch = watch
@@ -133,6 +136,7 @@ class Comparison:
     def _lockstep(self, group: list[int], size: int, opened: _Opened) -> Iterator[list[int]]:
         """Yield the files of one size that have the same bytes."""
         pending = [(group, 0)]
+        with_holes = all(self._blocks[number] * 512 < size for number in group)
         while pending:
             group, offset = pending.pop()
             count = _CHUNK if offset else _FIRST
@@ -140,7 +144,11 @@ class Comparison:
                 if self._idle.issuperset(group):
                     group = []
                     break
+                if with_holes:
+                    offset = min(size, *(opened.next_data(number, offset) for number in group))
                 count = min(count, size - offset)
+                if not count:
+                    break
                 parts = _sorted_out(group, offset, count, opened.read)
                 if parts is None:
                     count = max(_LEAST, count // 8)
@@ -197,6 +205,26 @@ class _Opened:
             return data
         self._comparison.changed(number)
         return None
+
+    def next_data(self, number: int, offset: int) -> int:
+        """Return where a file has bytes again from ``offset`` on, beyond all ends where it has none (lseek(2)).
+
+        Where that cannot be told it is ``offset``: who reads there is told why.
+        """
+        if _SEEK_DATA is None:
+            return offset
+        held = self._open.get(number)
+        try:
+            descriptor = self._comparison.open(number) if held is None else held
+        except OSError:
+            return offset
+        try:
+            return os.lseek(descriptor, offset, _SEEK_DATA)
+        except OSError as error:
+            return _NEVER if error.errno == errno.ENXIO else offset
+        finally:
+            if held is None:
+                os.close(descriptor)
 
     def _read(self, number: int, offset: int, count: int) -> bytes | None:
         descriptor = self._open.get(number)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runworthy.model.storage import Copies, Proof
 from runworthy.targets.storage.comparing import Comparison, Partition
 from runworthy.targets.storage.crew import collecting_later
-from runworthy.targets.storage.walk import BLOCKS, DEVICE, SIZE, Files, Walk
+from runworthy.targets.storage.walk import DEVICE, SIZE, Files, Walk
 
 if TYPE_CHECKING:
     from runworthy.targets.storage.index import Class, Index
     from runworthy.targets.trees import Watch
 
 __all__ = ["find_copies", "recorded_copies"]
-
-_LARGE: Final = 64 << 20
 
 
 def find_copies(
@@ -91,15 +89,9 @@ def _systems(files: Files, filesystem_of: Callable[[int], str]) -> dict[int, str
 
 
 def _groups(files: Files) -> list[list[int]]:
-    """Return the numbers of files of one size, where there are several: on other file systems too.
-
-    What is large and takes no room is none of them: a file that is nothing but a hole is as long to read as it says it
-    is. A small one may lie among the metadata.
-    """
+    """Return the numbers of files of one size, where there are several: on other file systems too."""
     by_key: dict[int, list[int]] = {}
-    for number, (key, blocks) in enumerate(zip(files.column(SIZE), files.column(BLOCKS), strict=True)):
-        if not blocks and key >= _LARGE:
-            continue
+    for number, key in enumerate(files.column(SIZE)):
         if key in by_key:
             by_key[key].append(number)
         else:
