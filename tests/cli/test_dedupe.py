@@ -62,7 +62,7 @@ def test_sharing_and_back(runworthy: Run, tmp_path: Path) -> None:
     held = _inodes(tmp_path)
     assert held["a/data.bin"] == held["b/data.bin"] != held["b/other.bin"]
     assert "nothing is stored again" in runworthy("dedupe", "envs", "--how", "hardlink").out
-    assert "by hard links" in runworthy("history").out
+    assert "share the bytes of 1 file, 175.8 KiB, by hard links" in runworthy("history").out
     assert runworthy("undo").code == 0
     again = _inodes(tmp_path)
     assert len(set(again.values())) == 3
