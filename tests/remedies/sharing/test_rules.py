@@ -462,7 +462,8 @@ class Somebody:
         os.link(self.pair.path, self.new_name)
 
     def gave_a_name(self) -> bool:
-        return self.new_name.read_bytes() == self.pair.path.read_bytes() == self.pair.kept.read_bytes()
+        """It is a name of what lies at the path, as it was when it was given."""
+        return self.new_name.samefile(self.pair.path) and self.new_name.read_bytes() == self.pair.kept.read_bytes()
 
     def moves_the_directory(self) -> None:
         directory = self.pair.path.parent
