@@ -241,7 +241,7 @@ CAUSES: Mapping[Cause, str] = {
     "permissions": "owners or permissions differ",
     "too-many-links": "the file has as many names as its file system allows",
     "image-layer": "they lie in layers of images",
-    "separate-copies": "nobody's records tell how they came there",
+    "separate-copies": "nothing tells how they came there",
 }
 """Why the same bytes are stored again: closed, in the order in which they are looked for."""
 

@@ -100,7 +100,7 @@ _INSTEAD = {
 }
 _PLACED = ("other-filesystem", "bind-mount", "subvolume", "copy-setting")
 _NO_MAGIC = "use pixi, which took the place of magic, and have its cache beside it"
-_AGAIN = "or run `runworthy dedupe --apply` after each install"
+_AGAIN = "or run `runworthy dedupe PATH --apply` after each install"
 
 
 def setting_against(

@@ -215,12 +215,16 @@ class _Installed:
             self.version = environment.version if maker is installer else ""
 
     def _cache(self, situation: Situation) -> Place | None:
-        """Return the place of the cache that its installer links from, as settings say, else one of its kind."""
+        """Return the place of the cache that its installer links from: as settings say, else the only one of its kind.
+
+        Of several nobody knows which it was.
+        """
         if self.installer is None:
             return None
         if self.setting and self.setting.cache:
             return self.setting.cache
-        return next((one.place for one in situation.caches if one.kind == self.installer.cache), None)
+        held = [one.place for one in situation.caches if one.kind == self.installer.cache]
+        return held[0] if len(held) == 1 else None
 
 
 def _installer(owner: Owner, environment: Environment | None) -> Installer | None:

@@ -20,6 +20,7 @@ from runworthy.simulate.opened import Process, start_process
 from runworthy.simulate.process import Machinery
 from runworthy.storage.together import Reach, together
 from runworthy.targets.directory import DirectoryView
+from runworthy.targets.storage.comparing import open_quietly
 from runworthy.targets.storage.mentions import Mentions, look_for
 from runworthy.targets.view import UnseenError
 
@@ -30,7 +31,6 @@ _NO_CODE = tuple(
     ".py .pyc .pyi .js .mjs .cjs .ts .json .md .rst .txt .html .css .h .hpp .c .cpp .pyx .pxd .map .svg .png .gz .zip "
     ".toml .yaml .yml .csv .npy .npz .mo .po".split()
 )
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _FOREIGN = (
     b"\xfe\xed\xfa\xce",
     b"\xfe\xed\xfa\xcf",
@@ -491,7 +491,7 @@ def _package_of(path: str) -> str:
 def _head(path: str) -> bytes | None:
     """Return the first bytes of a regular file, None where it cannot be read; none of what has gone or is no file."""
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = open_quietly(path)
     except FileNotFoundError:
         return b""
     except OSError:

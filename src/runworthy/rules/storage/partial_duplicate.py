@@ -65,7 +65,8 @@ def _table(case: Case, found: Sequence[Partial]) -> tuple[str, ...]:
 def _sharing(found: Sequence[Partial], equal: int) -> Remedy:
     """Return that their equal blocks are shared. It is proved: these were compared, and the kernel shares no others."""
     return Remedy(
-        title=f"share parts of {count(len(found), 'file')}, which frees {bytes_of(equal)}: `runworthy dedupe --apply`",
+        title=f"share parts of {count(len(found), 'file')}, which frees {bytes_of(equal)}: "
+        "`runworthy dedupe PATH --apply`",
         applicability="safe",
         proved=True,
         proof="their blocks were compared, and the kernel compares them once more before it shares one",

@@ -23,4 +23,6 @@ def check(case: Case) -> Iterator[Match]:
 
 
 def _why(waste: Waste) -> str:
-    return f"no record tells how {'it' if waste.files == 1 else 'they'} came there"
+    came = "how it came" if waste.files == 1 else "how they came"
+    named = any(name for name, _, _ in waste.packages)
+    return f"records name the package, and nothing tells {came} there" if named else f"no record tells {came} there"

@@ -107,7 +107,7 @@ def _sharing(waste: Waste) -> Remedy:
     compared = all(share.how != "ranges" for share in waste.shares) and not _unread(waste)
     return Remedy(
         title=f"share {count(len(waste.shares), 'file')}"
-        f"{f' by {linked}' if linked else ''}, which frees {bytes_of(waste.frees)}: `runworthy dedupe --apply`",
+        f"{f' by {linked}' if linked else ''}, which frees {bytes_of(waste.frees)}: `runworthy dedupe PATH --apply`",
         applicability="safe",
         proved=compared,
         proof="their bytes were compared, and are compared once more before one is shared"

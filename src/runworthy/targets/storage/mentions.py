@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from runworthy.model.records import dataclass
+from runworthy.targets.storage.comparing import open_quietly
 
 __all__ = ["Mentions", "core_of", "look_for"]
 
@@ -42,7 +43,6 @@ _INERT: Final = (
 ).split()
 _RECORDS: Final = (".dist-info", ".egg-info")
 _RECORD_DIRECTORIES: Final = frozenset(("conda-meta", "include", "pkgconfig", "man", "doc", "licenses"))
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +208,7 @@ def _in_program(path: str, wanted: Mapping[str, _Pattern], own: frozenset[str]) 
     """Return which stems a program names beyond what it has for its loader, None where it cannot be read."""
     seen: dict[str, int] = {}
     try:
-        with open(os.open(path, _FLAGS), "rb") as file:
+        with open(open_quietly(path), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or os.fstat(file.fileno()).st_size > _ELF_LIMIT:
                 return None
             tail = b""
@@ -228,7 +228,7 @@ def _in_program(path: str, wanted: Mapping[str, _Pattern], own: frozenset[str]) 
 def _read(path: str, limit: int) -> bytes | None:
     """Return the bytes of a regular file, none of what is no text; None where it is over the limit, or unreadable."""
     try:
-        with open(os.open(path, _FLAGS), "rb") as file:
+        with open(open_quietly(path), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return b""
