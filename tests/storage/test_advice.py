@@ -107,9 +107,16 @@ def test_a_trial_says_whether_it_would_work(hard: str, clone: str, works: bool) 
     (advice,) = advice_of(wastes_in(facts), situation_of(facts), tried)
     assert asked == [("/data/.cache/uv", "/data/c/.venv")]
     assert (advice.source, advice.target, advice.works) == ("/data/.cache/uv", "/data/c/.venv", works)
-    assert advice.notes == ("the same for 1 more environment there",)
-    assert advice.trial.startswith("tried from /data/.cache/uv to /data/c/.venv: ")
+    assert advice.notes == ("the same for 1 more environment on the same mount",)
+    assert advice.trial.startswith("a hard link ")
     assert all(word in advice.trial for word in (hard, clone))
+
+
+def test_a_trial_elsewhere_says_where_it_was_made() -> None:
+    facts = _facts()
+    wastes, situation = wastes_in(facts), situation_of(facts)
+    (advice,) = advice_of(wastes, situation, lambda _, target: Trial(source="/data", target=target, hard="", clone=""))
+    assert advice.trial.startswith("tried from /data to /data/c/.venv: a hard link works")
 
 
 def test_what_could_not_be_tried_is_left_open() -> None:

@@ -349,7 +349,8 @@ def _advice(advice: Sequence[Advice], style: Style, *, everything: bool) -> Iter
     shown = advice[: _EVERY if everything else _LEFT]
     for one in shown:
         yield f"  {clean(one.installer)}: {clean(one.setting)}" + (f" in {clean(one.where)}" if one.where else "")
-        yield f"    {_works(one, style)}"
+        if one.source:
+            yield f"    {_works(one, style)}"
         if one.since:
             yield f"    {clean(one.installer)} {clean(one.version)} cannot; {clean(one.since)} and later can"
         yield from (f"    note: {clean(note)}" for note in one.notes)
@@ -358,11 +359,10 @@ def _advice(advice: Sequence[Advice], style: Style, *, everything: bool) -> Iter
 
 
 def _works(one: Advice, style: Style) -> str:
-    between = f"from {clean(one.source)} to {clean(one.target)}" if one.source else f"for {clean(one.target)}"
     trial = f": {clean(one.trial)}" if one.trial else ""
     words = {True: "works", False: "does not work", None: "was not tried"}[one.works]
     verdict = {True: "runs", False: "fails", None: "unknown"}[one.works]
-    return f"{style.verdict(verdict, f'{style.mark(verdict)} {words}')} {between}{trial}"
+    return f"{style.verdict(verdict, f'{style.mark(verdict)} {words}')} from {clean(one.source)} to {clean(one.target)}{trial}"
 
 
 def _environments(environments: Sequence[Environment], style: Style) -> Iterator[str]:

@@ -178,7 +178,7 @@ def _one_of(targets: list[tuple[int, Advice]], trials: Callable[[str, str], Tria
     more = len(targets) - 1
     if more:
         several = "environments" if more > 1 else "environment"
-        advice = replace(advice, notes=(*advice.notes, f"the same for {more} more {several} there"))
+        advice = replace(advice, notes=(*advice.notes, f"the same for {more} more {several} on the same mount"))
     return _tried(advice, trials(advice.source, advice.target) if advice.source else None)
 
 
@@ -209,7 +209,7 @@ def _tried(advice: Advice, trial: Trial | None) -> Advice:
     if trial is None:
         return advice
     known = INSTALLERS[advice.installer]
-    return replace(advice, works=works(trial, clones="clone" in known.ways), trial=_told(trial))
+    return replace(advice, works=works(trial, clones="clone" in known.ways), trial=_told(trial, advice))
 
 
 def works(trial: Trial, *, clones: bool) -> bool:
@@ -217,8 +217,9 @@ def works(trial: Trial, *, clones: bool) -> bool:
     return not trial.hard or (clones and not trial.clone)
 
 
-def _told(trial: Trial) -> str:
-    """Return what was tried and how it went."""
+def _told(trial: Trial, advice: Advice) -> str:
+    """Return how it went, and where it was tried where a directory is not there yet."""
     hard = f"a hard link is refused ({trial.hard})" if trial.hard else "a hard link works"
     clone = f"a reflink is refused ({trial.clone})" if trial.clone else "a reflink works"
-    return f"tried from {trial.source} to {trial.target}: {hard}, {clone}"
+    meant = (trial.source, trial.target) == (advice.source, advice.target)
+    return f"{'' if meant else f'tried from {trial.source} to {trial.target}: '}{hard}, {clone}"
