@@ -362,7 +362,8 @@ def _works(one: Advice, style: Style) -> str:
     trial = f": {clean(one.trial)}" if one.trial else ""
     words = {True: "works", False: "does not work", None: "was not tried"}[one.works]
     verdict = {True: "runs", False: "fails", None: "unknown"}[one.works]
-    return f"{style.verdict(verdict, f'{style.mark(verdict)} {words}')} from {clean(one.source)} to {clean(one.target)}{trial}"
+    between = f"from {clean(one.source)} to {clean(one.target)}"
+    return f"{style.verdict(verdict, f'{style.mark(verdict)} {words}')} {between}{trial}"
 
 
 def _environments(environments: Sequence[Environment], style: Style) -> Iterator[str]:
