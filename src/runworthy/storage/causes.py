@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from runworthy.model.records import dataclass, replace
 from runworthy.model.storage import Cause, Environment, Owner, Place, Spare, StoredFile
 from runworthy.storage.installers import Installer, installer_named, installer_of_cache
+from runworthy.storage.planning import MOST_LINKS
 from runworthy.targets.storage.settings import Setting
 
 __all__ = [
@@ -29,8 +30,6 @@ __all__ = [
 
 Facts = tuple[tuple[str, str], ...]
 
-# fs/ext4/ext4.h, EXT4_LINK_MAX; fs/btrfs/ctree.h, BTRFS_LINK_MAX; fs/xfs/libxfs/xfs_format.h, XFS_MAXLINK.
-_MOST_LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
 _NEARLY = 64
 """A file has too many names where less than one in so many is left: some have been removed since, maybe."""
 
@@ -600,7 +599,7 @@ def _type(side: _Side) -> str:
 
 def _full(side: _Side, beside: _Side) -> bool:
     """Whether one of them has as many names as its file system allows, or nearly."""
-    most = _MOST_LINKS.get(_type(side) or _type(beside))
+    most = MOST_LINKS.get(_type(side) or _type(beside))
     return most is not None and max(side.file.links, beside.file.links) >= most - most // _NEARLY
 
 

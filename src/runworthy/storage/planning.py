@@ -7,14 +7,14 @@ keep sharing safe: after it every path has the bytes, the owner, the permissions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 from runworthy.model.records import dataclass, field
 from runworthy.model.storage import Bar, Copies, How, Owner, Place, Spare, StoredFile, Together
 
-__all__ = ["Ground", "Plan", "Wish", "spares_of"]
+__all__ = ["MOST_LINKS", "Ground", "Plan", "Wish", "spares_of"]
 
 Plan = Literal["auto", "reflink", "hardlink", "symlink"]
 
@@ -22,9 +22,10 @@ _SET_ID = 0o6000
 _EXECUTABLE = 0o111
 _ONE_FILE = ("hardlink", "symlink")
 _TOLD_BY_TIME = (".py", ".pyc", ".pyo")
-# EXT4_LINK_MAX, BTRFS_LINK_MAX and XFS_MAXLINK of Linux; elsewhere the smallest of those that are known.
-_LINKS = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
-_FEWEST_LINKS = 32000
+MOST_LINKS: Final[Mapping[str, int]] = {"ext4": 65000, "btrfs": 65535, "xfs": 2**31 - 1}
+"""How many names a file can have: fs/ext4/ext4.h, EXT4_LINK_MAX; fs/btrfs/ctree.h, BTRFS_LINK_MAX;
+fs/xfs/libxfs/xfs_format.h, XFS_MAXLINK."""
+_FEWEST_LINKS: Final = 32000  # elsewhere: the fewest of those that are known
 _NEVER = Together(answer="no")
 
 
@@ -205,7 +206,7 @@ class _Choice:
             place, there = self._ground.place(one.names[0]), self._ground.place(other.names[0])
             if (place.device, place.mount) != (there.device, there.mount):
                 return "other-mount"
-            if kept.links + one.links > _LINKS.get(place.type, _FEWEST_LINKS):
+            if kept.links + one.links > MOST_LINKS.get(place.type, _FEWEST_LINKS):
                 return "too-many-links"
         if (one.mode | other.mode) & _SET_ID:
             return "set-id"
