@@ -600,7 +600,14 @@ def _truncate(path: Path) -> None:
 
 
 def as_user(function: Callable[[], object]) -> int:
-    """Run something as a user without privileges; 0 where it raised nothing."""
+    """Run something as a user without privileges; 0 where it raised nothing.
+
+    Before that files are shared by who runs the tests: modules that are imported then may lie where only he can read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        pair = Pair(Path(scratch))
+        pair.share()
+        pair.undo()
     pid = os.fork()
     if pid == 0:
         code = 1

@@ -281,9 +281,13 @@ def _on_linux() -> None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
 
-@cache
 def _libc() -> tuple[ctypes.CDLL, Any]:
     _on_linux()
+    return _loaded()
+
+
+@cache
+def _loaded() -> tuple[ctypes.CDLL, Any]:
     import ctypes
 
     return ctypes.CDLL(None, use_errno=True), ctypes
