@@ -608,7 +608,9 @@ def _is_possible(key: str, value: Any) -> bool:  # noqa: ANN401 - what JSON may 
     if key in _PATHS:
         os.fsencode(value)
         return "\0" not in value
-    low, high = _NUMBERS.get(key, (value, value))
+    if type(value) is not int or key not in _NUMBERS:  # what programs and kernels did has an ``after`` that is no time
+        return True
+    low, high = _NUMBERS[key]
     return bool(low <= value <= high)
 
 
