@@ -263,7 +263,10 @@ def test_programs_with_a_prefix_in_them(reflinking: Ground) -> None:
 
 
 @pytest.mark.judge
-def test_a_search_tells_of_them_until_they_are_shared(reflinking: Ground) -> None:
+def test_a_search_tells_of_them_until_they_are_shared(
+    reflinking: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNWORTHY_CACHE_DIR", str(tmp_path))
     program = binary()
     for name in ("one", "two"):
         environment = reflinking.path / name / ".pixi/envs/default"
@@ -279,6 +282,8 @@ def test_a_search_tells_of_them_until_they_are_shared(reflinking: Ground) -> Non
     (one,) = report.partial
     assert [finding.code for result in report.results for finding in result.findings] == ["RW816"]
     assert report.frees == one.equal > len(program) - 7 * BLOCK
+    guard = Search(paths=(str(reflinking.path),), caches=False, new=True)
+    assert [dedupe_of(guard).frees for _ in range(2)] == [one.equal, 0], "a guard tells of them once"
     used = reflinking.used()
     shared(reflinking, one)
     assert abs(used - reflinking.used() - report.frees) <= 6 * BLOCK

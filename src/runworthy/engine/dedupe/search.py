@@ -101,16 +101,17 @@ class _Searching:
         if not self._search.reasons:
             return found
         spares, wastes, idle = self._told, wastes_of(self._told, self._situation), self._idle()
-        told: tuple[_Found, ...] = (*wastes, *self._partial, *self._clashes, *idle)
-        partial = sum(one.equal for one in self._partial)
+        parts = self._told_parts
+        seen: tuple[_Found, ...] = (*wastes, *parts, *self._clashes, *idle)
+        partial = sum(one.equal for one in parts)
         shared = sum(one.file.allocated for one in spares if one.bar == "already-shared")
         return replace(
             found,
             environments=self._environments,
             spares=spares,
-            results=tuple(self._results(told)),
+            results=tuple(self._results(seen)),
             wastes=wastes,
-            partial=self._partial,
+            partial=parts,
             clashes=self._clashes,
             idle=idle,
             advice=self._advice(wastes),
@@ -283,10 +284,11 @@ class _Searching:
 
     @cached_property
     def _new(self) -> frozenset[str] | None:
-        """The names of spare files that no earlier run has told, which are remembered; None where not asked."""
+        """The names of files that no earlier run has told, which are remembered; None where not asked."""
         if not self._search.new or self._index is None:
             return None
-        unseen = frozenset(self._index.unseen(spare.file.names[0] for spare in self._spares))
+        files = [spare.file for spare in self._spares] + [part.file for part in self._partial]
+        unseen = frozenset(self._index.unseen(file.names[0] for file in files))
         self._index.tell(unseen)
         return unseen
 
@@ -294,6 +296,11 @@ class _Searching:
     def _told(self) -> tuple[Spare, ...]:
         new = self._new
         return self._spares if new is None else tuple(one for one in self._spares if one.file.names[0] in new)
+
+    @property
+    def _told_parts(self) -> tuple[Partial, ...]:
+        new = self._new
+        return self._partial if new is None else tuple(one for one in self._partial if one.file.names[0] in new)
 
     @cached_property
     def _clashes(self) -> tuple[Clash, ...]:
