@@ -200,7 +200,8 @@ def _sample(tree: Path) -> list[Path]:
 def test_glibc_misses_a_version_below_the_floor_and_none_from_it_on(name: str) -> None:
     """What the real ld.so misses of glibc for a file itself; libraries from elsewhere are the file's own affair."""
     tree = _tree(name)
-    files = {_inside(path, tree): _floor("glibc", path) for path in _sample(tree)}
+    floors = {_inside(path, tree): _floor("glibc", path) for path in _sample(tree)}
+    files = {path: floor for path, floor in floors.items() if floor.state != "unknown"}  # libc's own tools
     missed: set[str] = set()
     for root, version in _GLIBC.items():
         for path, answer in ask_many(roots.requires(root), sorted(files), binds={_AT: tree}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -165,7 +166,7 @@ def test_a_cell_opens_and_gives_the_focus_back(browser: Browser, pages: dict[str
         held.page.keyboard.press("Escape")
         assert not held.is_open()
         assert held.focused() == f"#{CELL}"
-        held.page.wait_for_function("location.hash === ''")
+        held.page.wait_for_url(re.compile(r"^[^#]*#?$"))
 
 
 def test_a_focused_cell_is_not_below_the_heads(browser: Browser, pages: dict[str, Path]) -> None:
@@ -187,7 +188,7 @@ def test_an_address_leads_to_a_cell(browser: Browser, pages: dict[str, Path]) ->
         assert held.is_open()
         assert "debian:11/x86_64" in held.page.locator("#panel-title").inner_text()
         held.page.keyboard.press("Escape")
-        held.page.wait_for_function("location.hash === ''")  # a dialog tells that it is closed a moment later
+        held.page.wait_for_url(re.compile(r"^[^#]*#?$"))  # a dialog tells that it is closed a moment later
         assert (held.is_open(), held.focused()) == (False, f"#{CELL}")
 
 
@@ -198,7 +199,7 @@ def test_back_closes_and_links_in_a_panel_lead_on(browser: Browser, pages: dict[
         assert held.hash() == "#target-debian-11-x86_64"
         assert held.page.locator("#panel .answers a").count() == 6
         held.page.go_back()
-        held.page.wait_for_function("!document.getElementById('panel').open")
+        held.page.wait_for_selector("#panel:not([open])", state="attached")
         assert held.hash() == ""
         held.page.locator("#matrix .served a.fails").first.click()
         held.page.get_by_role("link", name="The job that would build it", exact=True).click()
