@@ -39,8 +39,8 @@ def _looked_at(paths: Iterable[Path], **variables: str) -> tuple[tuple[Waste, ..
     by_path = {one.path: one for one in (*environments, *caches)}
     for directory in walked.devices:
         places.place(directory)
-    copies = find_copies(walked, filesystem_of=places.filesystem_of)
-    copies = with_extents(copies, lambda name: name.startswith(("btrfs", "xfs")), places.filesystem_of)
+    found = find_copies(walked, filesystem_of=places.filesystem_of)
+    copies = with_extents(found, lambda name: name.startswith(("btrfs", "xfs")), places.filesystem_of)
     owners = Owners(by_path.values())
     files = [file for one in copies for file in one.files]
     situation = Situation(

@@ -22,7 +22,7 @@ module._AT_A_TIME = 1
 module.at_once = lambda: 3
 found = module.walk(sys.argv[1:], module.Selection(min_size=1))
 print(ascii(list(found.files.values())), ascii(found.sizes), ascii(found.marks))
-print(ascii(find_copies(found, filesystem_of=str, threads=3)))
+print(ascii(list(find_copies(found, filesystem_of=str, threads=3))))
 """
 
 

@@ -7,8 +7,8 @@ one that is *kept*. A *waste* is what one cause costs in one place. Sizes are in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from runworthy.model.records import dataclass, field
 
@@ -137,23 +137,23 @@ class Owner:
     manifest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """An inode. ``names`` are its known paths, sorted, without links on their way; ``links`` how many there are.
 
-    ``allocated`` is what it takes in blocks as the file system counts (st_blocks x 512).
+    ``allocated`` is what it takes in blocks as the file system counts (st_blocks x 512). It is a tuple, because
+    there are a hundred thousand of them, and a tuple is made in a third of the time.
     """
 
     device: int
     inode: int
     size: int
+    mtime: int
+    ctime: int
     allocated: int
     mode: int
     uid: int
     gid: int
     links: int
-    mtime: int
-    ctime: int
     names: tuple[str, ...]
 
     @property
@@ -476,7 +476,7 @@ class StorageReport:
 
     paths: tuple[str, ...]
     environments: tuple[Environment, ...]
-    copies: tuple[Copies, ...]
+    copies: Sequence[Copies]
     spares: tuple[Spare, ...]
     results: tuple[Result, ...]
     wastes: tuple[Waste, ...] = ()

@@ -35,7 +35,7 @@ from runworthy.storage.wastes import wastes_of
 from runworthy.targets.directory import cache_directory
 from runworthy.targets.storage.apart import kept_apart
 from runworthy.targets.storage.caches import caches_for
-from runworthy.targets.storage.copies import find_copies, recorded_copies
+from runworthy.targets.storage.copies import Found, find_copies, recorded_copies
 from runworthy.targets.storage.crew import collecting_later
 from runworthy.targets.storage.environments import environments_of, root_around
 from runworthy.targets.storage.owners import Owners
@@ -99,7 +99,7 @@ class _Searching:
         """Return all that was found."""
         found = self._found()
         if not self._search.reasons:
-            return found
+            return replace(found, again=self._equal.again())
         spares, wastes, idle = self._told, wastes_of(self._told, self._situation), self._idle()
         parts = self._told_parts
         seen: tuple[_Found, ...] = (*wastes, *parts, *self._clashes, *idle)
@@ -134,7 +134,6 @@ class _Searching:
             results=(),
             files=sum(files for files, _ in sizes),
             allocated=sum(allocated for _, allocated in sizes),
-            again=sum(file.allocated for one in copies for file in one.files[1:]),
             min_size=self._search.min_size,
             only=self._search.only,
             passed_over=self._walked.passed_over,
@@ -189,7 +188,8 @@ class _Searching:
         return Index(cache_directory())
 
     @cached_property
-    def _copies(self) -> tuple[Copies, ...]:
+    def _equal(self) -> Found:
+        """What has the same bytes."""
         for path in self._walked.devices:
             self._places.place(path)
         if self._search.recorded:
@@ -198,18 +198,22 @@ class _Searching:
                 filesystem_of=self._places.filesystem_of,
                 recorded=lambda path: self._owners.owner(path).recorded,
             )
-        copies = find_copies(
+        return find_copies(
             self._walked,
             filesystem_of=self._places.filesystem_of,
             index=self._index,
             watch=self._watch,
             problems=self._problems,
         )
+
+    @cached_property
+    def _copies(self) -> Sequence[Copies]:
+        """The same, with what shares its storage already."""
         if not self._sharing:
-            return copies
+            return self._equal
         from runworthy.targets.storage.extents import with_extents
 
-        return with_extents(copies, self._sharing.__contains__, self._places.filesystem_of)
+        return with_extents(self._equal, self._sharing.__contains__, self._places.filesystem_of)
 
     @cached_property
     def _sharing(self) -> frozenset[str]:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runworthy.targets.storage.crew import at_once, in_crew
-from runworthy.targets.storage.walk import BLOCKS, SIZE, Files
+from runworthy.targets.storage.walk import ALLOCATED, SIZE, Files
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch
@@ -65,7 +65,7 @@ class Comparison:
     ) -> None:
         self._files = files
         self._sizes = files.column(SIZE)
-        self._blocks = files.column(BLOCKS)
+        self._allocated = files.column(ALLOCATED)
         self._idle = frozenset(idle)
         self._workers = workers
         self._watch = watch
@@ -136,7 +136,7 @@ class Comparison:
     def _lockstep(self, group: list[int], size: int, opened: _Opened) -> Iterator[list[int]]:
         """Yield the files of one size that have the same bytes."""
         pending = [(group, 0)]
-        with_holes = all(self._blocks[number] * 512 < size for number in group)
+        with_holes = all(self._allocated[number] < size for number in group)
         while pending:
             group, offset = pending.pop()
             count = _CHUNK if offset else _FIRST

@@ -3,18 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, overload
 
 from runworthy.model.storage import Copies, Proof
 from runworthy.targets.storage.comparing import Comparison, Partition
 from runworthy.targets.storage.crew import collecting_later
-from runworthy.targets.storage.walk import DEVICE, SIZE, Files, Walk
+from runworthy.targets.storage.walk import ALLOCATED, DEVICE, SIZE, Files, Walk
 
 if TYPE_CHECKING:
     from runworthy.targets.storage.index import Class, Index
     from runworthy.targets.trees import Watch
 
-__all__ = ["find_copies", "recorded_copies"]
+__all__ = ["Found", "find_copies", "recorded_copies"]
+
+
+class Found(Sequence[Copies]):
+    """Sets of files with the same bytes, the largest files first, then by name.
+
+    Each is made when it is looked at: there may be tens of thousands of them, of which a report shows ten.
+    """
+
+    def __init__(
+        self, files: Files, sets: Iterable[tuple[list[int], Proof]], filesystem_of: Callable[[int], str]
+    ) -> None:
+        sizes = files.column(SIZE)
+        self._files = files
+        self._filesystem_of = filesystem_of
+        self._sets = [(-sizes[numbers[0]], files.first(numbers), numbers, proof) for numbers, proof in sets]
+        self._sets.sort()
+        self._made: dict[int, Copies] = {}
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    @overload
+    def __getitem__(self, at: int) -> Copies: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Copies]: ...
+    def __getitem__(self, at: int | slice) -> Copies | list[Copies]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(len(self._sets))[at]]
+        number = range(len(self._sets))[at]
+        made = self._made.get(number)
+        if made is None:
+            made = self._made[number] = self._make(number)
+        return made
+
+    def _make(self, number: int) -> Copies:
+        size, _, numbers, proof = self._sets[number]
+        stored = tuple(sorted(map(self._files.stored, numbers), key=attrgetter("names")))
+        names = {self._filesystem_of(file.device) for file in stored}
+        return Copies(size=-size, filesystem=names.pop() if len(names) == 1 else "", files=stored, proof=proof)
+
+    def again(self) -> int:
+        """Return how many bytes in blocks all but the first file of each set take."""
+        takes = self._files.column(ALLOCATED)
+        of_all = sum(takes[number] for _, _, numbers, _ in self._sets for number in numbers)
+        return of_all - sum(takes[first] for _, (_, first), _, _ in self._sets)
 
 
 def find_copies(
@@ -25,8 +71,8 @@ def find_copies(
     threads: int = 0,
     watch: Watch | None = None,
     problems: list[tuple[str, str]] | None = None,
-) -> tuple[Copies, ...]:
-    """Return the sets of files with the same bytes, the largest files first, then by name.
+) -> Found:
+    """Return the sets of files with the same bytes.
 
     Sets that lie in caches alone are left out. ``filesystem_of`` names the file system of a device. What ``index``
     knows is not read again; it learns what is read. ``threads`` is how many files are read at once, 0 where that is to
@@ -38,21 +84,18 @@ def find_copies(
         groups = [group for group in _groups(files) if not idle.issuperset(group)]
         comparison = Comparison(files, idle=idle, workers=threads, watch=watch)
         known = _Known(files, groups, index)
-        found = [
-            _copies(files, numbers, systems, known)
+        sets = [
+            (numbers, known.proof(numbers))
             for partition in known.partitions(comparison)
             for numbers in (_beside(files, every, idle, systems) for every in partition)
             if len(numbers) > 1
         ]
-        found.sort(key=lambda copies: (-copies.size, copies.files[0].names))
         if problems is not None:
             problems += sorted(comparison.problems.items())
-        return tuple(found)
+        return Found(files, sets, systems.__getitem__)
 
 
-def recorded_copies(
-    walk: Walk, *, filesystem_of: Callable[[int], str], recorded: Callable[[str], str]
-) -> tuple[Copies, ...]:
+def recorded_copies(walk: Walk, *, filesystem_of: Callable[[int], str], recorded: Callable[[str], str]) -> Found:
     """Return the sets of files of one size for which the records of installers name one hash. Nothing is read.
 
     ``recorded`` is the hash that is recorded of a path, empty where none is. What was changed since it was installed
@@ -63,11 +106,10 @@ def recorded_copies(
     by_hash: dict[tuple[int, str], list[int]] = {}
     for place, group in enumerate(_groups(files)):
         for number in group:
-            if digest := next(filter(None, map(recorded, files.stored(number).names)), ""):
+            if digest := next(filter(None, map(recorded, files.names_of(number))), ""):
                 by_hash.setdefault((place, digest), []).append(number)
-    held = [numbers for every in by_hash.values() if len(numbers := _beside(files, every, idle, systems)) > 1]
-    found = [_set(files, numbers, systems, "recorded") for numbers in held]
-    return tuple(sorted(found, key=lambda copies: (-copies.size, copies.files[0].names)))
+    held = (_beside(files, every, idle, systems) for every in by_hash.values())
+    return Found(files, [(numbers, "recorded") for numbers in held if len(numbers) > 1], systems.__getitem__)
 
 
 def _beside(files: Files, numbers: list[int], idle: set[int], systems: Mapping[int, str]) -> list[int]:
@@ -99,18 +141,6 @@ def _groups(files: Files) -> list[list[int]]:
     return [group for group in by_key.values() if len(group) > 1]
 
 
-def _copies(files: Files, numbers: Sequence[int], systems: Mapping[int, str], known: _Known) -> Copies:
-    remembered = known.read is not None and not known.read.issuperset(numbers)
-    return _set(files, numbers, systems, "remembered" if remembered else "compared")
-
-
-def _set(files: Files, numbers: Sequence[int], systems: Mapping[int, str], proof: Proof) -> Copies:
-    stored = sorted((files.stored(number) for number in numbers), key=lambda file: file.names)
-    names = {systems[file.device] for file in stored}
-    filesystem = names.pop() if len(names) == 1 else ""
-    return Copies(size=stored[0].size, filesystem=filesystem, files=tuple(stored), proof=proof)
-
-
 class _Known:
     """What the index knows of files, and what that leaves to be read."""
 
@@ -127,14 +157,15 @@ class _Known:
             for _, partition in comparison.partitions(self._groups):
                 yield partition
             return
-        signatures = {number: self._files.signature(number) for group in self._groups for number in group}
-        known = self._index.classes(signatures.values())
+        signatures = self._files.signatures()
+        classes = self._index.classes(signatures)
         self.read = set()
         left: list[list[int]] = []
         firsts: list[dict[int, list[int]]] = []
         for group in self._groups:
-            by_class, unknown = _by_class(group, signatures, known)
-            if unknown or len({run[:8] for run in by_class}) > 1:
+            by_class = _by_class(group, classes)
+            unknown = by_class.pop(None, ())
+            if unknown or len({one[:8] for one in by_class if one}) > 1:
                 left.append(group)
                 firsts.append({numbers[0]: numbers for numbers in by_class.values()} | {one: [one] for one in unknown})
                 self.read.update(firsts[-1])
@@ -145,6 +176,10 @@ class _Known:
             found[place] = partition
             yield partition
         self._index.learn([signatures[number] for number in numbers] for partition in found for numbers in partition)
+
+    def proof(self, numbers: Iterable[int]) -> Proof:
+        """Return how it is known that files have the same bytes."""
+        return "compared" if self.read is None or self.read.issuperset(numbers) else "remembered"
 
     def _compared(
         self, comparison: Comparison, groups: Sequence[list[int]], firsts: Sequence[Mapping[int, list[int]]]
@@ -163,18 +198,13 @@ class _Known:
             yield again[at], partition
 
 
-def _by_class(
-    group: Iterable[int], signatures: Mapping[int, bytes], known: Mapping[bytes, Class]
-) -> tuple[dict[Class, list[int]], list[int]]:
-    """Return the files of each class among some, and those whose class is not known."""
-    by_class: dict[Class, list[int]] = {}
-    unknown: list[int] = []
+def _by_class(group: Iterable[int], classes: Sequence[Class | None]) -> dict[Class | None, list[int]]:
+    """Return the files of each class among some; those whose class is not known are under None."""
+    by_class: dict[Class | None, list[int]] = {}
     for number in group:
-        found = known.get(signatures[number])
-        if found is None:
-            unknown.append(number)
-        elif found in by_class:
-            by_class[found].append(number)
+        of = classes[number]
+        if of in by_class:
+            by_class[of].append(number)
         else:
-            by_class[found] = [number]
-    return by_class, unknown
+            by_class[of] = [number]
+    return by_class

@@ -37,7 +37,7 @@ _NOWHERE: Final = UNKNOWN | DELALLOC | INLINE
 
 
 def with_extents(
-    copies: tuple[Copies, ...], reflinks: Callable[[str], bool], filesystem_of: Callable[[int], str]
+    copies: Iterable[Copies], reflinks: Callable[[str], bool], filesystem_of: Callable[[int], str]
 ) -> tuple[Copies, ...]:
     """Return the copies with those numbered alike that share all of their storage, on file systems that ``reflinks``.
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from runworthy.model.records import dataclass
-from runworthy.targets.kept import is_settled, prepare
+from runworthy.targets.kept import prepare, settled_until
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,11 +39,11 @@ _KEPT_DAYS: Final = 90
 _DAY: Final = 86400
 _SECOND: Final = 10**9
 _STRETCH: Final = 12
-_IDENTITY = Struct("=QQ")
-_CHANGED = Struct("=32xq")
+_IDENTITY = Struct("=QQ24x")
 _CLASS = Struct("=QQ")
-_SIGNED: Final = 40
-_ROW: Final = 56
+_ROW = Struct("=40s16s")
+_FIELDS = Struct("=QQ16xq16x")
+_NAMED: Final = 16
 _WAIT: Final = 5.0
 _SCHEMA: Final = 1
 """The version that _TABLES states."""
@@ -80,30 +80,22 @@ class Index:
 
     # -- classes ----------------------------------------------------------------------------
 
-    def classes(self, signatures: Collection[Signature]) -> dict[Signature, Class]:
-        """Return the class of each file that is known and has not been changed since."""
-        wanted = set(map(_stretch_of, signatures))
+    def classes(self, signatures: Sequence[Signature]) -> list[Class | None]:
+        """Return the class of each file, None where it is not known or the file has been changed since."""
+        named = _IDENTITY.iter_unpack(b"".join(signatures))
+        wanted = {(device, inode >> _STRETCH) for device, inode in named}
         known: dict[Signature, Class] = {}
         for rows in (self._ask(lambda connection: _stretches(connection, wanted)) or {}).values():
-            for at in range(0, len(rows), _ROW):
-                known[rows[at : at + _SIGNED]] = rows[at + _SIGNED : at + _ROW]
-        return {signature: known[signature] for signature in signatures if signature in known}
+            known.update(_ROW.iter_unpack(rows))
+        return list(map(known.get, signatures))
 
     def learn(self, classes: Iterable[Collection[Signature]]) -> None:
         """Keep what was found of files that this run compared with all others of their size.
 
         Each collection are files with the same bytes.
         """
-        now, today = time.time_ns(), int(time.time()) // _DAY
-        settled = [
-            (number, signature)
-            for number, signatures in enumerate(classes)
-            for signature in signatures
-            if (ctime := _CHANGED.unpack(signature)[0]) % _SECOND and is_settled(ctime, now)
-        ]
-        if not settled:
-            return
-        self._ask(lambda connection: _write(connection, settled, today))
+        today = int(time.time()) // _DAY
+        self._ask(lambda connection: _write(connection, classes, today))
         for oldest in (today - _KEPT_DAYS, today + 1):
             with suppress(OSError):
                 if os.path.getsize(self.path) > _LIMIT:
@@ -136,7 +128,7 @@ class Index:
         return IndexInfo(
             path=self.path,
             size=sum(os.path.getsize(path) for path in self._files() if os.path.exists(path)),
-            files=int((lengths or (0,))[0]) // _ROW,
+            files=int((lengths or (0,))[0]) // _ROW.size,
             told=(told or (0,))[0],
         )
 
@@ -201,32 +193,44 @@ def _stretches(connection: sqlite3.Connection, wanted: Collection[tuple[int, int
             for stretch in asked:
                 for (data,) in connection.execute(one, (str(device), stretch)):
                     found[device, stretch] = data
-    return {key: data for key, data in found.items() if isinstance(data, bytes) and not len(data) % _ROW}
+    return {key: data for key, data in found.items() if isinstance(data, bytes) and not len(data) % _ROW.size}
 
 
-def _stretch_of(signature: Signature) -> tuple[int, int]:
-    device, inode = _IDENTITY.unpack_from(signature)
-    return device, inode >> _STRETCH
-
-
-def _write(connection: sqlite3.Connection, classed: Iterable[tuple[int, Signature]], today: int) -> None:
+def _write(connection: sqlite3.Connection, classes: Iterable[Collection[Signature]], today: int) -> None:
     """Put what was learnt in the place of what was known of the same inodes."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE runs SET last = last + 1")
     (run,) = connection.execute("SELECT last FROM runs").fetchone()
-    learnt: dict[tuple[int, int], dict[bytes, bytes]] = {}
-    for number, signature in classed:
-        stretch = learnt.setdefault(_stretch_of(signature), {})
-        stretch[signature[: _IDENTITY.size]] = signature + _CLASS.pack(run, number)
+    learnt = _learnt(run, classes)
     held = _stretches(connection, learnt)
     rows = [(str(key[0]), key[1], today, _merged(held.get(key, b""), new)) for key, new in learnt.items()]
     connection.executemany("INSERT OR REPLACE INTO stretches VALUES (?, ?, ?, ?)", rows)
     connection.execute("COMMIT")
 
 
-def _merged(old: bytes, new: Mapping[bytes, bytes]) -> bytes:
-    kept = [old[at : at + _ROW] for at in range(0, len(old), _ROW)]
-    return b"".join((*(row for row in kept if row[: _IDENTITY.size] not in new), *new.values()))
+def _learnt(run: int, classes: Iterable[Collection[Signature]]) -> dict[tuple[int, int], list[bytes]]:
+    """Return the rows of each stretch for files that have not been changed just now."""
+    rows: list[bytes] = []
+    for number, signatures in enumerate(classes):
+        of = _CLASS.pack(run, number)
+        rows += [signature + of for signature in signatures]
+    until = settled_until(time.time_ns())
+    learnt: dict[tuple[int, int], list[bytes]] = {}
+    for row, (device, inode, ctime) in zip(rows, _FIELDS.iter_unpack(b"".join(rows)), strict=True):
+        if ctime < until and ctime % _SECOND:
+            stretch = device, inode >> _STRETCH
+            if stretch in learnt:
+                learnt[stretch].append(row)
+            else:
+                learnt[stretch] = [row]
+    return learnt
+
+
+def _merged(old: bytes, new: Sequence[bytes]) -> bytes:
+    """Return rows of one stretch: new ones, and the old ones of other inodes."""
+    known = {row[:_NAMED] for row in new} if old else set()
+    held = (old[at : at + _ROW.size] for at in range(0, len(old), _ROW.size))
+    return b"".join((*(row for row in held if row[:_NAMED] not in known), *new))
 
 
 def _shrink(oldest: int, connection: sqlite3.Connection) -> None:

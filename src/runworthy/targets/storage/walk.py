@@ -14,6 +14,7 @@ import stat
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -27,7 +28,7 @@ from runworthy.targets.storage.crew import at_once, collecting_later, in_crew
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch
 
-__all__ = ["MARKS", "Files", "Row", "Selection", "Walk", "walk", "with_caches"]
+__all__ = ["MARKS", "Files", "Selection", "Walk", "walk", "with_caches"]
 
 MARKS: Final = frozenset(
     (
@@ -56,13 +57,15 @@ MARKS: Final = frozenset(
 )
 """Names of entries by which environments and caches are recognised."""
 
-Row = StoredFile
 Identity = tuple[int, int]
 """st_dev and st_ino."""
 
+_fields = attrgetter(*StoredFile._fields[:-1])
+
 _ROW = Struct("=3Q2q5Q")
 _SIGNATURE = Struct("=3Q2q")
-DEVICE, INODE, SIZE, BLOCKS, LINKS = 0, 1, 2, 5, 9
+_SIGNED = Struct("40s40x")
+DEVICE, INODE, SIZE, ALLOCATED, LINKS = 0, 1, 2, 5, 9
 _AT_A_TIME: Final = 300
 _PASSED_OVER: Final = ("small", "called otherwise", "link", "special", "pseudo")
 _FIELDS = 10
@@ -90,7 +93,7 @@ class Files(Mapping[Identity, StoredFile]):
     one of ``directories``. ``further`` are the whole paths of other names.
     """
 
-    __slots__ = ("_index", "_places", "_prefixes", "_same", "directories", "further", "names", "rows", "starts")
+    __slots__ = ("_index", "_places", "_prefixes", "directories", "further", "names", "rows", "starts")
 
     def __init__(self) -> None:
         self.rows = bytearray()
@@ -101,7 +104,6 @@ class Files(Mapping[Identity, StoredFile]):
         self._index: dict[Identity, int] | None = None
         self._places = array("I")
         self._prefixes: list[str] = []
-        self._same: dict[int, int] = {}
 
     @classmethod
     def of(cls, files: Iterable[StoredFile]) -> Files:
@@ -148,7 +150,7 @@ class Files(Mapping[Identity, StoredFile]):
         return self._index.get(identity)
 
     def column(self, number: int) -> list[int]:
-        """Return one field of every file: DEVICE, INODE, SIZE, BLOCKS, LINKS."""
+        """Return one field of every file: DEVICE, INODE, SIZE, ALLOCATED, LINKS."""
         return memoryview(self.rows).cast("Q")[number::_FIELDS].tolist()
 
     def path(self, number: int) -> str:
@@ -157,6 +159,15 @@ class Files(Mapping[Identity, StoredFile]):
             self._places = self._placed()
             self._prefixes = [directory if directory == "/" else f"{directory}/" for directory in self.directories]
         return self._prefixes[self._places[number]] + self.names[number]
+
+    def first(self, numbers: Sequence[int]) -> tuple[str, int]:
+        """Return the least name that one of some files has, and the file."""
+        if self.further.keys().isdisjoint(numbers):
+            names = list(map(self.path, numbers))
+        else:
+            names = [min(self.names_of(number)) for number in numbers]
+        least = min(names)
+        return least, numbers[names.index(least)]
 
     def _placed(self) -> array[int]:
         """Return the place of each file's directory among the directories."""
@@ -176,50 +187,25 @@ class Files(Mapping[Identity, StoredFile]):
             status.st_ctime_ns,
         )
 
-    def signature(self, number: int) -> bytes:
-        """Return device, inode, size and the times of the last changes of contents and of status, as bytes."""
-        at = number * _ROW.size
-        return bytes(self.rows[at : at + _SIGNATURE.size])
+    def signatures(self) -> list[bytes]:
+        """Return of each file device, inode, size and the times of the last changes of contents and of status."""
+        return [signature for (signature,) in _SIGNED.iter_unpack(self.rows)]
+
+    def names_of(self, number: int) -> tuple[str, ...]:
+        """Return the names of a file that are known, in no order."""
+        further = self.further.get(number)
+        return (self.path(number), *further) if further else (self.path(number),)
 
     def fields(self, number: int) -> tuple[int, ...]:
-        """Return device, inode, size, the times of the last changes, blocks of 512, mode, owner, group and links."""
+        """Return device, inode, size, the times of the last changes, blocks in bytes, mode, owner, group and links."""
         return _ROW.unpack_from(self.rows, number * _ROW.size)
 
     def stored(self, number: int) -> StoredFile:
         """Return a file with all names that are known."""
-        device, inode, size, mtime, ctime, blocks, mode, uid, gid, links = self.fields(number)
-        further = self.further.get(number)
-        first = self.path(number)
-        same = self._same.setdefault  # most numbers are those of other files too, and are kept once
-        allocated = blocks * 512
-        return StoredFile(
-            device=same(device, device),
-            inode=inode,
-            size=same(size, size),
-            allocated=same(allocated, allocated),
-            mode=same(mode, mode),
-            uid=uid,
-            gid=gid,
-            links=links,
-            mtime=mtime,
-            ctime=ctime,
-            names=tuple(sorted((first, *further))) if further else (first,),
-        )
-
-
-def _fields(file: StoredFile) -> tuple[int, ...]:
-    return (
-        file.device,
-        file.inode,
-        file.size,
-        file.mtime,
-        file.ctime,
-        file.allocated // 512,
-        file.mode,
-        file.uid,
-        file.gid,
-        file.links,
-    )
+        fields = _ROW.unpack_from(self.rows, number * _ROW.size)
+        if number in self.further:
+            return StoredFile._make((*fields, tuple(sorted(self.names_of(number)))))
+        return StoredFile._make((*fields, (self.path(number),)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +296,8 @@ class _Listing(NamedTuple):
     """What a directory holds.
 
     ``below`` are directories, ``rows`` and ``names`` candidates, and ``several`` are (name, row) of files that may have
-    been met already. ``files`` and ``blocks`` count all other files, ``passed_over`` counts what is no candidate.
+    been met already. ``counts`` are how many other files there are, how many bytes they take, and how many of what
+    is no candidate are passed over.
     What could not be looked at is in ``failed`` with the number of the error; the directory itself has no name there.
     """
 
@@ -392,7 +379,7 @@ class _Lister:
         several: list[tuple[str, bytes]] = []
         failed: list[tuple[str, int]] = []
         others: list[os.DirEntry[str]] = []
-        count = blocks = small = 0
+        count = allocated = small = 0
         with os.scandir(handle) as entries:
             for entry in entries:
                 name = entry.name
@@ -410,28 +397,17 @@ class _Lister:
                     several.append((name, pack(*_status_fields(status))))
                     continue
                 count += 1
-                blocks += status.st_blocks
+                allocated += status.st_blocks * 512
                 size = status.st_size
                 if size < smallest or (sizes is not None and size not in sizes):
                     small += 1
                 elif named(name):
                     names.append(name)
-                    rows += pack(
-                        status.st_dev,
-                        status.st_ino,
-                        size,
-                        status.st_mtime_ns,
-                        status.st_ctime_ns,
-                        status.st_blocks,
-                        status.st_mode,
-                        status.st_uid,
-                        status.st_gid,
-                        1,
-                    )
+                    rows += pack(*_status_fields(status))
         where = os.stat(handle)
         below, links, special = _not_files(directory, others) if others else ((), 0, 0)
         passed_over = (small, count - small - len(names), links, special)
-        counts = (count, blocks, passed_over)
+        counts = (count, allocated, passed_over)
         return _Listing(
             directory, where.st_dev, where.st_ino, tuple(marks), below, counts, rows, names, several, failed
         )
@@ -444,7 +420,7 @@ def _status_fields(status: os.stat_result) -> tuple[int, ...]:
         status.st_size,
         status.st_mtime_ns,
         status.st_ctime_ns,
-        status.st_blocks,
+        status.st_blocks * 512,
         status.st_mode,
         status.st_uid,
         status.st_gid,
@@ -481,6 +457,7 @@ class _Gathered:
         self._linked = _linked(known.files) if known is not None else {}
         self._entered = set(known.entered) if known is not None else set()
         self._counted: set[Identity] = set()
+        self._seen = self._candidates = 0
         self._waiting: dict[Identity, list[str]] = {}
         self._late: list[tuple[str, tuple[int, ...]]] = []
         self._marks: dict[str, frozenset[str]] = {}
@@ -545,10 +522,13 @@ class _Gathered:
         return found
 
     def _hold(self, found: list[_Listing], listings: Iterable[Iterable[Any]]) -> None:
+        before = len(found)
         found += map(_Listing._make, listings)
         if self._watch is not None:
-            files = sum(listing.counts[0] + len(listing.several) for listing in found)
-            self._watch("scan", files, sum(len(listing.names) + len(listing.several) for listing in found))
+            fresh = found[before:]
+            self._seen += sum(listing.counts[0] + len(listing.several) for listing in fresh)
+            self._candidates += sum(len(listing.names) + len(listing.several) for listing in fresh)
+            self._watch("scan", self._seen, self._candidates)
 
     def _take(self, listing: _Listing) -> None:
         """Take what a directory holds, unless it was reached by another path."""
@@ -564,22 +544,23 @@ class _Gathered:
             self._device_of[directory] = device
             if self._device_of.get(os.path.dirname(directory)) != device or directory == "/":
                 self._devices[directory] = device
-        count, blocks, passed_over = listing.counts
+        count, allocated, passed_over = listing.counts
         self._pass_over(passed_over)
         if listing.marks:
             self._marks[directory] = frozenset(listing.marks)
         files, start = self._files, len(self._files.names)
-        files.rows += listing.rows
-        files.names += listing.names
+        if listing.names:
+            files.rows += listing.rows
+            files.names += listing.names
         for name, row in listing.several:
             taken, more = self._meet(prefix + name, name, row)
             count += taken
-            blocks += more
+            allocated += more
         if len(files.names) > start:
             files.directories.append(directory)
             files.starts.append(start)
         if count:
-            self._sizes[directory] = count, blocks * 512
+            self._sizes[directory] = count, allocated
 
     def _pass_over(self, counts: Sequence[int]) -> None:
         for what, count in zip(_PASSED_OVER, counts, strict=False):
@@ -587,7 +568,7 @@ class _Gathered:
                 self._passed_over[what] = self._passed_over.get(what, 0) + count
 
     def _meet(self, path: str, name: str, row: bytes) -> tuple[int, int]:
-        """Take note of a name of a file that may have several; return how many files it adds, and their blocks.
+        """Take note of a name of a file that may have several; return how many files it adds, and their bytes.
 
         A candidate's other names are its names whatever they are.
         """
@@ -595,7 +576,7 @@ class _Gathered:
         identity = fields[DEVICE], fields[INODE]
         if fields[LINKS] < 2:
             self._late.append((path, fields))
-            return 1, fields[BLOCKS]
+            return 1, fields[ALLOCATED]
         fresh = identity not in self._counted
         self._counted.add(identity)
         if self._lister.wants_size(fields[SIZE]):
@@ -612,7 +593,7 @@ class _Gathered:
                 self._waiting.setdefault(identity, []).append(path)
         elif fresh:
             self._pass_over((1,))
-        return (1, fields[BLOCKS]) if fresh else (0, 0)
+        return (1, fields[ALLOCATED]) if fresh else (0, 0)
 
     def _take_late(self, path: str, fields: tuple[int, ...]) -> None:
         """Take a file that was asked for by itself, or is mounted: it may have been met, by whatever name."""
