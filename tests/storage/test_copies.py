@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -183,7 +184,7 @@ def test_progress_ends_with_all_bytes(tmp_path: Path) -> None:
 
 @pytest.fixture
 def index(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    monkeypatch.setattr(kept, "_SETTLED", 0)
+    monkeypatch.setattr(kept, "_SETTLED", -(10**12))  # what a test is about to make counts as made long ago
     made = Index(str(tmp_path_factory.mktemp("cache")))
     yield made
     made.close()
@@ -215,6 +216,58 @@ def test_a_second_run_reads_nothing(tmp_path: Path, index: Index, monkeypatch: p
     os.utime(one)
     assert sets(look(tmp_path), index) == [of(one, two)]
     assert sorted(opened) == ["one", "three", "two"]
+
+
+def test_a_scan_that_sees_the_same_is_remembered_as_a_whole(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever changes about a file, its sets are put together anew."""
+    one, two = put(tmp_path / "one", b"same"), put(tmp_path / "two", b"same")
+    three = put(tmp_path / "three", b"else")
+    asked: list[int] = []
+    real = Index.classes
+
+    def noted(self: Index, signatures: Sequence[bytes]) -> list[bytes | None]:
+        asked.append(len(signatures))
+        return real(self, signatures)
+
+    monkeypatch.setattr(Index, "classes", noted)
+    for expected in (1, 1):
+        assert sets(look(tmp_path), index) == [of(one, two)]
+        assert len(asked) == expected
+    three.write_bytes(b"same")
+    assert sets(look(tmp_path), index) == [of(one, two, three)]
+    two.rename(tmp_path / "four")
+    assert sets(look(tmp_path), index) == [of(one, three, tmp_path / "four")]
+    os.link(one, tmp_path / "five")
+    assert sets(look(tmp_path), index) == [of(one, three, tmp_path / "four", tmp_path / "five")]
+    three.unlink()
+    assert sets(look(tmp_path), index) == [of(one, tmp_path / "four", tmp_path / "five")]
+    assert len(asked) == 5
+    assert sets(look(tmp_path), index) == [of(one, tmp_path / "four", tmp_path / "five")]
+    assert len(asked) == 5
+
+
+def test_only_the_last_scans_are_kept(index: Index) -> None:
+    for number in range(20):
+        index.keep(bytes([number]), [[number, 99]], [1])
+    index.keep(b"now", [[1, 2]], [time.time_ns() + 10**13])
+    assert index.sets(b"now") == []
+    assert [bytes([number]) for number in range(20) if index.sets(bytes([number]))] == [
+        bytes([number]) for number in range(4, 20)
+    ]
+    assert [list(one) for one in index.sets(bytes([19]))] == [[19, 99]]
+
+
+@pytest.mark.parametrize("held", [b"", b"odd", b"\x09\0\0\0\x01\0\0\0", bytes(4), "text", None])
+def test_a_damaged_scan_is_no_scan(index: Index, held: object) -> None:
+    import sqlite3
+
+    index.keep(b"key", [[1, 2]], [1])
+    with sqlite3.connect(index.path) as connection:
+        connection.execute("UPDATE scans SET sets = ?", (held,))
+    connection.close()
+    assert index.sets(b"key") == []
 
 
 def test_classes_of_different_runs_are_compared(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +314,7 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, index: Index, damage: byte
 
         with sqlite3.connect(index.path) as connection:
             connection.execute("UPDATE stretches SET rows = 'no bytes'")
+            connection.execute("UPDATE scans SET sets = 'no bytes'")
         connection.close()
     else:
         Path(index.path).write_bytes(damage)

@@ -6,19 +6,14 @@ import os
 import stat
 from typing import Final
 
-__all__ = ["is_settled", "prepare", "settled_until"]
+__all__ = ["is_settled", "prepare"]
 
 _SETTLED: Final = 2 * 10**9
 
 
 def is_settled(ctime: int, now: int) -> bool:
     """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain."""
-    return ctime < settled_until(now)
-
-
-def settled_until(now: int) -> int:
-    """Return before which time (ns) the last change must lie."""
-    return now - _SETTLED
+    return ctime < now - _SETTLED
 
 
 def prepare(directory: str, path: str) -> None:

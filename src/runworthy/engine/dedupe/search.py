@@ -38,13 +38,13 @@ from runworthy.targets.storage.caches import caches_for
 from runworthy.targets.storage.copies import Found, find_copies, recorded_copies
 from runworthy.targets.storage.crew import collecting_later
 from runworthy.targets.storage.environments import environments_of, root_around
+from runworthy.targets.storage.index import Index
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
 from runworthy.targets.storage.settings import settings_of
 from runworthy.targets.storage.walk import Selection, Walk, walk, with_caches
 
 if TYPE_CHECKING:
-    from runworthy.targets.storage.index import Index
     from runworthy.targets.trees import Watch
 
 __all__ = ["Search", "dedupe_of"]
@@ -94,6 +94,7 @@ class _Searching:
         self._places = Places()
         self._reflinks = Reflinks()
         self._problems: list[tuple[str, str]] = []
+        self._index = Index(cache_directory()) if search.index else None
 
     def report(self) -> StorageReport:
         """Return all that was found."""
@@ -178,14 +179,6 @@ class _Searching:
     @cached_property
     def _owners(self) -> Owners:
         return Owners(self._environments)
-
-    @cached_property
-    def _index(self) -> Index | None:
-        if not self._search.index:
-            return None
-        from runworthy.targets.storage.index import Index
-
-        return Index(cache_directory())
 
     @cached_property
     def _equal(self) -> Found:

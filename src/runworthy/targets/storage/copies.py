@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, overload
 from runworthy.model.storage import Copies, Proof
 from runworthy.targets.storage.comparing import Comparison, Partition
 from runworthy.targets.storage.crew import collecting_later
-from runworthy.targets.storage.walk import ALLOCATED, DEVICE, SIZE, Files, Walk
+from runworthy.targets.storage.walk import ALLOCATED, CTIME, DEVICE, SIZE, Files, Walk
 
 if TYPE_CHECKING:
     from runworthy.targets.storage.index import Class, Index
     from runworthy.targets.trees import Watch
 
 __all__ = ["Found", "find_copies", "recorded_copies"]
+
+Set = tuple[Sequence[int], Proof]
+"""The numbers of files with the same bytes, and how that is known."""
 
 
 class Found(Sequence[Copies]):
@@ -24,15 +27,23 @@ class Found(Sequence[Copies]):
     Each is made when it is looked at: there may be tens of thousands of them, of which a report shows ten.
     """
 
-    def __init__(
-        self, files: Files, sets: Iterable[tuple[list[int], Proof]], filesystem_of: Callable[[int], str]
-    ) -> None:
-        sizes = files.column(SIZE)
+    def __init__(self, files: Files, sets: Sequence[Set], filesystem_of: Callable[[int], str]) -> None:
         self._files = files
+        self._sets = sets
         self._filesystem_of = filesystem_of
-        self._sets = [(-sizes[numbers[0]], files.first(numbers), numbers, proof) for numbers, proof in sets]
-        self._sets.sort()
         self._made: dict[int, Copies] = {}
+
+    @classmethod
+    def of(cls, files: Files, sets: Iterable[Set], filesystem_of: Callable[[int], str]) -> Found:
+        """Return sets in their order; of each the file with the least name comes first."""
+        sizes = files.column(SIZE)
+        ordered = sorted((-sizes[numbers[0]], *_first(files, numbers), proof) for numbers, proof in sets)
+        return cls(files, [(numbers, proof) for _, _, numbers, proof in ordered], filesystem_of)
+
+    @property
+    def sets(self) -> Sequence[Set]:
+        """The numbers of the files of each set, and how it is known that they are equal."""
+        return self._sets
 
     def __len__(self) -> int:
         return len(self._sets)
@@ -51,16 +62,16 @@ class Found(Sequence[Copies]):
         return made
 
     def _make(self, number: int) -> Copies:
-        size, _, numbers, proof = self._sets[number]
+        numbers, proof = self._sets[number]
         stored = tuple(sorted(map(self._files.stored, numbers), key=attrgetter("names")))
         names = {self._filesystem_of(file.device) for file in stored}
-        return Copies(size=-size, filesystem=names.pop() if len(names) == 1 else "", files=stored, proof=proof)
+        filesystem = names.pop() if len(names) == 1 else ""
+        return Copies(size=stored[0].size, filesystem=filesystem, files=stored, proof=proof)
 
     def again(self) -> int:
         """Return how many bytes in blocks all but the first file of each set take."""
         takes = self._files.column(ALLOCATED)
-        of_all = sum(takes[number] for _, _, numbers, _ in self._sets for number in numbers)
-        return of_all - sum(takes[first] for _, (_, first), _, _ in self._sets)
+        return sum(takes[number] for numbers, _ in self._sets for number in numbers[1:])
 
 
 def find_copies(
@@ -83,7 +94,9 @@ def find_copies(
         idle, systems = _idle(walk), _systems(files, filesystem_of)
         groups = [group for group in _groups(files) if not idle.issuperset(group)]
         comparison = Comparison(files, idle=idle, workers=threads, watch=watch)
-        known = _Known(files, groups, index)
+        known = _Known(files, groups, index, besides=f"{sorted(idle)} {sorted(systems.items())}")
+        if remembered := known.whole():
+            return Found(files, remembered, systems.__getitem__)
         sets = [
             (numbers, known.proof(numbers))
             for partition in known.partitions(comparison)
@@ -92,7 +105,10 @@ def find_copies(
         ]
         if problems is not None:
             problems += sorted(comparison.problems.items())
-        return Found(files, sets, systems.__getitem__)
+        found = Found.of(files, sets, systems.__getitem__)
+        if not comparison.problems:
+            known.remember(found.sets)
+        return found
 
 
 def recorded_copies(walk: Walk, *, filesystem_of: Callable[[int], str], recorded: Callable[[str], str]) -> Found:
@@ -109,7 +125,13 @@ def recorded_copies(walk: Walk, *, filesystem_of: Callable[[int], str], recorded
             if digest := next(filter(None, map(recorded, files.names_of(number))), ""):
                 by_hash.setdefault((place, digest), []).append(number)
     held = (_beside(files, every, idle, systems) for every in by_hash.values())
-    return Found(files, [(numbers, "recorded") for numbers in held if len(numbers) > 1], systems.__getitem__)
+    return Found.of(files, ((numbers, "recorded") for numbers in held if len(numbers) > 1), systems.__getitem__)
+
+
+def _first(files: Files, numbers: Sequence[int]) -> tuple[str, list[int]]:
+    """Return the least name of some files, and the files with the one that has it before the others."""
+    name, first = files.first(numbers)
+    return name, [first, *(number for number in numbers if number != first)]
 
 
 def _beside(files: Files, numbers: list[int], idle: set[int], systems: Mapping[int, str]) -> list[int]:
@@ -142,14 +164,32 @@ def _groups(files: Files) -> list[list[int]]:
 
 
 class _Known:
-    """What the index knows of files, and what that leaves to be read."""
+    """What the index knows of files, and what that leaves to be read.
 
-    def __init__(self, files: Files, groups: Sequence[list[int]], index: Index | None) -> None:
+    ``besides`` is what else the sets depend on.
+    """
+
+    def __init__(self, files: Files, groups: Sequence[list[int]], index: Index | None, besides: str) -> None:
         self._files = files
         self._groups = groups
         self._index = index
+        self._besides = besides
         self.read: set[int] | None = None
         """Files that were read, None for all of them."""
+
+    def whole(self) -> list[Set]:
+        """Return what a run found that saw just these files as they are, nothing where none did."""
+        if self._index is None:
+            return []
+        sets = self._index.sets(self._key())
+        return [(numbers, "remembered") for numbers in sets if max(numbers) < len(self._files)]
+
+    def remember(self, sets: Iterable[Set]) -> None:
+        """Keep what was found for a run that sees the same."""
+        if self._index is not None:
+            ctimes = self._files.column(CTIME)
+            changed = (ctimes[number] for group in self._groups for number in group)
+            self._index.keep(self._key(), (numbers for numbers, _ in sets), changed)
 
     def partitions(self, comparison: Comparison) -> Iterator[Partition]:
         """Yield how the groups split. What is of one class is read once, where it must be compared with others."""
@@ -176,6 +216,10 @@ class _Known:
             found[place] = partition
             yield partition
         self._index.learn([signatures[number] for number in numbers] for partition in found for numbers in partition)
+
+    def _key(self) -> bytes:
+        """Return what is the same for the same files, as far as anything can be told from their names and status."""
+        return self._files.digest(self._besides)
 
     def proof(self, numbers: Iterable[int]) -> Proof:
         """Return how it is known that files have the same bytes."""

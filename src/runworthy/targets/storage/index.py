@@ -5,6 +5,9 @@ different classes are known to differ only where one run compared them, so a cla
 changes a file changes its ``ctime``, which nobody can set back; files whose times are whole seconds may lie in an image
 of which there are several editions with the same times, and are read each time, as are those changed a moment ago.
 
+Beside that the sets of whole scans are kept, under all that was seen of all their files: where nothing has changed,
+which is how it mostly is, nothing has to be put together again.
+
 Files are kept by stretches of inodes: a tree's lie close together, so that a hundred thousand of them are some hundred
 rows. Nothing is ever done to a file because of what stands here. Whatever is wrong with the index, it is made anew.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -20,7 +24,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from runworthy.model.records import dataclass
-from runworthy.targets.kept import prepare, settled_until
+from runworthy.targets.kept import is_settled, prepare
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,24 +43,29 @@ _KEPT_DAYS: Final = 90
 _DAY: Final = 86400
 _SECOND: Final = 10**9
 _STRETCH: Final = 12
+_SCANS: Final = 16
 _IDENTITY = Struct("=QQ24x")
 _CLASS = Struct("=QQ")
 _ROW = Struct("=40s16s")
 _FIELDS = Struct("=QQ16xq16x")
 _NAMED: Final = 16
 _WAIT: Final = 5.0
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
 """The version that _TABLES states."""
 _TABLES: Final = """
 DROP TABLE IF EXISTS stretches;
+DROP TABLE IF EXISTS scans;
 DROP TABLE IF EXISTS told;
 DROP TABLE IF EXISTS runs;
 CREATE TABLE stretches (device TEXT, stretch INTEGER, day INTEGER, rows BLOB, PRIMARY KEY (device, stretch));
+CREATE TABLE scans (number INTEGER PRIMARY KEY, key BLOB UNIQUE, day INTEGER, sets BLOB);
 CREATE TABLE told (key TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID;
 CREATE TABLE runs (last INTEGER);
 INSERT INTO runs VALUES (0);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
+
+_SETS: Final = "SELECT sets FROM scans WHERE key = ?"
 
 T = TypeVar("T")
 
@@ -72,10 +81,14 @@ class IndexInfo:
 
 
 class Index:
-    """The index in ``directory``, opened at the first question."""
+    """The index in ``directory``, opened at the first question.
+
+    Files are looked at after it was made: what was changed shortly before that is not kept.
+    """
 
     def __init__(self, directory: str) -> None:
         self.path = os.path.join(directory, _FILE)
+        self._began = time.time_ns()
         self._connection: sqlite3.Connection | None = None
 
     # -- classes ----------------------------------------------------------------------------
@@ -95,11 +108,41 @@ class Index:
         Each collection are files with the same bytes.
         """
         today = int(time.time()) // _DAY
-        self._ask(lambda connection: _write(connection, classes, today))
+        self._ask(lambda connection: _write(connection, classes, today, self._is_settled))
         for oldest in (today - _KEPT_DAYS, today + 1):
             with suppress(OSError):
                 if os.path.getsize(self.path) > _LIMIT:
                     self._ask(partial(_shrink, oldest))
+
+    # -- whole scans ------------------------------------------------------------------------
+
+    def sets(self, key: bytes) -> list[array[int]]:
+        """Return what was found by a scan, nothing where it is not known: the numbers of the files of each set."""
+        row = self._ask(lambda connection: connection.execute(_SETS, (key,)).fetchone())
+        numbers = array("I")
+        if row and isinstance(row[0], bytes) and not len(row[0]) % numbers.itemsize:
+            numbers.frombytes(row[0])
+        sets = []
+        at = 0
+        while at < len(numbers):
+            end = at + 1 + numbers[at]
+            sets.append(numbers[at + 1 : end])
+            at = end
+        return sets if at == len(numbers) and all(sets) else []
+
+    def keep(self, key: bytes, sets: Iterable[Collection[int]], changed: Iterable[int]) -> None:
+        """Keep what a scan found among files with some times of change (ns), unless one was changed just now."""
+        if not all(map(self._is_settled, changed)):
+            return
+        numbers = array("I")
+        for one in sets:
+            numbers.append(len(one))
+            numbers.extend(one)
+        today = int(time.time()) // _DAY
+        self._ask(lambda connection: _keep_scan(connection, (key, today, numbers.tobytes())))
+
+    def _is_settled(self, ctime: int) -> bool:
+        return ctime % _SECOND > 0 and is_settled(ctime, self._began)
 
     # -- what was told ----------------------------------------------------------------------
 
@@ -196,34 +239,44 @@ def _stretches(connection: sqlite3.Connection, wanted: Collection[tuple[int, int
     return {key: data for key, data in found.items() if isinstance(data, bytes) and not len(data) % _ROW.size}
 
 
-def _write(connection: sqlite3.Connection, classes: Iterable[Collection[Signature]], today: int) -> None:
+def _write(
+    connection: sqlite3.Connection,
+    classes: Iterable[Collection[Signature]],
+    today: int,
+    settled: Callable[[int], bool],
+) -> None:
     """Put what was learnt in the place of what was known of the same inodes."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE runs SET last = last + 1")
     (run,) = connection.execute("SELECT last FROM runs").fetchone()
-    learnt = _learnt(run, classes)
+    learnt = _learnt(run, classes, settled)
     held = _stretches(connection, learnt)
     rows = [(str(key[0]), key[1], today, _merged(held.get(key, b""), new)) for key, new in learnt.items()]
     connection.executemany("INSERT OR REPLACE INTO stretches VALUES (?, ?, ?, ?)", rows)
     connection.execute("COMMIT")
 
 
-def _learnt(run: int, classes: Iterable[Collection[Signature]]) -> dict[tuple[int, int], list[bytes]]:
-    """Return the rows of each stretch for files that have not been changed just now."""
+def _learnt(
+    run: int, classes: Iterable[Collection[Signature]], settled: Callable[[int], bool]
+) -> dict[tuple[int, int], list[bytes]]:
+    """Return the rows of each stretch."""
     rows: list[bytes] = []
     for number, signatures in enumerate(classes):
         of = _CLASS.pack(run, number)
         rows += [signature + of for signature in signatures]
-    until = settled_until(time.time_ns())
     learnt: dict[tuple[int, int], list[bytes]] = {}
     for row, (device, inode, ctime) in zip(rows, _FIELDS.iter_unpack(b"".join(rows)), strict=True):
-        if ctime < until and ctime % _SECOND:
-            stretch = device, inode >> _STRETCH
-            if stretch in learnt:
-                learnt[stretch].append(row)
-            else:
-                learnt[stretch] = [row]
+        if settled(ctime):
+            learnt.setdefault((device, inode >> _STRETCH), []).append(row)
     return learnt
+
+
+def _keep_scan(connection: sqlite3.Connection, row: tuple[bytes, int, bytes]) -> None:
+    """Keep the sets of a scan, and no more scans than some."""
+    connection.execute("INSERT OR REPLACE INTO scans (key, day, sets) VALUES (?, ?, ?)", row)
+    connection.execute(
+        "DELETE FROM scans WHERE number NOT IN (SELECT number FROM scans ORDER BY 1 DESC LIMIT ?)", (_SCANS,)
+    )
 
 
 def _merged(old: bytes, new: Sequence[bytes]) -> bytes:
@@ -236,5 +289,6 @@ def _merged(old: bytes, new: Sequence[bytes]) -> bytes:
 def _shrink(oldest: int, connection: sqlite3.Connection) -> None:
     """Drop what was learnt before a day."""
     connection.execute("DELETE FROM stretches WHERE day < ?", (oldest,))
+    connection.execute("DELETE FROM scans WHERE day < ?", (oldest,))
     connection.execute("DELETE FROM told WHERE day < ?", (oldest,))
     connection.execute("VACUUM")

@@ -65,7 +65,7 @@ _fields = attrgetter(*StoredFile._fields[:-1])
 _ROW = Struct("=3Q2q5Q")
 _SIGNATURE = Struct("=3Q2q")
 _SIGNED = Struct("40s40x")
-DEVICE, INODE, SIZE, ALLOCATED, LINKS = 0, 1, 2, 5, 9
+DEVICE, INODE, SIZE, CTIME, ALLOCATED, LINKS = 0, 1, 2, 4, 5, 9
 _AT_A_TIME: Final = 300
 _PASSED_OVER: Final = ("small", "called otherwise", "link", "special", "pseudo")
 _FIELDS = 10
@@ -150,7 +150,7 @@ class Files(Mapping[Identity, StoredFile]):
         return self._index.get(identity)
 
     def column(self, number: int) -> list[int]:
-        """Return one field of every file: DEVICE, INODE, SIZE, ALLOCATED, LINKS."""
+        """Return one field of every file: DEVICE, INODE, SIZE, CTIME, ALLOCATED, LINKS."""
         return memoryview(self.rows).cast("Q")[number::_FIELDS].tolist()
 
     def path(self, number: int) -> str:
@@ -190,6 +190,16 @@ class Files(Mapping[Identity, StoredFile]):
     def signatures(self) -> list[bytes]:
         """Return of each file device, inode, size and the times of the last changes of contents and of status."""
         return [signature for (signature,) in _SIGNED.iter_unpack(self.rows)]
+
+    def digest(self, besides: str) -> bytes:
+        """Return 16 bytes that are others as soon as a name or a field of a file is another, or ``besides`` is."""
+        from hashlib import blake2b
+
+        told = blake2b(self.rows, digest_size=16)
+        told.update(array("Q", self.starts).tobytes())
+        for text in ("\0".join(self.names), "\0".join(self.directories), repr(sorted(self.further.items())), besides):
+            told.update(f"{len(text)} {text}".encode("utf-8", "surrogateescape"))
+        return told.digest()
 
     def names_of(self, number: int) -> tuple[str, ...]:
         """Return the names of a file that are known, in no order."""
