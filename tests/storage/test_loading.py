@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runworthy.engine.dedupe import Search, dedupe_of
 from runworthy.engine.dedupe.ground import Loadings
-from runworthy.engine.dedupe.search import Search, dedupe_of
 from runworthy.model.storage import Environment, EnvironmentKind, Place
 from runworthy.targets.storage.environments import root_around
 from runworthy.targets.storage.owners import Owners

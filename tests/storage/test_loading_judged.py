@@ -12,9 +12,9 @@ import pytest
 
 from runworthy.cli import main
 from runworthy.engine import Engine, Wishes
+from runworthy.engine.dedupe import Search, dedupe_of
 from runworthy.engine.dedupe.clashing import clashes_of
 from runworthy.engine.dedupe.loading import Loading
-from runworthy.engine.dedupe.search import Search, dedupe_of
 from runworthy.model.storage import Environment, Place
 from runworthy.targets.names import TargetName
 from tests.judges.roots import home, requires_tool

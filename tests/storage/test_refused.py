@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runworthy.engine.dedupe.search import Search, dedupe_of
+from runworthy.engine.dedupe import Search, dedupe_of
 from runworthy.targets.storage.ioctls import APPEND, IMMUTABLE, flags, set_flags
 
 pytestmark = [

@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Remove the cache. Raises UsageError where that is not allowed."""
     from runworthy.targets.cache import Cache
-    from runworthy.targets.directory import cache_directory
+    from runworthy.targets.kept import cache_directory
     from runworthy.targets.storage.index import Index
 
     del options

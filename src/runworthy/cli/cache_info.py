@@ -21,7 +21,7 @@ def run(options: Namespace) -> int:
     from runworthy.cli.terminal import emit
     from runworthy.report.words import clean, table
     from runworthy.targets.cache import Cache
-    from runworthy.targets.directory import cache_directory
+    from runworthy.targets.kept import cache_directory
     from runworthy.targets.storage.index import Index
 
     del options

@@ -240,7 +240,7 @@ def _callers(names: Sequence[str]) -> tuple[str, ...]:
 def _cache(wish: Path | bool) -> str:  # noqa: FBT001 - as callers of check write it
     """Return the directory of the cache, empty for none."""
     if wish is True:
-        from runworthy.targets.directory import cache_directory
+        from runworthy.targets.kept import cache_directory
 
         return cache_directory()
     return os.fspath(wish) if wish else ""

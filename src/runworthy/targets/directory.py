@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from functools import partial
@@ -19,7 +18,7 @@ from runworthy.targets.view import Entry, FileKind, FileView, Resolved, failure
 if TYPE_CHECKING:
     from runworthy.targets.cache import Cache, Signature
 
-__all__ = ["DirectoryView", "Trail", "cache_directory"]
+__all__ = ["DirectoryView", "Trail"]
 
 _LOOKS_BEFORE_LISTING = 4
 _OPEN_FILES = 64
@@ -225,15 +224,3 @@ def _kind(mode: int) -> FileKind:
     if stat.S_ISDIR(mode):
         return "dir"
     return "link" if stat.S_ISLNK(mode) else "other"
-
-
-def cache_directory() -> str:
-    """Return where the cache lies: RUNWORTHY_CACHE_DIR, else the platform's place (XDG base directories)."""
-    stated = os.environ.get("RUNWORTHY_CACHE_DIR")
-    if stated:
-        return stated
-    if sys.platform == "darwin":
-        return os.path.expanduser("~/Library/Caches/runworthy")
-    if sys.platform == "win32":
-        return os.path.join(os.environ.get("LOCALAPPDATA") or os.path.expanduser("~"), "runworthy", "cache")
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "runworthy")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from typing import Final
 
-__all__ = ["is_settled", "prepare"]
+__all__ = ["cache_directory", "is_settled", "prepare"]
 
 _SETTLED: Final = 2 * 10**9
 
@@ -24,3 +25,15 @@ def prepare(directory: str, path: str) -> None:
     for status in (os.stat(directory), os.lstat(path)):
         if os.name == "posix" and (status.st_uid != owner or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
             raise PermissionError(f"{path} can be written by others")
+
+
+def cache_directory() -> str:
+    """Return where the cache lies: RUNWORTHY_CACHE_DIR, else the platform's place (XDG base directories)."""
+    stated = os.environ.get("RUNWORTHY_CACHE_DIR")
+    if stated:
+        return stated
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Caches/runworthy")
+    if sys.platform == "win32":
+        return os.path.join(os.environ.get("LOCALAPPDATA") or os.path.expanduser("~"), "runworthy", "cache")
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "runworthy")
