@@ -10,7 +10,7 @@ import pytest
 
 from runworthy.model.storage import CAUSES, Cause
 from runworthy.storage.causes import linking_environments
-from tests.rules.storage import situation_of, spares_of, wastes_in
+from tests.rules.storage import findings_of, situation_of, spares_of, wastes_in
 
 _A, _B, _CACHE = "/data/a/.venv", "/data/b/.venv", "/home/me/.cache/uv"
 _HERE = {"type": "ext4", "at": "/data", "filesystem": "ext4:1", "device": 1, "mount": 1}
@@ -144,7 +144,9 @@ def test_it_is_told_whose_doing_it_is() -> None:
     """Where the other one was copied, though the spare one is linked, it is the other's."""
     (waste,) = wastes_in(_facts({**_PIP, "links": 1}, _IN_CACHE_TOO, a={"installer": "pip 24.2"}, cache=_SAME))
     assert (waste.environment, waste.other) == (_B, _A)
-    assert (waste.installer, waste.version) == ("pip", "24.2")
+    assert (waste.cause_in, waste.installer, waste.version) == (_A, "pip", "24.2")
+    (finding,) = findings_of([waste])
+    assert f"that is so of `{_A}`" in finding.notes
 
 
 @pytest.mark.parametrize(
@@ -208,6 +210,57 @@ def test_each_copy_is_held_against_that_of_its_own_package() -> None:
         f"{_B}/lib/two/x.so": "copying-installer",
     }
     assert all(waste.facts for waste in wastes_in(facts))
+
+
+def test_installers_are_told_apart() -> None:
+    """What pip and what npm copied into one environment is two things: each has another setting."""
+    files: list[list[dict[str, Any]]] = [
+        [{"names": [f"{top}/lib/x.so"], "package": "pkg 1.0", "installer": "pip"} for top in (_A, _B)],
+        [
+            {
+                "names": [f"{top}/node_modules/left/x.node"],
+                "package": "left 1.0",
+                "installer": "npm",
+                "manifest": f"{top}/node_modules/left/package.json",
+            }
+            for top in (_A, _B)
+        ],
+    ]
+    facts = _facts() | {"copies": [{"size": 65536, "files": held} for held in files]}
+    wastes = wastes_in(facts)
+    assert [(one.cause, one.installer, one.setting[:8], one.files) for one in wastes] == [
+        ("copying-installer", "npm", "use pnpm", 1),
+        ("copying-installer", "pip", "use uv, ", 1),
+    ]
+    assert len({finding.cause for finding in findings_of(wastes)}) == 2
+
+
+def test_a_package_of_another_kind_is_not_the_environments_installers() -> None:
+    """A package.json in what pip filled is a package of npm's kind, that some installer brought."""
+    record = {"installer": "", "manifest": f"{_B}/node_modules/left/package.json"}
+    facts = _facts({**record}, {**record}, a={"installer": "pip 24.2"}, b={"installer": "pip 24.2"})
+    assert _cause(facts) == "separate-copies"
+    for manifest in (f"{_B}/lib/pkg-1.0.dist-info/RECORD", f"{_B}/lib/pkg.egg-info/installed-files.txt", ""):
+        for file in facts["copies"][0]["files"]:
+            file["manifest"] = manifest
+        assert _cause(facts) == "copying-installer"
+
+
+def test_many_environments_at_fault_have_one_setting_or_none() -> None:
+    """What each of several mounts would want is no proposal for all."""
+    facts = _facts(cache=_OTHER)
+    facts["copies"] = []
+    for at in range(8):
+        top = f"/disk{at}/.venv"
+        facts["places"][f"disk{at}"] = {**_HERE, "at": f"/disk{at}"}
+        facts["environments"][top] = {"kind": "venv", "place": f"disk{at}", "installer": _UV}
+        names = ([f"{top}/lib/x.so"], [f"{_B}/lib/{at}/lib/x.so", f"{_CACHE}/{at}/lib/x.so"])
+        files = [{"names": held, "package": f"p{at} 1.0", "installer": "uv"} for held in names]
+        facts["copies"].append({"size": 65536 * (at + 1), "files": files})
+    wastes = {one.other: one for one in wastes_in(facts)}
+    assert wastes["/disk7/.venv"].cause_in == "/disk7/.venv"
+    assert wastes["/disk7/.venv"].setting.startswith('`cache-dir = "/disk7/.cache/uv"`')
+    assert (wastes[""].cause_in, wastes[""].setting, wastes[""].version, wastes[""].files) == ("", "", "", 5)
 
 
 # -- environments that link --------------------------------------------------------------------

@@ -312,8 +312,9 @@ class Spare:
     """A stored file whose bytes ``kept`` has as well. ``cause`` is why, ``bar`` why it is left, empty where it is not.
 
     ``how`` is how it would be shared, ``frees`` what that would free: 0 where names of it are left. ``owner`` and
-    ``kept_owner`` are the owners of their first names, outside of caches where they have such. ``why`` says more of
-    the bar in words; where there is none, how a process may load two that become one.
+    ``kept_owner`` are the owners of their first names, outside of caches where they have such; ``doer`` is whose doing
+    the cause is: one of both, or the owner of a copy that is nearer than the kept one. ``why`` says more of the bar in
+    words; where there is none, how a process may load two that become one.
     """
 
     file: StoredFile
@@ -326,23 +327,26 @@ class Spare:
     frees: int = 0
     proof: Proof = "compared"
     why: tuple[str, ...] = ()
+    doer: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waste:
     """What one cause costs in one place: files of ``environment`` that are stored again though ``other`` has them.
 
-    ``other`` is the path of the environment that has the same bytes; it is empty where these are several. ``cache`` is
-    the installer's cache that they could have been linked from, where it is known. ``size`` is stored again, of which
-    ``frees`` would be freed by ``shares``. ``packages`` are (name, files, bytes), ``examples`` (path, same as, bytes),
-    the largest first. ``facts`` are (what, how it is) on which the cause rests. ``setting`` would have avoided it, and
-    ``works`` says whether links between the two places work: None where that was not tried. ``bars`` are (why, files,
-    bytes) of what is left as it is.
+    ``other`` is the path of the environment that has the same bytes; it is empty where these are several. ``cause_in``
+    is the environment in which the cause lies, empty where these are several: ``installer``, ``version``, ``cache`` and
+    ``setting`` are of it. ``cache`` is what they could have been linked from, where it is known. ``size`` is stored
+    again, of which ``frees`` would be freed by ``shares``. ``packages`` are (name, files, bytes), ``examples`` (path,
+    same as, bytes), the largest first. ``facts`` are (what, how it is) on which the cause rests. ``setting`` would have
+    avoided it, and ``works`` says whether links are made with it in place: None where that was not tried. ``bars`` are
+    (why, files, bytes) of what is left as it is.
     """
 
     cause: Cause
     environment: str
     other: str = ""
+    cause_in: str = ""
     cache: str = ""
     installer: str = ""
     version: str = ""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from runworthy.model.records import dataclass, replace
 from runworthy.model.storage import Cause, Environment, Owner, Place, Spare, StoredFile
-from runworthy.storage.installers import Installer, installer_named, installer_of_cache
+from runworthy.storage.installers import Installer, ecosystem_of_record, installer_named, installer_of_cache
 from runworthy.storage.planning import MOST_LINKS
 from runworthy.targets.storage.settings import Setting
 
@@ -20,7 +20,6 @@ __all__ = [
     "Facts",
     "Situation",
     "besides",
-    "cause_of",
     "explained",
     "home_of",
     "is_inside",
@@ -65,11 +64,12 @@ class Situation:
         self.linking = frozenset(linking)
         self.cloned = frozenset(cloned)
         self.caches = tuple(one for one in environments.values() if one.is_cache)
-        self._installed: dict[tuple[str, str, bool], _Installed] = {}
+        self._installed: dict[tuple[str, str, str, bool], _Installed] = {}
 
     def installed(self, owner: Owner) -> _Installed:
         """Return what holds of all files of an environment that one installer brought."""
-        key = (owner.environment, owner.installer, bool(owner.package))
+        kind = "" if owner.installer else ecosystem_of_record(owner.manifest)
+        key = (owner.environment, owner.installer, kind, bool(owner.package))
         found = self._installed.get(key)
         if found is None:
             found = self._installed[key] = _Installed(owner, self)
@@ -80,28 +80,20 @@ class Situation:
 class Explained:
     """A cause with the facts it rests on, and whose doing it is.
 
-    ``environment`` is where the cause lies: that of the spare file, or that of the one that is kept.
+    ``owner`` is that of the spare file, or that of the one that it is held against.
     """
 
     cause: Cause
+    owner: Owner
     facts: Facts = ()
-    environment: str = ""
     installer: str = ""
     version: str = ""
     cache: Place | None = None
     setting: Setting | None = None
 
 
-def cause_of(
-    file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owner, situation: Situation
-) -> tuple[Cause, Facts]:
-    """Return why ``file`` is stored though ``kept`` has its bytes, and what that rests on."""
-    found = explained(file, owner, kept, kept_owner, situation)
-    return found.cause, found.facts
-
-
 def explained(file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owner, situation: Situation) -> Explained:
-    """Return the same as :func:`cause_of`, and whose doing it is.
+    """Return why ``file`` is stored though ``kept`` has its bytes, what that rests on, and whose doing it is.
 
     What the installer of the spare file did is asked first, then that of the other one, since either may have copied;
     then what both have in common.
@@ -125,8 +117,8 @@ def with_causes(spares: Iterable[Spare], situation: Situation) -> tuple[Spare, .
     """Return spare files with why they are stored; ``spares`` are in the order in which they were found."""
     found = []
     for spare, beside, owner in besides(spares, situation):
-        cause, _ = cause_of(spare.file, spare.owner, beside, owner, situation)
-        found.append(replace(spare, cause=cause))
+        why = explained(spare.file, spare.owner, beside, owner, situation)
+        found.append(replace(spare, cause=why.cause, doer=why.owner))
     return tuple(found)
 
 
@@ -197,13 +189,14 @@ def is_inside(path: str, top: str) -> bool:
 class _Installed:
     """What holds of all files of an environment that one installer brought."""
 
-    __slots__ = ("cache", "environment", "in_linking", "installer", "is_cache", "place", "setting", "version")
+    __slots__ = ("cache", "environment", "in_linking", "installer", "is_cache", "named", "place", "setting", "version")
 
     def __init__(self, owner: Owner, situation: Situation) -> None:
         self.environment = environment = situation.environments.get(owner.environment)
         self.place = environment.place if environment else None
         self.is_cache = environment is not None and environment.is_cache
         self.installer = installer = _installer(owner, environment)
+        self.named = installer.name if installer else ""
         self.in_linking = owner.environment in situation.linking
         told = situation.settings.get(owner.environment, ())
         self.setting = next((one for one in told if installer_named(one.installer) is installer), None)
@@ -227,14 +220,18 @@ class _Installed:
 
 
 def _installer(owner: Owner, environment: Environment | None) -> Installer | None:
-    """Return who brought a file: as its record says, else who looks after such environments, if a package is known."""
+    """Return who brought a file: as its record says, else who looks after such environments, if a package is known.
+
+    A package of another ecosystem than the installer's (of npm, in what pip filled) was brought by somebody else.
+    """
     if environment is not None and environment.is_cache:
         return installer_of_cache(environment.kind)
     if owner.installer:
         return installer_named(owner.installer)
     if environment is None or not owner.package:
         return None
-    return installer_named(environment.installer, environment.kind)
+    usual, kind = installer_named(environment.installer, environment.kind), ecosystem_of_record(owner.manifest)
+    return usual if usual is None or not kind or usual.ecosystem == kind else None
 
 
 class _Side:
@@ -289,8 +286,8 @@ class _Side:
     def explained(self, cause: Cause, facts: Facts) -> Explained:
         return Explained(
             cause=cause,
+            owner=self.owner,
             facts=facts,
-            environment=self.owner.environment,
             installer=self.named,
             version=self.version,
             cache=self.cache,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,8 @@ class _Searching:
         found = self._found()
         if not self._search.reasons:
             return found
-        spares, wastes, idle = self._told, wastes_of(self._told, self._situation), self._idle()
+        spares, idle = self._told, self._idle()
+        wastes, advice = self._advised(wastes_of(spares, self._situation))
         parts = self._told_parts
         seen: tuple[_Found, ...] = (*wastes, *parts, *self._clashes, *idle)
         partial = sum(one.equal for one in parts)
@@ -114,7 +115,7 @@ class _Searching:
             partial=parts,
             clashes=self._clashes,
             idle=idle,
-            advice=self._advice(wastes),
+            advice=advice,
             again=sum(one.file.allocated for one in spares) - shared + partial,
             frees=sum(one.frees for one in spares) + partial,
             shared=shared,
@@ -319,14 +320,18 @@ class _Searching:
             return ()
         return idle_of(self._environments, time.time_ns() - self._search.unused * _SECOND)
 
-    def _advice(self, wastes: Sequence[Waste]) -> tuple[Advice, ...]:
-        """Return settings that keep copies from coming back, each tried with real links between its two places."""
+    def _advised(self, wastes: tuple[Waste, ...]) -> tuple[tuple[Waste, ...], tuple[Advice, ...]]:
+        """Return settings that keep copies from coming back, each tried with real links between its two places.
+
+        What the trials showed is told with the wastes, too.
+        """
         if not self._search.advise:
-            return ()
-        from runworthy.storage.advice import advice_of
+            return wastes, ()
+        from runworthy.storage.advice import advice_of, with_trials
         from runworthy.targets.storage.trials import trial
 
-        return advice_of(wastes, self._situation, trial)
+        advice = advice_of(wastes, self._situation, trial)
+        return with_trials(wastes, advice, self._situation), advice
 
     def _results(self, found: Iterable[_Found]) -> Iterator[Result]:
         """Yield one result for each environment of which something was found: its findings, by the rules."""
