@@ -47,6 +47,7 @@ _ONE_BTRFS: Mapping[str, Any] = {name: {**_HERE, "type": "btrfs"} for name in ("
 _OVERLAY: Mapping[str, Any] = {name: {**_HERE, "type": "overlay"} for name in ("here", "there")}
 _SAME: Mapping[str, Any] = {}
 _COPY: Mapping[str, Any] = {"installer": "uv", "links": "copy", "said": "x"}
+_FAR: Mapping[str, Any] = {"installer": "uv", "cache": "far:/far/uv", "cache_said": "x"}
 _PIP: Mapping[str, Any] = {"installer": "pip"}
 _IN_CACHE = {"names": [f"{_A}/lib/x.so", f"{_CACHE}/1/x.so"]}
 _IN_CACHE_TOO = {"names": [f"{_B}/lib/x.so", f"{_CACHE}/2/x.so"]}
@@ -94,10 +95,11 @@ _CASES: Sequence[tuple[str, dict[str, Any], Cause]] = [
     (
         "linked elsewhere, the cache has another",
         _facts(_IN_CACHE, {"names": [f"{_B}/lib/x.so", "/data/c/lib/x.so"]}, cache=_SAME),
-        "cache-replaced",
+        "not-in-cache",
     ),
-    ("names outside, the cache has another", _facts(_IN_CACHE, {"links": 2}, cache=_SAME), "cache-replaced"),
-    ("not linked where others are", _facts(cache=_SAME, linking=[_B]), "cache-replaced"),
+    ("names outside, the cache has another", _facts(_IN_CACHE, {"links": 2}, cache=_SAME), "not-in-cache"),
+    ("names outside, and no cache known", _facts({"links": 2}, {"links": 2}), "separate-copies"),
+    ("not linked where others are", _facts(cache=_SAME, linking=[_B]), "not-in-cache"),
     ("patched", _facts({"patched": True}, {"patched": True}, cache=_OTHER), "prefix-patched"),
     ("two packages of wheels", _facts(None, {"package": "other 1.0"}, cache=_OTHER), "vendored"),
     ("two packages of pip", _facts(_PIP, {**_PIP, "package": "other 1.0"}), "vendored"),
@@ -178,12 +180,74 @@ def test_the_cache_that_settings_name_is_the_one() -> None:
     assert (waste.cause, waste.cache) == ("other-filesystem", "/far/uv")
 
 
+@pytest.mark.parametrize(
+    ("facts", "cache"),
+    [
+        (_facts(), "not found"),
+        (_facts({"links": 2}, {"links": 2}), "not found"),
+        (_facts({"links": 2}, {"links": 2}, settings={_B: [_FAR]}), "/far/uv, which was not looked at"),
+        (_facts({"links": 2}, {"links": 2}, cache=_SAME), None),
+    ],
+)
+def test_what_is_not_known_of_the_cache_is_told(facts: dict[str, Any], cache: str | None) -> None:
+    """Uv links: what has no link, or one that leads nobody knows where, was not copied by it for sure."""
+    facts["places"]["far"] = {**_HERE, "at": "/far"}
+    (waste,) = wastes_in(facts)
+    assert dict(waste.facts).get("cache") == cache
+    assert waste.cause == ("separate-copies" if cache else "not-in-cache")
+    if cache:
+        (finding,) = findings_of([waste])
+        assert "uv 0.8.3 links what it installs from its cache, and nothing tells what that had" in finding.message
+
+
+def test_of_several_caches_nobody_knows_which_it_was() -> None:
+    facts = _facts(cache=_SAME)
+    facts["environments"]["/home/me/uv2"] = {"kind": "uv-cache", "place": "there"}
+    (waste,) = wastes_in(facts)
+    assert (waste.cause, dict(waste.facts)["cache"]) == ("separate-copies", "one of 2")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [_facts(_IN_CACHE, {"links": 2}, cache=_SAME), _facts(cache=_SAME, linking=[_B]), _facts(cache=_SAME)],
+)
+def test_no_history_is_told_that_nothing_shows(facts: dict[str, Any]) -> None:
+    """An environment that was copied (cp -a), with its cache or without, looks as one whose cache was cleaned."""
+    (waste,) = wastes_in(facts)
+    (finding,) = findings_of([waste])
+    assert not [word for word in ("replaced", "removed", "copied it", "linked it to") if word in finding.message]
+
+
+@pytest.mark.parametrize(
+    ("installer", "words"),
+    [
+        ("pip", ", and wheels cannot hold links"),
+        ("uv", ", and wheels cannot hold links"),
+        ("npm", ", and npm unpacks no links"),
+        ("dpkg", ", though Debian packages can hold links"),
+        ("apk", ", though Alpine packages can hold links"),
+        ("rattler", ", though conda packages can hold links"),
+        ("conda", ", though conda packages can hold links"),
+        ("own", ""),
+    ],
+)
+def test_a_chain_is_told_of_the_kind_of_package(installer: str, words: str) -> None:
+    """Wheels are not what a distribution's packages are, nor what conda's are."""
+    files = {"installer": installer}
+    facts = _facts(files, {**files, "names": [f"{_A}/lib/x.so.1"]})
+    (waste,) = wastes_in(facts)
+    (finding,) = findings_of([waste])
+    assert finding.code == "RW810"
+    assert finding.message.endswith(f": the package has it under several names{words}")
+    assert "wheel" in finding.message or "wheel" not in f"{finding.cause}{finding.notes}"
+
+
 def test_reflinks_are_links() -> None:
     """What shares its storage with its cache's entry is not a copy: the entries are two."""
     facts = _facts({"package": "pkg 1.0"}, {"package": "pkg 1.0"}, cache=_SAME) | {"places": _ONE_BTRFS}
     assert _cause(facts) == "copy-setting"
     files = next((spare.file, spare.kept) for spare in spares_of(facts))
-    assert _cause(facts | {"cloned": [(file.device, file.inode) for file in files]}) == "cache-replaced"
+    assert _cause(facts | {"cloned": [(file.device, file.inode) for file in files]}) == "not-in-cache"
 
 
 def test_pnpm_knows_files_by_their_bytes() -> None:

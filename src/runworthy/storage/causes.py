@@ -187,36 +187,51 @@ def is_inside(path: str, top: str) -> bool:
 
 
 class _Installed:
-    """What holds of all files of an environment that one installer brought."""
+    """What holds of all files of an environment that one installer brought.
 
-    __slots__ = ("cache", "environment", "in_linking", "installer", "is_cache", "named", "place", "setting", "version")
+    ``cache_known``: the cache that it links from is among what was looked at, so that names there are known;
+    ``caches`` is how many of its kind were.
+    """
+
+    __slots__ = (
+        "cache",
+        "cache_known",
+        "caches",
+        "environment",
+        "in_linking",
+        "installer",
+        "is_cache",
+        "named",
+        "place",
+        "setting",
+        "version",
+    )
 
     def __init__(self, owner: Owner, situation: Situation) -> None:
         self.environment = environment = situation.environments.get(owner.environment)
         self.place = environment.place if environment else None
         self.is_cache = environment is not None and environment.is_cache
         self.installer = installer = _installer(owner, environment)
-        self.named = installer.name if installer else ""
+        self.named = installer.name if installer else owner.installer
         self.in_linking = owner.environment in situation.linking
         told = situation.settings.get(owner.environment, ())
         self.setting = next((one for one in told if installer_named(one.installer) is installer), None)
-        self.cache = None if self.is_cache else self._cache(situation)
+        self.caches = [one.place for one in situation.caches if installer and one.kind == installer.cache]
+        self.cache = cache = None if self.is_cache else self._cache()
+        self.cache_known = cache is not None and any(one.path == cache.path for one in self.caches)
         self.version = ""
         if environment is not None and not self.is_cache and installer is not None:
             maker = installer_named(environment.installer, environment.kind)
             self.version = environment.version if maker is installer else ""
 
-    def _cache(self, situation: Situation) -> Place | None:
+    def _cache(self) -> Place | None:
         """Return the place of the cache that its installer links from: as settings say, else the only one of its kind.
 
         Of several nobody knows which it was.
         """
-        if self.installer is None:
-            return None
         if self.setting and self.setting.cache:
             return self.setting.cache
-        held = [one.place for one in situation.caches if one.kind == self.installer.cache]
-        return held[0] if len(held) == 1 else None
+        return self.caches[0] if len(self.caches) == 1 else None
 
 
 def _installer(owner: Owner, environment: Environment | None) -> Installer | None:
@@ -242,7 +257,9 @@ class _Side:
 
     __slots__ = (
         "cache",
+        "cache_known",
         "cached",
+        "caches",
         "ecosystem",
         "file",
         "in_linking",
@@ -268,6 +285,8 @@ class _Side:
         self.place = installed.place
         self.setting = installed.setting
         self.version = installed.version
+        self.cache_known = installed.cache_known
+        self.caches = installed.caches
         self.one_entry = False
         self.patched = owner.patched and not installed.is_cache  # in a cache it is as the package has it
         self.cached = cached = _caches_with(file, situation)
@@ -281,7 +300,7 @@ class _Side:
 
     @property
     def named(self) -> str:
-        return self.installer.name if self.installer else ""
+        return self.installer.name if self.installer else self.owner.installer
 
     def explained(self, cause: Cause, facts: Facts) -> Explained:
         return Explained(
@@ -454,13 +473,17 @@ def _separate_cache_entries(side: _Side, beside: _Side) -> Facts | None:
     return None
 
 
-def _cache_replaced(side: _Side, beside: _Side) -> Facts | None:
-    """What is fetched again is new: `uv cache clean`, `pixi clean cache`, `conda clean --packages`."""
+def _not_in_cache(side: _Side, beside: _Side) -> Facts | None:
+    """What is fetched again after `uv cache clean` is new; so is what `cp -a` made, and what another cache had.
+
+    Nothing that is there tells one from the other: copies have the times of what they were made of, and rattler gives
+    all that it unpacks those of the archive.
+    """
     if side.installer is None or not side.installer.links or side.is_cache or not _is_plain(side):
         return None
     if side.cached or not side.one_entry or not _same_rights(side, beside) or _full(side, beside):
         return None
-    if side.linked and beside.linked and _one_path(side, beside):
+    if side.linked and beside.linked and side.cache_known and _one_path(side, beside):
         return (("links", f"{side.file.links}, none of them in the cache"),)
     if not side.linked and side.in_linking and _links_work(side):
         return (_links(side), ("environment", "other files of it are links"))
@@ -535,7 +558,10 @@ def _nobody(side: _Side, beside: _Side) -> Facts:
     unknown = [one.file.names[0] for one in (side, beside) if not one.owner.package and not one.is_cache]
     if unknown:
         return (("in no record", unknown[0]),)
-    return (_links(side),)
+    if side.installer is None or not side.installer.links or side.is_cache or side.cache_known:
+        return (_links(side),)
+    several = f"one of {len(side.caches)}" if side.caches else "not found"
+    return (("cache", f"{side.cache.path}, which was not looked at" if side.cache else several), _links(side))
 
 
 _Decisions = tuple[tuple[Cause, Callable[[_Side, _Side], Facts | None]], ...]
@@ -546,7 +572,7 @@ _OWN: _Decisions = (
     ("subvolume", _subvolume),
     ("copying-installer", _copying_installer),
     ("copy-setting", _copy_setting),
-    ("cache-replaced", _cache_replaced),
+    ("not-in-cache", _not_in_cache),
     ("prefix-patched", _prefix_patched),
     ("editable", _editable),
     ("image-layer", _over_layers),
