@@ -11,11 +11,11 @@ are by environment, each a list of what its installers were told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runworthy.engine.results import Cell, result_of
-from runworthy.model.finding import Result
+from runworthy.model.finding import Finding, Result
 from runworthy.model.records import replace
 from runworthy.model.storage import Clash, Environment, Idle, Owner, Partial, Place, Spare, StoredFile, Waste
 from runworthy.storage.causes import Situation, with_causes
@@ -23,7 +23,7 @@ from runworthy.storage.telling import told
 from runworthy.storage.wastes import wastes_of
 from runworthy.targets.storage.settings import Setting
 
-__all__ = ["judge_storage", "situation_of", "spares_of", "wastes_in"]
+__all__ = ["findings_of", "judge_storage", "situation_of", "spares_of", "wastes_in"]
 
 _OWNER = ("environment", "installer", "recorded", "patched", "editable", "link", "manifest")
 _SPARE = ("bar", "how", "proof")
@@ -52,6 +52,13 @@ def judge_storage(facts: Mapping[str, Any]) -> Result:
 def wastes_in(facts: Mapping[str, Any]) -> tuple[Waste, ...]:
     """Return what is stored again, by cause and place."""
     return wastes_of(spares_of(facts), situation_of(facts))
+
+
+def findings_of(found: Sequence[Waste]) -> tuple[Finding, ...]:
+    """Return what the rules say of what is stored again."""
+    path = found[0].environment
+    cell = Cell(subject=path, target="", path=path, trace=told(path, found), storage=tuple(found))
+    return result_of(cell).findings
 
 
 def situation_of(facts: Mapping[str, Any]) -> Situation:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from runworthy.model.storage import Cause, Place, Trial
-from runworthy.storage.advice import advice_of, setting_against
+from runworthy.model.storage import Cause, Environment, Place, Trial
+from runworthy.storage.advice import advice_of, setting_for, with_trials
 from runworthy.storage.installers import INSTALLERS, first_that_can, installer_named, versions_that_can
-from tests.rules.storage import situation_of, wastes_in
+from tests.rules.storage import findings_of, situation_of, wastes_in
 
 _PLACE = Place(path="/data/b/.venv", filesystem="ext4:1", device=1, type="ext4", point="/data")
 _ROOT = Place(path="/srv/b/.venv", filesystem="ext4:1", device=1, type="ext4", point="/")
@@ -22,6 +22,8 @@ _ROOT = Place(path="/srv/b/.venv", filesystem="ext4:1", device=1, type="ext4", p
         ("other-filesystem", "uv", _ROOT, 'cache-dir = "/var/cache/uv"'),
         ("bind-mount", "pixi", _PLACE, "PIXI_CACHE_DIR=/data/.cache/pixi"),
         ("bind-mount", "magic", _PLACE, "use pixi, which took the place of magic, and have its cache beside it"),
+        ("subvolume", "magic", _PLACE, "use pixi, which took the place of magic and makes reflinks"),
+        ("copy-setting", "magic", _PLACE, "use pixi, which took the place of magic"),
         ("other-filesystem", "micromamba", _PLACE, "pkgs_dirs: [/data/.cache/conda/pkgs]"),
         ("other-filesystem", "pnpm", _PLACE, "storeDir: /data/.cache/pnpm/store"),
         ("subvolume", "uv", _PLACE, 'link-mode = "clone"'),
@@ -31,7 +33,11 @@ _ROOT = Place(path="/srv/b/.venv", filesystem="ext4:1", device=1, type="ext4", p
         ("copy-setting", "pixi", _PLACE, "allow-hard-links = true"),
         ("copy-setting", "pnpm", _PLACE, "packageImportMethod: auto"),
         ("copying-installer", "pip", _PLACE, "use uv, which links what it installs"),
+        ("copying-installer", "poetry", _PLACE, "use uv, which links what it installs"),
         ("copying-installer", "npm", _PLACE, "use pnpm, which links what it installs"),
+        ("copying-installer", "", _PLACE, None),
+        ("copy-setting", "", _PLACE, None),
+        ("other-filesystem", "", _PLACE, None),
         ("separate-cache-entries", "uv", _PLACE, None),
         ("vendored", "pip", _PLACE, None),
         ("copy-setting", "nobody", _PLACE, None),
@@ -41,8 +47,30 @@ _ROOT = Place(path="/srv/b/.venv", filesystem="ext4:1", device=1, type="ext4", p
 def test_a_cause_has_the_setting_of_its_installer(
     cause: Cause, installer: str, place: Place | None, setting: str | None
 ) -> None:
-    advised = setting_against(cause, installer, "", None, place)
+    environment = Environment(path=place.path, kind="venv", place=place) if place else None
+    advised = setting_for(cause, installer, "", None, environment)
     assert (advised.setting if advised else None) == setting
+
+
+@pytest.mark.parametrize(
+    ("cause", "setting"),
+    [("other-filesystem", "PIXI_CACHE_DIR=/data/.cache/pixi"), ("copy-setting", None), ("subvolume", "PIXI_CACHE_DIR")],
+)
+def test_pixi_tells_uv_where_its_cache_is(cause: Cause, setting: str | None) -> None:
+    """It brings uv along as a library, and no file of uv's settings is read."""
+    advised = setting_for(cause, "uv", "", None, Environment(path=_PLACE.path, kind="pixi", place=_PLACE))
+    assert (advised.setting[: len(setting or "")] if advised else None) == setting
+
+
+def test_arguments_are_said_to_be_the_same_of_pip_alone() -> None:
+    environment = Environment(path=_PLACE.path, kind="venv", place=_PLACE)
+    notes = {name: setting_for("copying-installer", name, "", None, environment) for name in ("pip", "poetry", "npm")}
+    told = {name: [note for note in advised.notes if "takes" in note] for name, advised in notes.items() if advised}
+    assert told == {
+        "pip": ["`uv pip install` takes the same arguments as `pip install`"],
+        "poetry": [],
+        "npm": ["`pnpm import` takes over package-lock.json"],
+    }
 
 
 def test_installers_go_by_the_names_in_their_records() -> None:
@@ -110,6 +138,21 @@ def test_a_trial_says_whether_it_would_work(hard: str, clone: str, works: bool) 
     assert advice.notes == ("the same for 1 more environment on the same mount",)
     assert advice.trial.startswith("a hard link ")
     assert all(word in advice.trial for word in (hard, clone))
+
+
+@pytest.mark.parametrize(("hard", "words"), [("", "; tried: links work there"), ("EXDEV", "links are refused there")])
+def test_what_a_trial_shows_is_told_with_the_finding(hard: str, words: str) -> None:
+    """A setting that would not work must not be proposed as if nobody knew."""
+    facts = _facts()
+    wastes, situation = wastes_in(facts), situation_of(facts)
+    assert {waste.works for waste in wastes} == {None}
+    advice = advice_of(wastes, situation, lambda one, other: Trial(source=one, target=other, hard=hard, clone=hard))
+    told = with_trials(wastes, advice, situation)
+    assert [waste.works for waste in told] == [not hard] * 2
+    (finding,) = (found for found in findings_of(told[:1]) if found.code == "RW801")
+    assert words in finding.remedies[-1].title
+    untold = with_trials(wastes, advice_of(wastes, situation, lambda *_: None), situation)
+    assert untold == wastes
 
 
 def test_a_trial_elsewhere_says_where_it_was_made() -> None:

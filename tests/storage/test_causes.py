@@ -10,7 +10,7 @@ import pytest
 
 from runworthy.model.storage import CAUSES, Cause
 from runworthy.storage.causes import linking_environments
-from tests.rules.storage import situation_of, spares_of, wastes_in
+from tests.rules.storage import findings_of, situation_of, spares_of, wastes_in
 
 _A, _B, _CACHE = "/data/a/.venv", "/data/b/.venv", "/home/me/.cache/uv"
 _HERE = {"type": "ext4", "at": "/data", "filesystem": "ext4:1", "device": 1, "mount": 1}
@@ -47,6 +47,7 @@ _ONE_BTRFS: Mapping[str, Any] = {name: {**_HERE, "type": "btrfs"} for name in ("
 _OVERLAY: Mapping[str, Any] = {name: {**_HERE, "type": "overlay"} for name in ("here", "there")}
 _SAME: Mapping[str, Any] = {}
 _COPY: Mapping[str, Any] = {"installer": "uv", "links": "copy", "said": "x"}
+_FAR: Mapping[str, Any] = {"installer": "uv", "cache": "far:/far/uv", "cache_said": "x"}
 _PIP: Mapping[str, Any] = {"installer": "pip"}
 _IN_CACHE = {"names": [f"{_A}/lib/x.so", f"{_CACHE}/1/x.so"]}
 _IN_CACHE_TOO = {"names": [f"{_B}/lib/x.so", f"{_CACHE}/2/x.so"]}
@@ -94,10 +95,11 @@ _CASES: Sequence[tuple[str, dict[str, Any], Cause]] = [
     (
         "linked elsewhere, the cache has another",
         _facts(_IN_CACHE, {"names": [f"{_B}/lib/x.so", "/data/c/lib/x.so"]}, cache=_SAME),
-        "cache-replaced",
+        "not-in-cache",
     ),
-    ("names outside, the cache has another", _facts(_IN_CACHE, {"links": 2}, cache=_SAME), "cache-replaced"),
-    ("not linked where others are", _facts(cache=_SAME, linking=[_B]), "cache-replaced"),
+    ("names outside, the cache has another", _facts(_IN_CACHE, {"links": 2}, cache=_SAME), "not-in-cache"),
+    ("names outside, and no cache known", _facts({"links": 2}, {"links": 2}), "separate-copies"),
+    ("not linked where others are", _facts(cache=_SAME, linking=[_B]), "not-in-cache"),
     ("patched", _facts({"patched": True}, {"patched": True}, cache=_OTHER), "prefix-patched"),
     ("two packages of wheels", _facts(None, {"package": "other 1.0"}, cache=_OTHER), "vendored"),
     ("two packages of pip", _facts(_PIP, {**_PIP, "package": "other 1.0"}), "vendored"),
@@ -144,7 +146,9 @@ def test_it_is_told_whose_doing_it_is() -> None:
     """Where the other one was copied, though the spare one is linked, it is the other's."""
     (waste,) = wastes_in(_facts({**_PIP, "links": 1}, _IN_CACHE_TOO, a={"installer": "pip 24.2"}, cache=_SAME))
     assert (waste.environment, waste.other) == (_B, _A)
-    assert (waste.installer, waste.version) == ("pip", "24.2")
+    assert (waste.cause_in, waste.installer, waste.version) == (_A, "pip", "24.2")
+    (finding,) = findings_of([waste])
+    assert f"that is so of `{_A}`" in finding.notes
 
 
 @pytest.mark.parametrize(
@@ -176,12 +180,74 @@ def test_the_cache_that_settings_name_is_the_one() -> None:
     assert (waste.cause, waste.cache) == ("other-filesystem", "/far/uv")
 
 
+@pytest.mark.parametrize(
+    ("facts", "cache"),
+    [
+        (_facts(), "not found"),
+        (_facts({"links": 2}, {"links": 2}), "not found"),
+        (_facts({"links": 2}, {"links": 2}, settings={_B: [_FAR]}), "/far/uv, which was not looked at"),
+        (_facts({"links": 2}, {"links": 2}, cache=_SAME), None),
+    ],
+)
+def test_what_is_not_known_of_the_cache_is_told(facts: dict[str, Any], cache: str | None) -> None:
+    """Uv links: what has no link, or one that leads nobody knows where, was not copied by it for sure."""
+    facts["places"]["far"] = {**_HERE, "at": "/far"}
+    (waste,) = wastes_in(facts)
+    assert dict(waste.facts).get("cache") == cache
+    assert waste.cause == ("separate-copies" if cache else "not-in-cache")
+    if cache:
+        (finding,) = findings_of([waste])
+        assert "uv 0.8.3 links what it installs from its cache, and nothing tells what that had" in finding.message
+
+
+def test_of_several_caches_nobody_knows_which_it_was() -> None:
+    facts = _facts(cache=_SAME)
+    facts["environments"]["/home/me/uv2"] = {"kind": "uv-cache", "place": "there"}
+    (waste,) = wastes_in(facts)
+    assert (waste.cause, dict(waste.facts)["cache"]) == ("separate-copies", "one of 2")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [_facts(_IN_CACHE, {"links": 2}, cache=_SAME), _facts(cache=_SAME, linking=[_B]), _facts(cache=_SAME)],
+)
+def test_no_history_is_told_that_nothing_shows(facts: dict[str, Any]) -> None:
+    """An environment that was copied (cp -a), with its cache or without, looks as one whose cache was cleaned."""
+    (waste,) = wastes_in(facts)
+    (finding,) = findings_of([waste])
+    assert not [word for word in ("replaced", "removed", "copied it", "linked it to") if word in finding.message]
+
+
+@pytest.mark.parametrize(
+    ("installer", "words"),
+    [
+        ("pip", ", and wheels cannot hold links"),
+        ("uv", ", and wheels cannot hold links"),
+        ("npm", ", and npm unpacks no links"),
+        ("dpkg", ", though Debian packages can hold links"),
+        ("apk", ", though Alpine packages can hold links"),
+        ("rattler", ", though conda packages can hold links"),
+        ("conda", ", though conda packages can hold links"),
+        ("own", ""),
+    ],
+)
+def test_a_chain_is_told_of_the_kind_of_package(installer: str, words: str) -> None:
+    """Wheels are not what a distribution's packages are, nor what conda's are."""
+    files = {"installer": installer}
+    facts = _facts(files, {**files, "names": [f"{_A}/lib/x.so.1"]})
+    (waste,) = wastes_in(facts)
+    (finding,) = findings_of([waste])
+    assert finding.code == "RW810"
+    assert finding.message.endswith(f": the package has it under several names{words}")
+    assert "wheel" in finding.message or "wheel" not in f"{finding.cause}{finding.notes}"
+
+
 def test_reflinks_are_links() -> None:
     """What shares its storage with its cache's entry is not a copy: the entries are two."""
     facts = _facts({"package": "pkg 1.0"}, {"package": "pkg 1.0"}, cache=_SAME) | {"places": _ONE_BTRFS}
     assert _cause(facts) == "copy-setting"
     files = next((spare.file, spare.kept) for spare in spares_of(facts))
-    assert _cause(facts | {"cloned": [(file.device, file.inode) for file in files]}) == "cache-replaced"
+    assert _cause(facts | {"cloned": [(file.device, file.inode) for file in files]}) == "not-in-cache"
 
 
 def test_pnpm_knows_files_by_their_bytes() -> None:
@@ -208,6 +274,57 @@ def test_each_copy_is_held_against_that_of_its_own_package() -> None:
         f"{_B}/lib/two/x.so": "copying-installer",
     }
     assert all(waste.facts for waste in wastes_in(facts))
+
+
+def test_installers_are_told_apart() -> None:
+    """What pip and what npm copied into one environment is two things: each has another setting."""
+    files: list[list[dict[str, Any]]] = [
+        [{"names": [f"{top}/lib/x.so"], "package": "pkg 1.0", "installer": "pip"} for top in (_A, _B)],
+        [
+            {
+                "names": [f"{top}/node_modules/left/x.node"],
+                "package": "left 1.0",
+                "installer": "npm",
+                "manifest": f"{top}/node_modules/left/package.json",
+            }
+            for top in (_A, _B)
+        ],
+    ]
+    facts = _facts() | {"copies": [{"size": 65536, "files": held} for held in files]}
+    wastes = wastes_in(facts)
+    assert [(one.cause, one.installer, one.setting[:8], one.files) for one in wastes] == [
+        ("copying-installer", "npm", "use pnpm", 1),
+        ("copying-installer", "pip", "use uv, ", 1),
+    ]
+    assert len({finding.cause for finding in findings_of(wastes)}) == 2
+
+
+def test_a_package_of_another_kind_is_not_the_environments_installers() -> None:
+    """A package.json in what pip filled is a package of npm's kind, that some installer brought."""
+    record = {"installer": "", "manifest": f"{_B}/node_modules/left/package.json"}
+    facts = _facts({**record}, {**record}, a={"installer": "pip 24.2"}, b={"installer": "pip 24.2"})
+    assert _cause(facts) == "separate-copies"
+    for manifest in (f"{_B}/lib/pkg-1.0.dist-info/RECORD", f"{_B}/lib/pkg.egg-info/installed-files.txt", ""):
+        for file in facts["copies"][0]["files"]:
+            file["manifest"] = manifest
+        assert _cause(facts) == "copying-installer"
+
+
+def test_many_environments_at_fault_have_one_setting_or_none() -> None:
+    """What each of several mounts would want is no proposal for all."""
+    facts = _facts(cache=_OTHER)
+    facts["copies"] = []
+    for at in range(8):
+        top = f"/disk{at}/.venv"
+        facts["places"][f"disk{at}"] = {**_HERE, "at": f"/disk{at}"}
+        facts["environments"][top] = {"kind": "venv", "place": f"disk{at}", "installer": _UV}
+        names = ([f"{top}/lib/x.so"], [f"{_B}/lib/{at}/lib/x.so", f"{_CACHE}/{at}/lib/x.so"])
+        files = [{"names": held, "package": f"p{at} 1.0", "installer": "uv"} for held in names]
+        facts["copies"].append({"size": 65536 * (at + 1), "files": files})
+    wastes = {one.other: one for one in wastes_in(facts)}
+    assert wastes["/disk7/.venv"].cause_in == "/disk7/.venv"
+    assert wastes["/disk7/.venv"].setting.startswith('`cache-dir = "/disk7/.cache/uv"`')
+    assert (wastes[""].cause_in, wastes[""].setting, wastes[""].version, wastes[""].files) == ("", "", "", 5)
 
 
 # -- environments that link --------------------------------------------------------------------

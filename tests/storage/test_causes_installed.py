@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -140,7 +141,18 @@ def test_what_was_linked_to_a_cache_that_was_cleaned_is_told_so(ext4: ground.Gro
     for path in sorted(ground_before.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     installers.venv(ext4.path / "c", packages, cache=cache)
-    assert "_core.so" in _causes([ext4.path], UV_CACHE_DIR=str(cache))["cache-replaced"]
+    assert "_core.so" in _causes([ext4.path], UV_CACHE_DIR=str(cache))["not-in-cache"]
+
+
+def test_what_was_copied_with_its_cache_is_told_by_what_is_there(ext4: ground.Ground, tmp_path: Path) -> None:
+    """Links, times and bytes are as after a cache was cleaned: no cause says which it was."""
+    packages, cache = installers.wheels(tmp_path), ext4.path / "one" / "uv"
+    made = installers.venv(ext4.path / "one" / "a", packages, cache=cache)
+    subprocess.run(["cp", "-a", str(ext4.path / "one"), str(ext4.path / "two")], check=True)
+    wastes, _ = _looked_at([made, ext4.path / "two" / "a"], UV_CACHE_DIR=str(cache))
+    waste = next(one for one in wastes if one.cause == "not-in-cache")
+    assert waste.environment == str(ext4.path / "two" / "a")
+    assert ("links", "2, none of them in the cache") in waste.facts
 
 
 def test_reflinks_of_uv_are_not_stored_again(btrfs: ground.Ground, tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ Cause = Literal[
     "copying-installer",
     "copy-setting",
     "separate-cache-entries",
-    "cache-replaced",
+    "not-in-cache",
     "prefix-patched",
     "vendored",
     "version-chain",
@@ -231,12 +231,12 @@ CAUSES: Mapping[Cause, str] = {
     "bind-mount": "the cache is behind another mount of the same file system, so that links are refused",
     "subvolume": "the cache is in another btrfs subvolume, so that hard links are refused",
     "copying-installer": "the installer always copies",
-    "copy-setting": "the installer was told to copy, or fell back to it, where links work",
+    "copy-setting": "links work and are not there: the installer was told to copy, or they were copied since",
     "separate-cache-entries": "each comes from an entry of its own in the cache, which knows packages and not bytes",
-    "cache-replaced": "they were linked to entries of the cache that have been removed and fetched again since",
+    "not-in-cache": "the installer links what it installs, and none of their names is in its cache",
     "prefix-patched": "the installer wrote the environment's own path into them",
     "vendored": "each package brings the library along",
-    "version-chain": "one library has several names in a package, and wheels cannot hold links",
+    "version-chain": "a package has the same file under several names",
     "editable": "they belong to a source tree that is installed in place",
     "permissions": "owners or permissions differ",
     "too-many-links": "the file has as many names as its file system allows",
@@ -312,8 +312,9 @@ class Spare:
     """A stored file whose bytes ``kept`` has as well. ``cause`` is why, ``bar`` why it is left, empty where it is not.
 
     ``how`` is how it would be shared, ``frees`` what that would free: 0 where names of it are left. ``owner`` and
-    ``kept_owner`` are the owners of their first names, outside of caches where they have such. ``why`` says more of
-    the bar in words; where there is none, how a process may load two that become one.
+    ``kept_owner`` are the owners of their first names, outside of caches where they have such; ``doer`` is whose doing
+    the cause is: one of both, or the owner of a copy that is nearer than the kept one. ``why`` says more of the bar in
+    words; where there is none, how a process may load two that become one.
     """
 
     file: StoredFile
@@ -326,23 +327,26 @@ class Spare:
     frees: int = 0
     proof: Proof = "compared"
     why: tuple[str, ...] = ()
+    doer: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waste:
     """What one cause costs in one place: files of ``environment`` that are stored again though ``other`` has them.
 
-    ``other`` is the path of the environment that has the same bytes; it is empty where these are several. ``cache`` is
-    the installer's cache that they could have been linked from, where it is known. ``size`` is stored again, of which
-    ``frees`` would be freed by ``shares``. ``packages`` are (name, files, bytes), ``examples`` (path, same as, bytes),
-    the largest first. ``facts`` are (what, how it is) on which the cause rests. ``setting`` would have avoided it, and
-    ``works`` says whether links between the two places work: None where that was not tried. ``bars`` are (why, files,
-    bytes) of what is left as it is.
+    ``other`` is the path of the environment that has the same bytes; it is empty where these are several. ``cause_in``
+    is the environment in which the cause lies, empty where these are several: ``installer``, ``version``, ``cache`` and
+    ``setting`` are of it. ``cache`` is what they could have been linked from, where it is known. ``size`` is stored
+    again, of which ``frees`` would be freed by ``shares``. ``packages`` are (name, files, bytes), ``examples`` (path,
+    same as, bytes), the largest first. ``facts`` are (what, how it is) on which the cause rests. ``setting`` would have
+    avoided it, and ``works`` says whether links are made with it in place: None where that was not tried. ``bars`` are
+    (why, files, bytes) of what is left as it is.
     """
 
     cause: Cause
     environment: str
     other: str = ""
+    cause_in: str = ""
     cache: str = ""
     installer: str = ""
     version: str = ""

@@ -155,6 +155,7 @@ def _waste(one: Waste) -> Data:
         "why": CAUSES[one.cause],
         "environment": encodable(one.environment),
         "other": encodable(one.other) or None,
+        "cause_in": encodable(one.cause_in) or None,
         "cache": encodable(one.cache) or None,
         "installer": encodable(one.installer) or None,
         "version": encodable(one.version) or None,

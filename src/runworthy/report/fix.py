@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from runworthy.model.finding import Remedy, Result
 from runworthy.model.plan import FixReport, Plan, Repair
 from runworthy.report.changes import change_lines
-from runworthy.report.words import PLAIN, Style, clean, count, listed
+from runworthy.report.words import PLAIN, Style, bytes_of, clean, count, listed
 
 __all__ = ["fix_text"]
 
@@ -91,18 +91,11 @@ def _cost(remedy: Remedy) -> Iterator[str]:
     if cost.size is None:
         words.append("how much it brings is not known")
     elif cost.size:
-        words.append(_size(cost.size) if cost.size > 0 else f"{_size(-cost.size)} less")
+        words.append(bytes_of(cost.size) if cost.size > 0 else f"{bytes_of(-cost.size)} less")
     if cost.rebuild:
         words.append("a new build")
     if words:
         yield f"costs: {', '.join(words)}"
-
-
-def _size(number: int) -> str:
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if number >= unit:
-            return f"{number / unit:.1f} {name}"
-    return count(number, "byte")
 
 
 def _reservations(remedy: Remedy) -> Iterator[str]:

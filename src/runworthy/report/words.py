@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from runworthy.model.words import aligned, bytes_of, count, listed
+
 if TYPE_CHECKING:
     from runworthy.model.finding import Verdict
 
@@ -93,23 +95,9 @@ class Style:
 PLAIN = Style()
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """Return ``1 file`` or ``3 files``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def but(waived: int) -> str:
     """Return what is said after a number of which so many are waived: `` (2 waived)``, nothing for none."""
     return f" ({waived} waived)" if waived else ""
-
-
-def listed(words: Sequence[str], limit: int = 0) -> str:
-    """Return ``a, b and c``; beyond ``limit`` (0: none) ``a, b and 7 more``."""
-    if limit and len(words) > limit:
-        words = [*words[: limit - 1], f"{len(words) - limit + 1} more"]
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def size(number: int) -> str:
@@ -120,27 +108,9 @@ def size(number: int) -> str:
     return count(number, "byte")
 
 
-def bytes_of(number: int) -> str:
-    """Return a size for people: ``3.9 MiB``. What rounds to 1024 of a unit is told in the next one."""
-    if number < 1024:
-        return count(number, "byte")
-    held = float(number)
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        held /= 1024
-        if held < 1023.95:
-            return f"{held:.1f} {unit}"
-    return f"{held:.1f} TiB"
-
-
 def table(rows: Iterable[Sequence[str]], *, gap: str = "  ") -> list[str]:
     """Return rows with aligned columns, nothing after the last word. Colours take no room."""
-    held = [list(row) for row in rows]
-    columns = max((len(row) for row in held), default=0)
-    widths = [max((visible(row[at]) for row in held if at < len(row)), default=0) for at in range(columns)]
-    return [
-        gap.join(cell + " " * (width - visible(cell)) for cell, width in zip(row, widths, strict=False)).rstrip()
-        for row in held
-    ]
+    return aligned(rows, gap=gap, width=visible)
 
 
 def visible(text: str) -> int:

@@ -97,7 +97,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     ("storage.copying_installer", "copying-installer"),
     ("storage.copy_setting", "copy-setting"),
     ("storage.separate_cache_entries", "separate-cache-entries"),
-    ("storage.cache_replaced", "cache-replaced"),
+    ("storage.not_in_cache", "not-in-cache"),
     ("storage.prefix_patched", "prefix-patched"),
     ("storage.vendored", "vendored"),
     ("storage.version_chain", "version-chain"),

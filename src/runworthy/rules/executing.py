@@ -9,7 +9,7 @@ from runworthy.model.finding import Severity
 from runworthy.model.program import FileFacts, PeFacts
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case
-from runworthy.rules.words import join, rows, unique
+from runworthy.rules.words import listed, rows, unique
 
 __all__ = [
     "LEFT_TO_CALLER",
@@ -92,7 +92,7 @@ def severity_of(steps: Sequence[Step], usual: Severity = "error") -> Severity:
 def assumption_note(steps: Sequence[Step]) -> str:
     """Return on what assumed facts of the machine the answers rest, empty where on none."""
     held = unique(step.assumption for step in steps if step.assumption)
-    return f"this rests on what is assumed of the machine: {join(held)}" if held else ""
+    return f"this rests on what is assumed of the machine: {listed(held)}" if held else ""
 
 
 # -- handlers -----------------------------------------------------------------------------------
@@ -126,9 +126,9 @@ def passed_over(case: Case, path: str) -> Iterator[str]:
     on = case.handlers.enabled
     made = [one for one in case.handlers.entries if not (on and one.enabled) and one.matches(case.file.head, path)]
     if made and not on:
-        yield f"{join([one.name for one in made])} would take it, and binfmt_misc is disabled as a whole"
+        yield f"{listed([one.name for one in made])} would take it, and binfmt_misc is disabled as a whole"
     elif made:
-        yield f"{join([handler_words(one) for one in made])} would take it, and is disabled"
+        yield f"{listed([handler_words(one) for one in made])} would take it, and is disabled"
 
 
 _OWN_LOADER = "its interpreter "
@@ -188,7 +188,7 @@ def what_it_is(file: FileFacts) -> str:
     if file.type == "pe" and file.pe is not None:
         return _windows(file.pe)
     if file.type == "mach-o" and file.machos:
-        archs = join(unique(part.arch for part in file.machos))
+        archs = listed(unique(part.arch for part in file.machos))
         return f"{_MACHO.get(file.machos[0].filetype, 'a file')} for macOS ({archs})"
     if file.type == "elf":
         return "an ELF file"

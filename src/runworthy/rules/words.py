@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Answer, Evidence, Stage, Step
+from runworthy.model.words import aligned, bytes_of, count, listed
 from runworthy.rules import Case
 from runworthy.simulate.hosts import host_api
 
@@ -18,8 +19,8 @@ __all__ = [
     "fails",
     "finding",
     "help_",
-    "join",
     "libraries_not_loaded",
+    "listed",
     "newest",
     "oldest_targets",
     "oldest_with_all",
@@ -41,31 +42,9 @@ _UNMISTAKABLE = ("CPython", "Node.js")
 _UNNAMED = ("glibc", "manylinux", "musllinux", "busybox")
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """Return ``1 symbol`` or ``3 symbols``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def bytes_of(number: int) -> str:
-    """Return a size for people: ``3.9 MiB``."""
-    held, units = float(number), ["KiB", "MiB", "GiB", "TiB"]
-    if number < 1024:
-        return count(number, "byte")
-    while held >= 1023.95 and units:  # what rounds to 1024 of a unit is told in the next one
-        held, unit = held / 1024, units.pop(0)
-    return f"{held:.1f} {unit}"
-
-
 def unique(names: Iterable[str]) -> list[str]:
     """Return the names once each, in the order of their first appearance."""
     return list(dict.fromkeys(names))
-
-
-def join(words: Sequence[str], limit: int = 0) -> str:
-    """Return ``a, b and c``; beyond ``limit`` (0: none) ``a, b and 7 more``."""
-    if limit and len(words) > limit:
-        words = [*words[: limit - 1], f"{len(words) - limit + 1} more"]
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def quoted(names: Iterable[str], limit: int = 5) -> str:
@@ -73,7 +52,7 @@ def quoted(names: Iterable[str], limit: int = 5) -> str:
     held = unique(names)
     more = len(held) - limit + 1 if len(held) > limit else 0
     shown = [f"`{name}`" for name in (held[: limit - 1] if more else held)]
-    return join([*shown, f"{more} more"] if more else shown)
+    return listed([*shown, f"{more} more"] if more else shown)
 
 
 def dotted(version: tuple[int, ...] | None) -> str:
@@ -83,11 +62,7 @@ def dotted(version: tuple[int, ...] | None) -> str:
 
 def rows(table: Iterable[Sequence[str]]) -> tuple[str, ...]:
     """Return rows with aligned columns."""
-    held = [tuple(row) for row in table]
-    if not held:
-        return ()
-    widths = [max(len(row[column]) for row in held) for column in range(len(held[0]))]
-    return tuple("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in held)
+    return tuple(aligned(table))
 
 
 def probes(case: Case, step: Step) -> tuple[str, ...]:
@@ -109,7 +84,7 @@ def would_come(following: Sequence[Step], from_it: str = "it") -> str:
         for kind, word in (("symbol", "symbol"), ("symbol-version", "version"))
         if any(step.need.kind == kind for step in following)
     ]
-    return f"{join(parts)} would come from {from_it}" if parts else ""
+    return f"{listed(parts)} would come from {from_it}" if parts else ""
 
 
 def oldest_targets(case: Case, names: Sequence[str]) -> list[str]:

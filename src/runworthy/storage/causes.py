@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from runworthy.model.records import dataclass, replace
 from runworthy.model.storage import Cause, Environment, Owner, Place, Spare, StoredFile
-from runworthy.storage.installers import Installer, installer_named, installer_of_cache
+from runworthy.storage.installers import Installer, ecosystem_of_record, installer_named, installer_of_cache
 from runworthy.storage.planning import MOST_LINKS
 from runworthy.targets.storage.settings import Setting
 
@@ -20,7 +20,6 @@ __all__ = [
     "Facts",
     "Situation",
     "besides",
-    "cause_of",
     "explained",
     "home_of",
     "is_inside",
@@ -65,11 +64,12 @@ class Situation:
         self.linking = frozenset(linking)
         self.cloned = frozenset(cloned)
         self.caches = tuple(one for one in environments.values() if one.is_cache)
-        self._installed: dict[tuple[str, str, bool], _Installed] = {}
+        self._installed: dict[tuple[str, str, str, bool], _Installed] = {}
 
     def installed(self, owner: Owner) -> _Installed:
         """Return what holds of all files of an environment that one installer brought."""
-        key = (owner.environment, owner.installer, bool(owner.package))
+        kind = "" if owner.installer else ecosystem_of_record(owner.manifest)
+        key = (owner.environment, owner.installer, kind, bool(owner.package))
         found = self._installed.get(key)
         if found is None:
             found = self._installed[key] = _Installed(owner, self)
@@ -80,28 +80,20 @@ class Situation:
 class Explained:
     """A cause with the facts it rests on, and whose doing it is.
 
-    ``environment`` is where the cause lies: that of the spare file, or that of the one that is kept.
+    ``owner`` is that of the spare file, or that of the one that it is held against.
     """
 
     cause: Cause
+    owner: Owner
     facts: Facts = ()
-    environment: str = ""
     installer: str = ""
     version: str = ""
     cache: Place | None = None
     setting: Setting | None = None
 
 
-def cause_of(
-    file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owner, situation: Situation
-) -> tuple[Cause, Facts]:
-    """Return why ``file`` is stored though ``kept`` has its bytes, and what that rests on."""
-    found = explained(file, owner, kept, kept_owner, situation)
-    return found.cause, found.facts
-
-
 def explained(file: StoredFile, owner: Owner, kept: StoredFile, kept_owner: Owner, situation: Situation) -> Explained:
-    """Return the same as :func:`cause_of`, and whose doing it is.
+    """Return why ``file`` is stored though ``kept`` has its bytes, what that rests on, and whose doing it is.
 
     What the installer of the spare file did is asked first, then that of the other one, since either may have copied;
     then what both have in common.
@@ -125,8 +117,8 @@ def with_causes(spares: Iterable[Spare], situation: Situation) -> tuple[Spare, .
     """Return spare files with why they are stored; ``spares`` are in the order in which they were found."""
     found = []
     for spare, beside, owner in besides(spares, situation):
-        cause, _ = cause_of(spare.file, spare.owner, beside, owner, situation)
-        found.append(replace(spare, cause=cause))
+        why = explained(spare.file, spare.owner, beside, owner, situation)
+        found.append(replace(spare, cause=why.cause, doer=why.owner))
     return tuple(found)
 
 
@@ -195,46 +187,66 @@ def is_inside(path: str, top: str) -> bool:
 
 
 class _Installed:
-    """What holds of all files of an environment that one installer brought."""
+    """What holds of all files of an environment that one installer brought.
 
-    __slots__ = ("cache", "environment", "in_linking", "installer", "is_cache", "place", "setting", "version")
+    ``cache_known``: the cache that it links from is among what was looked at, so that names there are known;
+    ``caches`` is how many of its kind were.
+    """
+
+    __slots__ = (
+        "cache",
+        "cache_known",
+        "caches",
+        "environment",
+        "in_linking",
+        "installer",
+        "is_cache",
+        "named",
+        "place",
+        "setting",
+        "version",
+    )
 
     def __init__(self, owner: Owner, situation: Situation) -> None:
         self.environment = environment = situation.environments.get(owner.environment)
         self.place = environment.place if environment else None
         self.is_cache = environment is not None and environment.is_cache
         self.installer = installer = _installer(owner, environment)
+        self.named = installer.name if installer else owner.installer
         self.in_linking = owner.environment in situation.linking
         told = situation.settings.get(owner.environment, ())
         self.setting = next((one for one in told if installer_named(one.installer) is installer), None)
-        self.cache = None if self.is_cache else self._cache(situation)
+        self.caches = [one.place for one in situation.caches if installer and one.kind == installer.cache]
+        self.cache = cache = None if self.is_cache else self._cache()
+        self.cache_known = cache is not None and any(one.path == cache.path for one in self.caches)
         self.version = ""
         if environment is not None and not self.is_cache and installer is not None:
             maker = installer_named(environment.installer, environment.kind)
             self.version = environment.version if maker is installer else ""
 
-    def _cache(self, situation: Situation) -> Place | None:
+    def _cache(self) -> Place | None:
         """Return the place of the cache that its installer links from: as settings say, else the only one of its kind.
 
         Of several nobody knows which it was.
         """
-        if self.installer is None:
-            return None
         if self.setting and self.setting.cache:
             return self.setting.cache
-        held = [one.place for one in situation.caches if one.kind == self.installer.cache]
-        return held[0] if len(held) == 1 else None
+        return self.caches[0] if len(self.caches) == 1 else None
 
 
 def _installer(owner: Owner, environment: Environment | None) -> Installer | None:
-    """Return who brought a file: as its record says, else who looks after such environments, if a package is known."""
+    """Return who brought a file: as its record says, else who looks after such environments, if a package is known.
+
+    A package of another ecosystem than the installer's (of npm, in what pip filled) was brought by somebody else.
+    """
     if environment is not None and environment.is_cache:
         return installer_of_cache(environment.kind)
     if owner.installer:
         return installer_named(owner.installer)
     if environment is None or not owner.package:
         return None
-    return installer_named(environment.installer, environment.kind)
+    usual, kind = installer_named(environment.installer, environment.kind), ecosystem_of_record(owner.manifest)
+    return usual if usual is None or not kind or usual.ecosystem == kind else None
 
 
 class _Side:
@@ -245,7 +257,9 @@ class _Side:
 
     __slots__ = (
         "cache",
+        "cache_known",
         "cached",
+        "caches",
         "ecosystem",
         "file",
         "in_linking",
@@ -271,6 +285,8 @@ class _Side:
         self.place = installed.place
         self.setting = installed.setting
         self.version = installed.version
+        self.cache_known = installed.cache_known
+        self.caches = installed.caches
         self.one_entry = False
         self.patched = owner.patched and not installed.is_cache  # in a cache it is as the package has it
         self.cached = cached = _caches_with(file, situation)
@@ -284,13 +300,13 @@ class _Side:
 
     @property
     def named(self) -> str:
-        return self.installer.name if self.installer else ""
+        return self.installer.name if self.installer else self.owner.installer
 
     def explained(self, cause: Cause, facts: Facts) -> Explained:
         return Explained(
             cause=cause,
+            owner=self.owner,
             facts=facts,
-            environment=self.owner.environment,
             installer=self.named,
             version=self.version,
             cache=self.cache,
@@ -457,13 +473,17 @@ def _separate_cache_entries(side: _Side, beside: _Side) -> Facts | None:
     return None
 
 
-def _cache_replaced(side: _Side, beside: _Side) -> Facts | None:
-    """What is fetched again is new: `uv cache clean`, `pixi clean cache`, `conda clean --packages`."""
+def _not_in_cache(side: _Side, beside: _Side) -> Facts | None:
+    """What is fetched again after `uv cache clean` is new; so is what `cp -a` made, and what another cache had.
+
+    Nothing that is there tells one from the other: copies have the times of what they were made of, and rattler gives
+    all that it unpacks those of the archive.
+    """
     if side.installer is None or not side.installer.links or side.is_cache or not _is_plain(side):
         return None
     if side.cached or not side.one_entry or not _same_rights(side, beside) or _full(side, beside):
         return None
-    if side.linked and beside.linked and _one_path(side, beside):
+    if side.linked and beside.linked and side.cache_known and _one_path(side, beside):
         return (("links", f"{side.file.links}, none of them in the cache"),)
     if not side.linked and side.in_linking and _links_work(side):
         return (_links(side), ("environment", "other files of it are links"))
@@ -538,7 +558,10 @@ def _nobody(side: _Side, beside: _Side) -> Facts:
     unknown = [one.file.names[0] for one in (side, beside) if not one.owner.package and not one.is_cache]
     if unknown:
         return (("in no record", unknown[0]),)
-    return (_links(side),)
+    if side.installer is None or not side.installer.links or side.is_cache or side.cache_known:
+        return (_links(side),)
+    several = f"one of {len(side.caches)}" if side.caches else "not found"
+    return (("cache", f"{side.cache.path}, which was not looked at" if side.cache else several), _links(side))
 
 
 _Decisions = tuple[tuple[Cause, Callable[[_Side, _Side], Facts | None]], ...]
@@ -549,7 +572,7 @@ _OWN: _Decisions = (
     ("subvolume", _subvolume),
     ("copying-installer", _copying_installer),
     ("copy-setting", _copy_setting),
-    ("cache-replaced", _cache_replaced),
+    ("not-in-cache", _not_in_cache),
     ("prefix-patched", _prefix_patched),
     ("editable", _editable),
     ("image-layer", _over_layers),

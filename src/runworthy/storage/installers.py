@@ -8,6 +8,7 @@ every package anew.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Literal
@@ -20,6 +21,7 @@ __all__ = [
     "Ecosystem",
     "Installer",
     "Method",
+    "ecosystem_of_record",
     "first_that_can",
     "installer_named",
     "installer_of_cache",
@@ -91,6 +93,13 @@ _OF_KINDS: Mapping[EnvironmentKind, str] = {
     "npm-cache": "npm",
 }
 _ALIASES = {"py-rattler": "rattler", "pixi-build": "pixi", "libmamba": "mamba"}
+# A record's name, or what the name of its directory ends in: PEP 376 and 427, setuptools, conda `core/prefix_data.py`.
+_RECORDS: Mapping[str, Ecosystem] = {
+    ".dist-info": "wheel",
+    ".egg-info": "wheel",
+    "conda-meta": "conda",
+    "package.json": "npm",
+}
 _NEW_FILE = (0, 10, 9)
 """uv: "Handle the hard link limit gracefully instead of failing" (#17699)."""
 _NUMBERS = re.compile(r"\d{1,9}")
@@ -109,6 +118,13 @@ def installer_named(name: str, kind: EnvironmentKind | Literal[""] = "") -> Inst
 def installer_of_cache(kind: EnvironmentKind) -> Installer | None:
     """Return who fills caches of a kind."""
     return INSTALLERS.get(_OF_KINDS.get(kind, ""))
+
+
+def ecosystem_of_record(manifest: str) -> Ecosystem | Literal[""]:
+    """Return whose packages are recorded in a file of such a name, empty where it tells nothing."""
+    directory, _, name = manifest.rpartition("/")
+    end = posixpath.splitext(directory)[1] or posixpath.basename(directory)
+    return _RECORDS[name] if name in _RECORDS else _RECORDS.get(end, "")
 
 
 def first_that_can(installer: Installer, version: str, method: Method) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from runworthy.model.edit import ShareFile
 from runworthy.model.records import replace
-from runworthy.model.storage import Bar, Cause, Owner, Place, Spare, StoredFile, Waste
-from runworthy.storage.advice import setting_against
+from runworthy.model.storage import Bar, Cause, Owner, Spare, StoredFile, Waste
+from runworthy.storage.advice import setting_for
 from runworthy.storage.causes import Explained, Facts, Situation, besides, explained, is_inside
 from runworthy.storage.installers import versions_that_can
 
@@ -23,42 +24,64 @@ _OTHERS = 3
 _Nearest = Mapping[int, tuple[StoredFile, Owner]]
 
 
+class _Group(NamedTuple):
+    """What is told at once. ``installer`` is whose doing it is; ``own``: that of the environment itself."""
+
+    cause: Cause
+    environment: str
+    other: str
+    installer: str
+    own: bool
+
+
 def wastes_of(spares: Sequence[Spare], situation: Situation) -> tuple[Waste, ...]:
-    """Return what is stored again by cause, environment and the other environment, what takes most room first.
+    """Return what is stored again by cause, environment, the other environment and installer, what takes most first.
 
     What shares its storage already takes none, and is left out.
     """
-    groups: dict[tuple[Cause, str, str], list[Spare]] = {}
+    groups: dict[_Group, list[Spare]] = {}
     nearest = {id(spare): (beside, owner) for spare, beside, owner in besides(spares, situation)}
     for spare in spares:
         if spare.bar != "already-shared":
-            key = (spare.cause, spare.owner.environment, spare.kept_owner.environment)
-            groups.setdefault(key, []).append(spare)
+            groups.setdefault(_group_of(spare, situation), []).append(spare)
     wastes = [_waste(key, group, nearest, situation) for key, group in _folded(groups).items()]
-    return tuple(sorted(wastes, key=lambda waste: (-waste.size, waste.cause, waste.environment, waste.other)))
+    return tuple(sorted(wastes, key=lambda one: (-one.size, one.cause, one.environment, one.other, one.installer)))
 
 
-def _folded(groups: dict[tuple[Cause, str, str], list[Spare]]) -> dict[tuple[Cause, str, str], list[Spare]]:
+def _group_of(spare: Spare, situation: Situation) -> _Group:
+    doer = spare.doer or spare.owner
+    environment = spare.owner.environment
+    return _Group(
+        cause=spare.cause,
+        environment=environment,
+        other=spare.kept_owner.environment,
+        installer=situation.installed(doer).named,
+        own=doer.environment == environment,
+    )
+
+
+def _folded(groups: dict[_Group, list[Spare]]) -> dict[_Group, list[Spare]]:
     """Return the groups with the small ones of one cause and environment as one, whose other environment is empty."""
-    told: dict[tuple[Cause, str, str], list[Spare]] = {}
+    told: dict[_Group, list[Spare]] = {}
     counts: dict[tuple[Cause, str], int] = {}
     for key, group in sorted(groups.items(), key=lambda one: (-_room(one[1]), one[0])):
-        cause, environment, other = key
-        number = counts[cause, environment] = counts.get((cause, environment), 0) + 1
-        several = number > _OTHERS and other != environment
-        told.setdefault((cause, environment, "" if several else other), []).extend(group)
+        number = counts[key.cause, key.environment] = counts.get((key.cause, key.environment), 0) + 1
+        several = number > _OTHERS and key.other != key.environment
+        told.setdefault(key._replace(other="") if several else key, []).extend(group)
     return told
 
 
-def _waste(key: tuple[Cause, str, str], group: list[Spare], nearest: _Nearest, situation: Situation) -> Waste:
-    cause, environment, other = key
+def _waste(key: _Group, group: list[Spare], nearest: _Nearest, situation: Situation) -> Waste:
     group = sorted(group, key=lambda spare: (-spare.file.allocated, spare.file.names))
     why = _why(group[0], nearest[id(group[0])], situation)
-    at_fault = situation.environments.get(why.environment)
+    cause_in = {(spare.doer or spare.owner).environment for spare in group}
+    if len(cause_in) > 1:
+        why = replace(why, version="")
     return Waste(
-        cause=cause,
-        environment=environment,
-        other=other,
+        cause=key.cause,
+        environment=key.environment,
+        other=key.other,
+        cause_in=next(iter(cause_in)) if len(cause_in) == 1 else "",
         cache=why.cache.path if why.cache else "",
         installer=why.installer,
         version=why.version,
@@ -66,9 +89,9 @@ def _waste(key: tuple[Cause, str, str], group: list[Spare], nearest: _Nearest, s
         size=_room(group),
         frees=sum(spare.frees for spare in group if not spare.bar),
         packages=_packages(group),
-        examples=tuple(_example(spare, environment, other) for spare in group[:_EXAMPLES]),
+        examples=tuple(_example(spare, key.environment, key.other) for spare in group[:_EXAMPLES]),
         facts=(*why.facts, *_versions(why), *_unread(group)),
-        setting=_setting(why, at_fault.place if at_fault else None),
+        setting=_setting(cause_in, why, situation),
         bars=_bars(group),
         shares=tuple(share for spare in group for share in _share(spare)),
     )
@@ -85,8 +108,11 @@ def _versions(why: Explained) -> Facts:
     return (("versions", words),) if words else ()
 
 
-def _setting(why: Explained, place: Place | None) -> str:
-    advised = setting_against(why.cause, why.installer, why.version, why.cache, place)
+def _setting(cause_in: Collection[str], why: Explained, situation: Situation) -> str:
+    """Return what would have kept all of them from being there, empty where that differs between environments."""
+    environments = map(situation.environments.get, cause_in)
+    told = {setting_for(why.cause, why.installer, why.version, why.cache, one) for one in environments}
+    advised = told.pop() if len(told) == 1 else None
     return advised.words if advised else ""
 
 

@@ -64,7 +64,8 @@ class Reasoning(Finding):
         if not self._search.reasons:
             return super().report()
         found = self._found(self._copies)
-        spares, wastes, idle = self._told, wastes_of(self._told, self._situation), self._idle()
+        spares, idle = self._told, self._idle()
+        wastes, advice = self._advised(wastes_of(spares, self._situation))
         parts = self._told_parts
         seen: tuple[_Found, ...] = (*wastes, *parts, *self._clashes, *idle)
         partial = sum(one.equal for one in parts)
@@ -78,7 +79,7 @@ class Reasoning(Finding):
             partial=parts,
             clashes=self._clashes,
             idle=idle,
-            advice=self._advice(wastes),
+            advice=advice,
             again=sum(one.file.allocated for one in spares) - shared + partial,
             frees=sum(one.frees for one in spares) + partial,
             shared=shared,
@@ -240,14 +241,18 @@ class Reasoning(Finding):
             return ()
         return idle_of(self._environments, time.time_ns() - self._search.unused * _SECOND)
 
-    def _advice(self, wastes: Sequence[Waste]) -> tuple[Advice, ...]:
-        """Return settings that keep copies from coming back, each tried with real links between its two places."""
+    def _advised(self, wastes: tuple[Waste, ...]) -> tuple[tuple[Waste, ...], tuple[Advice, ...]]:
+        """Return settings that keep copies from coming back, each tried with real links between its two places.
+
+        What the trials showed is told with the wastes, too.
+        """
         if not self._search.advise:
-            return ()
-        from runworthy.storage.advice import advice_of
+            return wastes, ()
+        from runworthy.storage.advice import advice_of, with_trials
         from runworthy.targets.storage.trials import trial
 
-        return advice_of(wastes, self._situation, trial)
+        advice = advice_of(wastes, self._situation, trial)
+        return with_trials(wastes, advice, self._situation), advice
 
     def _results(self, found: Iterable[_Found]) -> Iterator[Result]:
         """Yield one result for each environment of which something was found: its findings, by the rules."""

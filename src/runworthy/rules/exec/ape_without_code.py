@@ -9,7 +9,7 @@ from runworthy.model.program import ApeElf, ApeFacts
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import assumption_note, severity_of
-from runworthy.rules.words import finding, help_, join, unique
+from runworthy.rules.words import finding, help_, listed, unique
 
 CODE = "RW125"
 NAME = "ape-without-code"
@@ -81,7 +81,7 @@ def _helps(ape: ApeFacts | None, wanted: str) -> Iterator[str]:
 
 def _message(case: Case, step: Step) -> str:
     ape = case.file.ape if case.file and step.need.by == case.path else None
-    inside = join(_named(ape.elves)) if ape else ""
+    inside = listed(_named(ape.elves)) if ape else ""
     if ape and _why_not(ape, step.need.name):
         return (
             f"`{case.needer(step.need)}` is an APE program whose code for {step.need.name}, "

@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import handler_words, origin_note, taker
-from runworthy.rules.words import finding, join, unique
+from runworthy.rules.words import finding, listed, unique
 
 CODE = "RW133"
 NAME = "assumed-handlers"
@@ -28,7 +28,7 @@ def check(case: Case) -> Iterator[Match]:
 
 def _finding(case: Case, steps: list[Step]) -> Finding:
     handlers = [one for one in (taker(case, step) for step in steps if step.need.kind == "exec-format") if one]
-    assumed = join(unique(step.assumption for step in steps if step.assumption))
+    assumed = listed(unique(step.assumption for step in steps if step.assumption))
     if handlers:
         runs = f"runs by the handler {handler_words(handlers[0])}"
     else:

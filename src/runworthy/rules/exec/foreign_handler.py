@@ -18,7 +18,7 @@ from runworthy.rules.executing import (
     taker,
     what_it_is,
 )
-from runworthy.rules.words import finding, join, rows
+from runworthy.rules.words import finding, listed, rows
 from runworthy.simulate.purpose import PurposeKind, purpose_of, taken_by
 
 CODE = "RW110"
@@ -137,4 +137,4 @@ def _seen(case: Case, step: Step, handler: Handler) -> Iterator[str]:
         yield f"what {handler.interpreter} makes of the file is not known; the program itself does not start"
     tried = [one for one in handler.others if case.file is not None and one.matches(case.file.head, case.path)]
     if tried:
-        yield f"run-detectors tries {join([handler_words(one) for one in tried], 4)} in this order"
+        yield f"run-detectors tries {listed([handler_words(one) for one in tried], 4)} in this order"

@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import assumption_note, severity_of
-from runworthy.rules.words import finding, help_, join, quoted, rows, unique
+from runworthy.rules.words import finding, help_, listed, quoted, rows, unique
 
 CODE = "RW127"
 NAME = "missing-command"
@@ -65,7 +65,7 @@ def _finding(case: Case, steps: list[Step]) -> Finding:
         lines=() if ape else rows((step.need.name, step.detail) for step in steps if step.detail),
         notes=(
             _APE if ape else "",
-            f"PATH is {join(places)}" if places else "",
+            f"PATH is {listed(places)}" if places else "",
             assumption_note(steps),
         ),
         remedies=() if ape else (_remedy(names),),

@@ -10,7 +10,7 @@ from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.executing import assumption_note, caller_rows, caller_steps, handler_words, severity_of
-from runworthy.rules.words import finding, help_, join
+from runworthy.rules.words import finding, help_, listed
 from runworthy.simulate.purpose import purpose_of
 
 CODE = "RW103"
@@ -85,7 +85,7 @@ def _is_appimage(facts: ElfFacts | None) -> bool:
 
 def _no_emulator(case: Case, arch: str) -> str:
     if case.handlers.entries or case.handlers.stated:
-        held = join([one.name for one in case.handlers.entries], 6)
+        held = listed([one.name for one in case.handlers.entries], 6)
         return f"no handler emulates {arch}: {case.target} has {held or 'no handlers'}"
     return ""
 

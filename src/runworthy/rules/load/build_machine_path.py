@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import built_elsewhere
-from runworthy.rules.words import finding, help_, join, probes, quoted, unique, would_come
+from runworthy.rules.words import finding, help_, listed, probes, quoted, unique, would_come
 
 CODE = "RW206"
 NAME = "build-machine-path"
@@ -43,7 +43,7 @@ def _finding(case: Case, directories: tuple[str, ...], steps: list[Step]) -> Fin
     it = "it" if len(names) == 1 else "them"
     message = f"`{who}` looks for {quoted(names)} in {quoted(directories)}, {case.target} does not have {it}"
     notes = (
-        f"the search path leads into {join(places)} of the machine that built the file",
+        f"the search path leads into {listed(places)} of the machine that built the file",
         would_come(case.following(steps), it),
     )
     relative = f"set a search path relative to the file: `patchelf --set-rpath '$ORIGIN' {who}`"

@@ -14,7 +14,7 @@ from runworthy.rules.words import (
     fails,
     finding,
     help_,
-    join,
+    listed,
     newest,
     oldest_targets,
     quoted,
@@ -153,7 +153,7 @@ def _only(foreign: _Foreign) -> str:
     if number:
         parts.append(f"`{foreign.symbols[0][1]}`" if number == 1 else count(number, "symbol"))
     exists = "exists" if len(foreign.libraries) + number == 1 else "exist"
-    return f"{join(parts)} {exists}" if parts else ""
+    return f"{listed(parts)} {exists}" if parts else ""
 
 
 def _table(case: Case, foreign: _Foreign) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ def _table(case: Case, foreign: _Foreign) -> tuple[str, ...]:
     for who, symbols in held.items():
         for file in unique(file for file, _ in symbols):
             names = sorted({name for at, name in symbols if at == file})
-            table.append((who, file, join(names, 6)) if len(held) > 1 else (file, join(names, 6)))
+            table.append((who, file, listed(names, 6)) if len(held) > 1 else (file, listed(names, 6)))
     return rows(table)
 
 
@@ -214,7 +214,7 @@ def _remedies(case: Case, made: str) -> Iterator[Remedy]:
         return
     oldest = oldest_targets(case, case.catalogue.first_with(node, case.machine))
     if oldest:
-        yield help_(f"run it on a target with glibc {node.removeprefix('GLIBC_')} or later, as {join(oldest)}")
+        yield help_(f"run it on a target with glibc {node.removeprefix('GLIBC_')} or later, as {listed(oldest)}")
 
 
 def _rust(machine: str) -> str:

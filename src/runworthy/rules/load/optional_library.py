@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import finding, join, rows, unique
+from runworthy.rules.words import finding, listed, rows, unique
 
 CODE = "RW210"
 NAME = "optional-library"
@@ -40,7 +40,7 @@ def _finding(case: Case, steps: list[Step], answer: Answer) -> Finding:
     if answer is Answer.UNKNOWN and len(names) == 1:
         lacks = f"which is not known of {case.target}"
     table = rows((step.need.name, _priority(step), step.detail.partition(": ")[2]) for step in steps)
-    message = f"`{case.needer(steps[0].need)}` opens {join(names, 5)} at run time, {lacks}"
+    message = f"`{case.needer(steps[0].need)}` opens {listed(names, 5)} at run time, {lacks}"
     notes = ("it starts without them, as its own notes say (.note.dlopen); what they bring is then missing",)
     return finding(
         case,

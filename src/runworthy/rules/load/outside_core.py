@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Remedy, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import count, fails, finding, help_, join, quoted, rows, unique
+from runworthy.rules.words import count, fails, finding, help_, listed, quoted, rows, unique
 
 CODE = "RW207"
 NAME = "outside-core"
@@ -62,7 +62,7 @@ def _table(case: Case, names: list[str], steps: list[Step]) -> tuple[str, ...]:
         symbols = {step.need.name for step in following if step.because in keys and step.need.kind == "symbol"}
         symbols |= {step.need.name for step in own if step.need.kind == "symbol"}
         brings = count(len(symbols), "symbol") if symbols else ""
-        table.append((name, f"needed by {join(needers, 3)}", brings))
+        table.append((name, f"needed by {listed(needers, 3)}", brings))
     return rows(table)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import fails, finding, help_, join, rows
+from runworthy.rules.words import fails, finding, help_, listed, rows
 
 CODE = "RW220"
 NAME = "run-time-files"
@@ -39,7 +39,7 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, steps: list[Step]) -> Finding:
     names = [step.need.name for step in steps]
     starts = "starts" if not fails(case) else "opens files at run time"
-    message = f"`{case.needer(steps[0].need)}` {starts}; {case.target} lacks {join(names)}, which it opens later"
+    message = f"`{case.needer(steps[0].need)}` {starts}; {case.target} lacks {listed(names)}, which it opens later"
     table = rows((step.need.name, _DIFFERS.get(step.need.name, step.detail)) for step in steps)
     notes = (_resolver(case, names), *(step.detail for step in steps))
     remedies = tuple(_remedies(case, names))
@@ -69,7 +69,7 @@ def _resolver(case: Case, names: list[str]) -> str:
 def _remedies(case: Case, names: list[str]) -> Iterator[Remedy]:
     packages = [_PACKAGES[name] for name in names if name in _PACKAGES]
     if packages:
-        yield help_(f"add {join([f'`{package}`' for package in packages])} to the root")
+        yield help_(f"add {listed([f'`{package}`' for package in packages])} to the root")
     if case.objects.build(case.path).go is not None:
         for name in names:
             if name in _GO:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from runworthy.model.finding import Severity
 from runworthy.rules import Case, Match
-from runworthy.rules.words import finding, help_, join
+from runworthy.rules.words import finding, help_, listed
 
 CODE = "RW402"
 NAME = "page-size"
@@ -27,7 +27,7 @@ def check(case: Case) -> Iterator[Match]:
             else "has segments that no page size of the architecture fits"
         )
         if step.assumption:
-            larger = join(step.need.name.split(", "))
+            larger = listed(step.need.name.split(", "))
             message = f"`{who}` {fits}, {case.target} is taken to have {step.assumption}"
             notes = [f"kernels with pages of {larger} exist for {case.machine}: there it cannot be mapped"]
             remedies = [help_("state the page size: `--page-size 4k`")]

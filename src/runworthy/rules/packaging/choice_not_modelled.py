@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import finding, join, probes, quoted
+from runworthy.rules.words import finding, listed, probes, quoted
 
 CODE = "RW535"
 NAME = "choice-not-modelled"
@@ -29,7 +29,7 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, reason: str, steps: list[Step]) -> Finding:
     names = quoted(step.need.name for step in steps)
     likely = [step.met_by for step in steps if step.met_by]
-    by_name = f"by their names it is {join([f'`{path}`' for path in likely], 5)}" if likely else ""
+    by_name = f"by their names it is {listed([f'`{path}`' for path in likely], 5)}" if likely else ""
     return finding(
         case,
         (CODE, NAME, SEVERITY),

@@ -8,7 +8,7 @@ from runworthy.model.finding import Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.wheels import aspect, table, words
-from runworthy.rules.words import count, finding, help_, join
+from runworthy.rules.words import count, finding, help_, listed
 
 CODE = "RW514"
 NAME = "record-differs"
@@ -42,7 +42,7 @@ def check(case: Case) -> Iterator[Match]:
         finding=finding(
             case,
             (CODE, NAME, severity),
-            f"RECORD of `{case.subject}` is not what the wheel holds: {join(parts)}",
+            f"RECORD of `{case.subject}` is not what the wheel holds: {listed(parts)}",
             cause="RECORD is not what the wheel holds",
             items=(step.need.by for step in steps),
             steps=steps,

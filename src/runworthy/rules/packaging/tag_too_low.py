@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.wheels import aspect, by_tag, promised, table, tag_steps, who, words
-from runworthy.rules.words import count, finding, help_, join, version_order
+from runworthy.rules.words import count, finding, help_, listed, version_order
 
 CODE = "RW510"
 NAME = "tag-too-low"
@@ -74,7 +74,7 @@ def _row(case: Case, step: Step) -> tuple[str, ...]:
     mine = (one.name for one in following if (one.by, one.version, one.file) == (need.by, need.version, need.file))
     first = words(step)
     since = "no system has it" if not first or first.startswith("no ") else f"since {first}"
-    return case.needer(need), need.version or "", join([*mine], _SYMBOLS_SHOWN), since
+    return case.needer(need), need.version or "", listed([*mine], _SYMBOLS_SHOWN), since
 
 
 def _remedies(tag: str, steps: list[Step]) -> Iterator[Remedy]:

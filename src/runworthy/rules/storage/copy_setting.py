@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Severity
 from runworthy.model.storage import Waste
 from runworthy.rules import Case, Match
-from runworthy.rules.storage.wasted import them, told, who
+from runworthy.rules.storage.wasted import told, who
 
 CODE = "RW805"
 NAME = "copy-setting"
@@ -26,4 +26,5 @@ def _why(waste: Waste) -> str:
     said = dict(waste.facts).get("told by")
     if said:
         return f"{who(waste)} was told to copy by `{said}`"
-    return f"{who(waste)} copied {them(waste)}, though its cache is on the same mount"
+    is_ = "it is not linked" if waste.files == 1 else "none of them is linked"
+    return f"{is_}, though {who(waste)} links what it installs, and its cache is on the same mount"

@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.storage import Clash
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import finding, help_, join, quoted, rows, unique
+from runworthy.rules.words import finding, help_, listed, quoted, rows, unique
 
 CODE = "RW821"
 NAME = "first-build-wins"
@@ -67,7 +67,7 @@ def _below(clash: Clash, path: str) -> str:
 def _lacks(clash: Clash) -> str:
     if not clash.breaks:
         return ""
-    versions = join(unique(version for _, version in clash.breaks), 3)
+    versions = listed(unique(version for _, version in clash.breaks), 3)
     return f"; the first lacks {versions}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Severity
 from runworthy.model.storage import Waste
 from runworthy.rules import Case, Match
-from runworthy.rules.storage.wasted import told
+from runworthy.rules.storage.wasted import told, who
 
 CODE = "RW815"
 NAME = "separate-copies"
@@ -24,5 +24,9 @@ def check(case: Case) -> Iterator[Match]:
 
 def _why(waste: Waste) -> str:
     came = "how it came" if waste.files == 1 else "how they came"
-    named = any(name for name, _, _ in waste.packages)
-    return f"records name the package, and nothing tells {came} there" if named else f"no record tells {came} there"
+    facts = dict(waste.facts)
+    if "cache" in facts:
+        return f"{who(waste)} links what it installs from its cache, and nothing tells what that had"
+    if "in no record" not in facts:
+        return f"records name the package, and nothing tells {came} there"
+    return f"no record tells {came} there"

@@ -14,6 +14,11 @@ __all__ = ["them", "told", "who"]
 _PACKAGES_SHOWN = 8
 _EXAMPLES_SHOWN = 2
 _LINKED = {"hardlink": "hard links", "symlink": "symbolic links"}
+_WORKS = {
+    True: "; tried: links work there",
+    False: "; tried: links are refused there",
+    None: "",
+}
 _ONE_FILE = "a hard link is one file: what is written into it in place is so under each of its names"
 
 
@@ -39,15 +44,20 @@ def _finding(case: Case, rule: tuple[str, str, Severity], waste: Waste, why: str
         case,
         rule,
         f"`{case.show(waste.environment)}` stores {_much(waste.files, waste.size)} {_beside(case, waste)}: {why}",
-        cause=CAUSES[waste.cause],
+        cause=_cause(waste),
         items=(name for name, _, _ in waste.packages if name),
         steps=(),
         stage="environment",
         identity=f"{waste.environment}\n{waste.other}",
         lines=_packages(waste),
-        notes=(*_facts(waste), *_examples(case, waste), *_left(waste)),
+        notes=(*_whose(case, waste), *_facts(waste), *_examples(case, waste), *_left(waste)),
         remedies=tuple(_remedies(waste)),
     )
+
+
+def _cause(waste: Waste) -> str:
+    """Return the cause with what would mend it: what another setting would mend is told by itself."""
+    return f"{CAUSES[waste.cause]}; {waste.setting}" if waste.setting else CAUSES[waste.cause]
 
 
 def _beside(case: Case, waste: Waste) -> str:
@@ -72,6 +82,12 @@ def _packages(waste: Waste) -> tuple[str, ...]:
     return (*table, f"and {count(more, 'more package')}") if more > 0 else table
 
 
+def _whose(case: Case, waste: Waste) -> Iterator[str]:
+    """Yield where the cause lies, if that is not where the files are stored again."""
+    if waste.cause_in not in ("", waste.environment):
+        yield f"that is so of `{case.show(waste.cause_in)}`"
+
+
 def _facts(waste: Waste) -> Iterator[str]:
     for what, how in waste.facts:
         yield f"{what}: {how}"
@@ -92,8 +108,7 @@ def _remedies(waste: Waste) -> Iterator[Remedy]:
     if waste.shares:
         yield _sharing(waste)
     if waste.setting:
-        worked = {True: "; links between the two work", False: "; links between the two are refused", None: ""}
-        yield help_(f"so that it does not come back: {waste.setting}{worked[waste.works]}")
+        yield help_(f"so that it does not come back: {waste.setting}{_WORKS[waste.works]}")
 
 
 def _sharing(waste: Waste) -> Remedy:

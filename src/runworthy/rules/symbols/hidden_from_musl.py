@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import count, finding, help_, join
+from runworthy.rules.words import count, finding, help_, listed
 
 CODE = "RW310"
 NAME = "hidden-from-musl"
@@ -37,7 +37,7 @@ def check(case: Case) -> Iterator[Match]:
         remedies = (
             help_("build it without `ifunc` attributes" if indirect else "build it for musl, without symbol versions"),
         )
-        lines = () if len(names) == 1 else (join(names, _EXAMPLES),)
+        lines = () if len(names) == 1 else (listed(names, _EXAMPLES),)
         yield Match(
             finding=finding(
                 case,

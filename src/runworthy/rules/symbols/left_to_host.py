@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runworthy.model.finding import Severity
 from runworthy.model.trace import Answer, Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import certain_host, count, fails, finding, help_, join
+from runworthy.rules.words import certain_host, count, fails, finding, help_, listed
 
 CODE = "RW308"
 NAME = "left-to-host"
@@ -37,7 +37,7 @@ def check(case: Case) -> Iterator[Match]:
                 message,
                 cause=f"symbols are left to {host}",
                 steps=steps,
-                notes=(f"as {join(names, _EXAMPLES)}",),
+                notes=(f"as {listed(names, _EXAMPLES)}",),
                 remedies=(help_("name the program that loads it, and they are checked too: `--loaded-by PROGRAM`"),),
             ),
             covers=tuple(steps),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from runworthy.model.finding import Finding, Remedy, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
-from runworthy.rules.words import count, finding, help_, join, rows, unique
+from runworthy.rules.words import count, finding, help_, listed, rows, unique
 
 CODE = "RW305"
 NAME = "missing-symbol"
@@ -97,7 +97,7 @@ def _lines(names: list[str], steps: Sequence[Step]) -> tuple[str, ...]:
     if set(versions) == {""}:
         shown = rows([(name,) for name in names[:_ROWS]])
         return (*shown, f"and {count(len(names) - _ROWS, 'more symbol')}") if len(names) > _ROWS else shown
-    return rows((version, join(sorted(set(held)), _NAMES)) for version, held in sorted(versions.items()))
+    return rows((version, listed(sorted(set(held)), _NAMES)) for version, held in sorted(versions.items()))
 
 
 def _seen(case: Case, who: str, names: list[str]) -> str:

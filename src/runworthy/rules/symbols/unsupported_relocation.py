@@ -8,7 +8,7 @@ from runworthy.model.finding import Finding, Severity
 from runworthy.model.trace import Step
 from runworthy.rules import Case, Match
 from runworthy.rules.known import relocation_name
-from runworthy.rules.words import count, finding, help_, join, unique
+from runworthy.rules.words import count, finding, help_, listed, unique
 
 CODE = "RW311"
 NAME = "unsupported-relocation"
@@ -41,7 +41,7 @@ def _finding(case: Case, kind: str, steps: list[Step]) -> Finding:
         if indirect
         else "",
         f"musl says `Error relocating {who[0]}: unsupported relocation type {kind}`",
-        f"all of them: {join([f'`{path}`' for path in who], 8)}" if len(who) > 1 else "",
+        f"all of them: {listed([f'`{path}`' for path in who], 8)}" if len(who) > 1 else "",
     )
     remedies = (help_("build it for musl, without `ifunc` attributes"),) if indirect else (help_("build it for musl"),)
     return finding(

@@ -14,7 +14,7 @@ from runworthy.rules.words import (
     dotted,
     finding,
     help_,
-    join,
+    listed,
     newest,
     oldest_targets,
     oldest_with_all,
@@ -97,7 +97,7 @@ def _has(case: Case, library: str, steps: list[Step], versions: list[str]) -> st
     whose = shipped_or_of(case, library, path)
     if held:
         return f"{whose} ends at {newest(held)}"
-    return f"{whose} defines {join(defined, 4)}" if defined else f"{whose} does not define it"
+    return f"{whose} defines {listed(defined, 4)}" if defined else f"{whose} does not define it"
 
 
 def _table(case: Case, steps: list[Step], *, several: bool) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def _table(case: Case, steps: list[Step], *, several: bool) -> tuple[str, ...]:
         version = step.need.version or ""
         oldest = oldest_targets(case, case.catalogue.first_with(version, case.machine))
         names = [] if version in _MARKERS else _symbols(case, step)
-        row = (version, join(names, _SYMBOLS_SHOWN), f"in {', '.join(oldest)} and later" if oldest else "")
+        row = (version, listed(names, _SYMBOLS_SHOWN), f"in {', '.join(oldest)} and later" if oldest else "")
         table.append((case.needer(step.need), *row) if several else row)
     return rows(table)
 
