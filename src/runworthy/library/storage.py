@@ -14,7 +14,7 @@ from runworthy.model.records import replace
 if TYPE_CHECKING:
     from runworthy.model.storage import StorageReport
 
-__all__ = ["dedupe"]
+__all__ = ["carried_out", "dedupe"]
 
 MIN_SIZE = "64k"
 
@@ -80,15 +80,17 @@ def dedupe(
         new=new,
     )
     report = dedupe_of(search, watch)
-    return _shared(report, watch) if apply else report
+    return carried_out(report, watch) if apply else report
 
 
-def _shared(report: StorageReport, watch: Watch | None) -> StorageReport:
+def carried_out(report: StorageReport, watch: Watch | None) -> StorageReport:
+    """Have the files of a report share their bytes, of those places alone that were searched. Raises RemedyError."""
     from runworthy.remedies.journal import Journal
     from runworthy.remedies.sharing import share
 
     title, subject = "share what is stored again", ", ".join(report.paths)
-    done = share(report.shares, Journal(), title=title, subject=subject, watch=watch)
+    searched = (*report.paths, *(one.path for one in report.environments if one.is_cache))
+    done = share(report.shares, Journal(), title=title, subject=subject, watch=watch, boundaries=searched)
     return replace(report, reclaimed=done)
 
 
