@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from runworthy.cli import main
+from runworthy.library import dedupe, storage
+from runworthy.model.records import replace
 from tests.cli.conftest import Ended, Run
 from tests.report.test_document import validate
 
@@ -126,3 +129,42 @@ def test_every_format(runworthy: Run, tmp_path: Path, form: str) -> None:
     ended = runworthy("dedupe", "envs", "--how", "hardlink", "--format", form, "-o", str(tmp_path / "report"))
     assert (ended.code, ended.out) == (0, "")
     assert "data.bin" in (tmp_path / "report").read_text("utf-8")
+
+
+def test_nothing_is_shared_that_was_not_searched(runworthy: Run, tmp_path: Path) -> None:
+    """Whatever stands in the plan. Files and caches that were searched may be named."""
+    del runworthy
+    report = dedupe("envs", how="hardlink", caches=False, dry_run=True)
+    (waste,) = report.wastes
+    (share,) = waste.shares
+    outside = tmp_path / "outside.bin"
+    outside.write_bytes(LIBRARY)
+    for astray in (replace(share, paths=(str(outside),)), replace(share, kept=str(outside))):
+        done = storage.carried_out(replace(report, wastes=(replace(waste, shares=(astray,)),)), None).reclaimed
+        assert done is not None
+        assert [why for _, why in done.left] == ["it lies outside of what may be changed"]
+    before = _inodes(tmp_path)
+    done = dedupe(["envs/a/data.bin", "envs/b/data.bin"], how="hardlink", caches=False, apply=True).reclaimed
+    assert done is not None
+    assert not done.left
+    assert _inodes(tmp_path) != before
+
+
+@pytest.mark.parametrize("what", ["envs", "envs/a", "envs/b"])
+def test_what_becomes_a_link_meanwhile_leads_nowhere(runworthy: Run, tmp_path: Path, what: str) -> None:
+    """Between the search and the act: a directory of the plan, or the one that was asked for, is another's now."""
+    del runworthy
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "envs", other)
+    before = {path: path.lstat().st_ino for path in other.rglob("*")}
+
+    def meddle(stage: str, _done: int, _total: int) -> None:
+        if stage == "share" and not (tmp_path / what).is_symlink():
+            (tmp_path / what).rename(tmp_path / "moved")
+            (tmp_path / what).symlink_to(tmp_path / what.replace("envs", "other"))
+
+    done = dedupe("envs", how="hardlink", caches=False, apply=True, watch=meddle).reclaimed
+    assert done is not None
+    assert not done.shared
+    assert len(done.left) == 1
+    assert {path: path.lstat().st_ino for path in other.rglob("*")} == before

@@ -102,8 +102,46 @@ def test_files_that_share_are_counted(runworthy: Run, state: Path, tmp_path: Pat
     assert len(told) == 32
     assert told[-1].endswith(f"path29 to {tmp_path}/kept29")
     assert len(json.loads(runworthy("history", "--format", "json").out)["entries"][0]["changes"]) == 31
+    told = runworthy("undo", "--dry-run").out.splitlines()
+    assert told[1:] == [
+        "  give 30 files (31 names) bytes of their own again, 465.0 KiB, for which there has to be room",
+        f"    465.0 KiB  30 files (31 names)  {tmp_path}",
+        "  -v names them",
+    ]
+    assert len(runworthy("undo", "--dry-run", "-v").out.splitlines()) == 33
     assert runworthy("undo").code == 0
     assert runworthy("history").out.splitlines()[1].endswith("by symbolic links; 2 of them not, or no longer")
+
+
+def test_what_undoing_thousands_would_do_is_told_by_directories(runworthy: Run, state: Path, tmp_path: Path) -> None:
+    """As deep as they can be and be few. What was changed since is told in part, too; -v names all."""
+    shares = []
+    for number in range(120):
+        kept = tmp_path / f"kept/{number}"
+        path = tmp_path / f"envs/{'ab'[number % 2]}/lib/{number % 40}/{number}"
+        for one in (kept, path):
+            one.parent.mkdir(parents=True, exist_ok=True)
+            one.write_bytes(b"x" * 2048)
+        shares.append(ShareFile(paths=(str(path),), kept=str(kept), how="hardlink", size=2048))
+    assert not share(shares, Journal(), title="share", subject="envs").left
+    ended = runworthy("undo", "--dry-run")
+    assert ended.code == 0
+    assert ended.out.splitlines()[1:] == [
+        "  give 120 files bytes of their own again, 240.0 KiB, for which there has to be room",
+        f"    120.0 KiB  60 files  {tmp_path}/envs/a/lib",
+        f"    120.0 KiB  60 files  {tmp_path}/envs/b/lib",
+        "  -v names them",
+    ]
+    for edit in shares[:50]:
+        Path(edit.paths[0]).unlink()
+    ended = runworthy("undo", "--dry-run")
+    assert ended.code == 1
+    told = ended.out.splitlines()
+    assert told[-1] == "  and 34 more such (-v)"
+    assert sum(line.endswith("is no longer as it was left") for line in told) == 16
+    told = runworthy("undo", "--dry-run", "-v").out.splitlines()
+    assert sum(line.endswith("is no longer as it was left") for line in told) == 50
+    assert sum(line.startswith("  take back: ") for line in told) == 120
 
 
 def test_what_is_forgotten(runworthy: Run, changed: Path) -> None:

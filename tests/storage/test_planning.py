@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import pytest
@@ -41,6 +41,7 @@ def _ground(
     reflinks: Literal["extents", "clone", ""] = "",
     loadable: bool = True,
     refused: Callable[[StoredFile, bool], Bar | Literal[""]] = lambda _file, _replaced: "",
+    nocow: Sequence[int] = (),
 ) -> Ground:
     """A ground on which the environment of a file is its first directory, and all else as is said."""
     return Ground(
@@ -56,6 +57,7 @@ def _ground(
         exclusive=lambda file: file.allocated - 4096,
         reflinks=lambda _place: reflinks,
         refused=refused,
+        copied_on_write=lambda file: file.inode not in nocow,
     )
 
 
@@ -249,3 +251,16 @@ def test_nothing_is_planned_that_is_refused() -> None:
     found = _plan(*files, ground=_ground(refused=refused, reflinks="extents"))  # each stays where it is
     assert _told(found) == [(2, 1, "extents", 98_304), (3, 1, "unchangeable", 0)]
     assert _told(_plan(*files[1:], ground=_ground(refused=refused, reflinks="extents"))) == [(3, 2, "unchangeable", 0)]
+
+
+def test_files_that_are_never_copied_on_write_share_with_their_like() -> None:
+    """One of them stays first, and keeps nobody else from sharing."""
+    files = (_file(1, "/a/x", links=2), _file(2, "/b/x"), _file(3, "/c/x"), _file(4, "/d/x"))
+    ground = _ground(reflinks="extents", nocow=(1, 3))
+    assert _told(_plan(*files, ground=ground)) == [
+        (2, 1, "copying-differs", 0),
+        (3, 1, "extents", 98_304),
+        (4, 2, "extents", 98_304),
+    ]
+    alone = _ground(reflinks="extents", nocow=(1,))
+    assert [one.how for one in _plan(*files, ground=alone)] == ["", "extents", "extents"]

@@ -61,13 +61,13 @@ def run(options: Namespace) -> int:
     from runworthy.cli.progress import progress
     from runworthy.cli.terminal import complain_of_missing, deliver
     from runworthy.library import dedupe
-    from runworthy.library.storage import bytes_of
+    from runworthy.library.amounts import size_of
 
     if options.apply and options.dry_run:
         raise UsageError("--apply and --dry-run exclude each other", option="--dry-run")
     if options.no_reasons and (options.dry_run or options.fail_over):
         raise UsageError("without reasons nothing is planned", hint="leave --no-reasons out", option="--no-reasons")
-    limit = bytes_of(options.fail_over, "--fail-over") if options.fail_over else None
+    limit = size_of(options.fail_over, "--fail-over") if options.fail_over else None
     try:
         with progress(quiet=bool(options.quiet)) as watch:
             report = dedupe(

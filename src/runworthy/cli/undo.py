@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("entry", nargs="?", default="", metavar="ID", help="an entry of `runworthy history`")
     add("--force", action="store_true", help="take back what has been changed since as well")
     add("--dry-run", action="store_true", help="tell what would be taken back, and change nothing")
+    add("-v", "--verbose", action="count", default=0, help="with --dry-run: name each file that shares its bytes")
 
 
 def run(options: Namespace) -> int:
@@ -33,5 +34,8 @@ def run(options: Namespace) -> int:
     from runworthy.report.history import plan_lines, undone_lines
 
     done = undo(options.entry, force=options.force, dry_run=options.dry_run)
-    emit_blocks([plan_lines(done.entry, done.left) if options.dry_run else undone_lines(done)])
+    if options.dry_run:
+        emit_blocks([plan_lines(done.entry, done.left, verbose=bool(options.verbose))])
+    else:
+        emit_blocks([undone_lines(done)])
     return 1 if done.left else 0

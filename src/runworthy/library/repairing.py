@@ -184,10 +184,12 @@ def forget(entries: Iterable[str] = (), *, older_than: str = "") -> tuple[str, .
 
     They cannot be undone any more. Raises RemedyError where one cannot be removed, and UsageError.
     """
+    from runworthy.library.amounts import seconds_of
     from runworthy.remedies.applying import backwards
     from runworthy.remedies.journal import Journal
 
+    age = seconds_of(older_than, "--older-than") if older_than else None
     journal = Journal()
-    names = [*entries, *(backwards.older(journal, older_than) if older_than else ())]
+    names = [*entries, *(backwards.older(journal, age) if age is not None else ())]
     backwards.forget(journal, names)
     return tuple(names)

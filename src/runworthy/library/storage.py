@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
+from runworthy.library.amounts import seconds_of, size_of
 from runworthy.library.asking import Path, Watch, texts
 from runworthy.model.errors import SubjectError, UsageError
 from runworthy.model.records import replace
@@ -14,10 +14,8 @@ from runworthy.model.records import replace
 if TYPE_CHECKING:
     from runworthy.model.storage import StorageReport
 
-__all__ = ["bytes_of", "dedupe"]
+__all__ = ["carried_out", "dedupe"]
 
-_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
-_AGES = {"h": 3600, "d": 86400, "w": 7 * 86400}
 MIN_SIZE = "64k"
 
 
@@ -68,13 +66,13 @@ def dedupe(
 
     search = Search(
         paths=_directories(texts(paths)),
-        min_size=bytes_of(min_size, "--min-size"),
+        min_size=size_of(min_size, "--min-size"),
         only=tuple(texts(only)),
         wish=Wish(how=how, within_env=within_env),
         caches=caches,
         index=index,
         advise=advise,
-        unused=_seconds(unused),
+        unused=seconds_of(unused, "--unused") if unused else 0,
         libraries=libraries,
         thorough=dry_run or apply,
         reasons=reasons,
@@ -82,15 +80,17 @@ def dedupe(
         new=new,
     )
     report = dedupe_of(search, watch)
-    return _shared(report, watch) if apply else report
+    return carried_out(report, watch) if apply else report
 
 
-def _shared(report: StorageReport, watch: Watch | None) -> StorageReport:
+def carried_out(report: StorageReport, watch: Watch | None) -> StorageReport:
+    """Have the files of a report share their bytes, of those places alone that were searched. Raises RemedyError."""
     from runworthy.remedies.journal import Journal
     from runworthy.remedies.sharing import share
 
     title, subject = "share what is stored again", ", ".join(report.paths)
-    done = share(report.shares, Journal(), title=title, subject=subject, watch=watch)
+    searched = (*report.paths, *(one.path for one in report.environments if one.is_cache))
+    done = share(report.shares, Journal(), title=title, subject=subject, watch=watch, boundaries=searched)
     return replace(report, reclaimed=done)
 
 
@@ -102,20 +102,3 @@ def _directories(names: Iterable[str]) -> tuple[str, ...]:
     if missing:
         raise SubjectError(missing)
     return found
-
-
-def bytes_of(text: str | int, option: str) -> int:
-    """Return a number of bytes that is written as people write it ("64k", "1.5 GiB"). Raises UsageError."""
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?(?:([kmgt])(?:i?b)?|b)?", str(text).strip().lower())
-    if found is None:
-        raise UsageError(f"{text} is no size", hint="as in 65536, 64k or 1.5GiB", option=option)
-    return int(float(found[1]) * (1 << _UNITS[found[2] or ""]))
-
-
-def _seconds(text: str) -> int:
-    if not text:
-        return 0
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text)
-    if found is None:
-        raise UsageError(f"{text} is no age", hint="as in 30d, 12h or 8w", option="--unused")
-    return int(found[1]) * _AGES[found[2]]

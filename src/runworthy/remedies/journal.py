@@ -65,7 +65,8 @@ class Held:
     """What lies at a path. Times are in nanoseconds; ``inode`` is 0 where it does not matter which it is.
 
     ``sha256`` is the hash of a file's bytes, ``text`` the text of a link; ``xattrs`` are extended attributes (ACLs and
-    capabilities among them) in base64.
+    capabilities among them) in base64. ``told`` is what the inode is told to be, where that matters
+    (``targets.storage.told``).
     """
 
     kind: FileKind
@@ -82,6 +83,7 @@ class Held:
     sha256: str = ""
     text: str = ""
     xattrs: tuple[tuple[str, str], ...] = ()
+    told: tuple[int, ...] = ()
 
 
 ABSENT = Held(kind="absent")
@@ -603,6 +605,8 @@ _PATHS = frozenset({"base", "path", "kept", "text"})
 
 def _is_possible(key: str, value: Any) -> bool:  # noqa: ANN401 - what JSON may hold
     """Whether the system takes such a value, which has the right type, for what it is."""
+    if key == "told":
+        return len(value) in (0, 5) and all(type(one) is int and 0 <= one < 2**32 for one in value)
     if key == "xattrs":
         return all(_is_attribute(one) for one in value)
     if key in _PATHS:

@@ -50,6 +50,7 @@ class Ground:
     are a file's alone where extents may be shared. ``reflinks`` says how files share extents at a place: "extents"
     where the kernel compares them itself, "clone" where a copy is made that shares. ``refused`` is what keeps this user
     from sharing a file with another one; asked with True it is what keeps another one from taking its place, too.
+    Where files share extents, those that are ``copied_on_write`` share with their like alone, and so do the others.
     """
 
     owner: Callable[[str], Owner]
@@ -62,6 +63,7 @@ class Ground:
     exclusive: Callable[[StoredFile], int]
     reflinks: Callable[[Place], Literal["extents", "clone", ""]]
     refused: Callable[[StoredFile, bool], Bar | Literal[""]]
+    copied_on_write: Callable[[StoredFile], bool]
 
 
 def spares_of(copies: Iterable[Copies], ground: Ground, wish: Wish) -> list[Spare]:
@@ -179,6 +181,8 @@ class _Choice:
         if how == "extents":
             if not self._ground.reflinks(self._ground.place(file.names[0])):
                 return "no-reflinks"
+            if self._ground.copied_on_write(file) != self._ground.copied_on_write(kept.file):
+                return "copying-differs"
             return "storage-outside" if self._is_used_outside(number) else ""
         if how == "clone":
             return "links-outside" if file.outside else ""

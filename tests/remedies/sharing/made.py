@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from runworthy.model.edit import ShareFile
@@ -14,7 +15,7 @@ from runworthy.remedies.journal import UNFINISHED, Entry, Journal
 from runworthy.remedies.sharing import share
 from tests.remedies.applying.made import ACL, Dump, dump, read
 
-__all__ = ["Pair", "Place", "bytes_of", "furnished", "left", "names_of"]
+__all__ = ["Pair", "Place", "as_user", "bytes_of", "furnished", "given", "left", "names_of"]
 
 TIME = 1_600_000_000_123_456_789
 
@@ -52,6 +53,36 @@ class Pair:
 
     def undo(self, *, force: bool = False) -> Undone:
         return undo(self.journal, force=force)
+
+
+def as_user(function: Callable[[], object]) -> int:
+    """Run something as a user without privileges; 0 where it raised nothing.
+
+    Before that files are shared by who runs the tests: modules that are imported then may lie where only he can read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        pair = Pair(Path(scratch))
+        pair.share()
+        pair.undo()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(4321)
+            os.setuid(1234)
+            function()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def given(top: Path, *, but: Path | None = None) -> None:
+    """Have all below a directory, and itself, belong to the user of :func:`as_user`."""
+    for path in [top, *top.rglob("*")]:
+        if path != but:
+            os.chown(path, 1234, 4321)
 
 
 def left(done: Reclaimed) -> str:

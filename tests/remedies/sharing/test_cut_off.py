@@ -8,8 +8,7 @@ import os
 import platform
 import shutil
 import signal
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -80,14 +79,6 @@ class Cut(Place):
         """Each stored file has all the names it had, or shares all of them."""
         for names in names_of(self.root):
             assert names in self.old_names or names in self.new_names, what
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A directory in memory, where waiting for the disk takes no time."""
-    made = Path(tempfile.mkdtemp(prefix="runworthy-", dir="/dev/shm"))
-    yield made
-    shutil.rmtree(made)
 
 
 @pytest.fixture

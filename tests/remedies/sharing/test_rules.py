@@ -10,7 +10,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ from runworthy.remedies.journal import Journal
 from runworthy.remedies.sharing import share
 from tests.remedies.applying.made import ACL, dump
 from tests.remedies.applying.tracing import calls_of, kill, stopped
-from tests.remedies.sharing.made import Pair, left
+from tests.remedies.sharing.made import Pair, as_user, given, left
 from tests.storage import ground
 
 pytestmark = [
@@ -36,13 +35,6 @@ pytestmark = [
 
 IMMUTABLE, APPEND = 0x10, 0x20
 GETFLAGS, SETFLAGS = 0x80086601, 0x40086602
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="runworthy-", dir="/dev/shm"))
-    yield made
-    shutil.rmtree(made)
 
 
 @contextmanager
@@ -599,38 +591,9 @@ def _truncate(path: Path) -> None:
 # -- others than root ------------------------------------------------------------------------
 
 
-def as_user(function: Callable[[], object]) -> int:
-    """Run something as a user without privileges; 0 where it raised nothing.
-
-    Before that files are shared by who runs the tests: modules that are imported then may lie where only he can read.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        pair = Pair(Path(scratch))
-        pair.share()
-        pair.undo()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.setgroups([])
-            os.setgid(4321)
-            os.setuid(1234)
-            function()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def _given(top: Path, *, but: Path | None = None) -> None:
-    for path in [top, *top.rglob("*")]:
-        if path != but:
-            os.chown(path, 1234, 4321)
-
-
 def test_a_user_shares_his_own_files(memory: Path) -> None:
     pair = Pair(memory / "place")
-    _given(memory)
+    given(memory)
     before = dump(pair.root)
 
     def work() -> None:
@@ -644,7 +607,7 @@ def test_a_user_shares_his_own_files(memory: Path) -> None:
 
 def test_a_user_leaves_files_of_others(memory: Path) -> None:
     pair = Pair(memory / "place")
-    _given(memory)
+    given(memory)
     for path in (pair.kept, pair.path):
         os.chown(path, 0, 0)
     pair.path.parent.chmod(0o777)
@@ -653,7 +616,7 @@ def test_a_user_leaves_files_of_others(memory: Path) -> None:
         assert left(pair.share()) == "it belongs to somebody else, so that writers cannot be kept waiting"
 
     assert as_user(work) == 0
-    _given(memory, but=pair.path.parent)
+    given(memory, but=pair.path.parent)
     os.chown(pair.path.parent, 0, 0)
     pair.path.parent.chmod(0o755)
 

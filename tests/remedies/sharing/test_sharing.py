@@ -191,7 +191,10 @@ def test_one_file_is_not_shared_with_itself(pair: Pair) -> None:
 def test_nothing_outside_of_the_boundaries_is_touched(pair: Pair) -> None:
     for boundary in (pair.root / "one", pair.root / "two", pair.root / "tw"):
         assert pair.refusal(boundaries=[str(boundary)]) == "it lies outside of what may be changed"
+    assert pair.refusal(boundaries=[str(pair.kept), f"{pair.path}.1"]) == "it lies outside of what may be changed"
     assert not pair.share(boundaries=[str(pair.root / "one"), f"{pair.root}/two/"]).left
+    pair.undo()
+    assert not pair.share(boundaries=[str(pair.kept), str(pair.path)]).left
 
 
 @pytest.mark.parametrize("name", ["mod.py", "mod.cpython-312.pyc"])

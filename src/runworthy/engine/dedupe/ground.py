@@ -15,6 +15,7 @@ from runworthy.targets.storage.comparing import open_quietly
 from runworthy.targets.storage.environments import root_around
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
+from runworthy.targets.storage.told import Told, comparable, is_copied_on_write, told
 
 __all__ = ["Loadings", "Reflinks", "ground_of", "not_asked"]
 
@@ -77,6 +78,7 @@ def ground_of(
         exclusive=cache(_exclusive),
         reflinks=reflinks.of,
         refused=cache(_refused),
+        copied_on_write=cache(_is_copied_on_write),
     )
 
 
@@ -94,7 +96,7 @@ def _placed(places: Places) -> Callable[[str], Place]:
 
 
 def _attributes(file: StoredFile) -> Hashable:
-    """Return the extended attributes of a file: capabilities, ACLs and labels among them (``xattr(7)``).
+    """Return the extended attributes of a file: capabilities, ACLs and labels among them (``xattr(7)``), and its flags.
 
     Those that cannot be read are like no others.
     """
@@ -103,7 +105,8 @@ def _attributes(file: StoredFile) -> Hashable:
     path = file.names[0]
     try:
         names = os.listxattr(path, follow_symlinks=False)
-        return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names))
+        held = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names))
+        return held, comparable(_told(path))
     except OSError:
         return (file.device, file.inode)
 
@@ -143,6 +146,22 @@ def _is_unchangeable(path: str) -> bool:
         return bool(flags(fd) & (APPEND | IMMUTABLE))
     except OSError:  # a file system without such flags
         return False
+    finally:
+        os.close(fd)
+
+
+def _is_copied_on_write(file: StoredFile) -> bool:
+    """Whether a file shares storage with those that are copied on write: btrfs has it share with its like alone."""
+    try:
+        return is_copied_on_write(_told(file.names[0]))
+    except OSError:
+        return True
+
+
+def _told(path: str) -> Told:
+    fd = open_quietly(path)
+    try:
+        return told(fd)
     finally:
         os.close(fd)
 

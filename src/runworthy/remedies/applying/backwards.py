@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-import re
 import time
 from collections.abc import Iterator, Sequence
 
-from runworthy.model.errors import RemedyError, UsageError
+from runworthy.model.errors import RemedyError
 from runworthy.model.records import dataclass, replace
 from runworthy.remedies.applying import kernel, programs
 from runworthy.remedies.applying.record import Record
@@ -32,7 +31,6 @@ from runworthy.remedies.sharing import undoing
 
 __all__ = ["LEFT", "Undone", "forget", "older", "recover", "roll_back", "undo", "would_undo"]
 
-_SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 LEFT = "left: "
 """How a note begins that tells what could not be taken back. What is kept for it stays until the entry is forgotten."""
 
@@ -134,13 +132,9 @@ def roll_back(record: Record, why: str) -> None:
     _take_back(record, "rolled-back", reason=why)
 
 
-def older(journal: Journal, age: str) -> list[str]:
-    """Return the entries that came to their end and are older than an age (``30d``). Raises UsageError."""
-    found = re.fullmatch(r"(\d{1,6})([hdw])", age)
-    if found is None:
-        raise UsageError(f"{age} is no age", hint="as in 30d, 12h or 8w", option="--older-than")
-    limit = time.time() - int(found[1]) * _SECONDS[found[2]]
-    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, limit)))
+def older(journal: Journal, age: int) -> list[str]:
+    """Return the entries that came to their end and are older than an age, in seconds."""
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, time.time() - age)))
     ended = (one for one in journal.entries() if not one.unreadable and one.state not in UNFINISHED)
     return [one.id for one in ended if one.when < until]
 

@@ -231,16 +231,25 @@ def _write(fd: int, data: bytes, offset: int) -> None:
 
 
 def put(
-    folder: Folder, name: str, content: Content, wanted: Held, *, exact: bool = False, sync: bool = True
+    folder: Folder,
+    name: str,
+    content: Content,
+    wanted: Held,
+    *,
+    exact: bool = False,
+    sync: bool = True,
+    first: Callable[[int], object] | None = None,
 ) -> tuple[str, tuple[str, ...]]:
     """Make a file of this name with what ``wanted`` says, and have all of it on the device before this returns.
 
-    ``exact``: it gets the times as well. Without ``sync`` the caller sees to it that it is on the device. Returns the
-    hash of its bytes, and which attributes it could not get: those that need a privilege. Raises OSError; what is made
-    by then lies there.
+    ``exact``: it gets the times as well. Without ``sync`` the caller sees to it that it is on the device. ``first`` is
+    called with the file while it is empty. Returns the hash of its bytes, and which attributes it could not get: those
+    that need a privilege. Raises OSError; what is made by then lies there.
     """
     fd = os.open(name, _MAKE, 0o600, dir_fd=folder.fd)
     try:
+        if first is not None:
+            first(fd)
         content.write(fd)
         digest = hashed(fd)
         lost = dress(fd, wanted)

@@ -49,6 +49,9 @@ def share(
 ) -> Reclaimed:
     """Have files share their bytes, and return what became of each. Nothing outside of ``boundaries`` is touched.
 
+    These are files and directories, without which everything may be. No link leads out of them: none is followed on
+    the way to a file (``applying.walking``). They hold against a plan that names what was never searched.
+
     Every rule is asked at the time of the act, and bytes are compared then. Raises RemedyError where the journal cannot
     be written before anything is done, or where an earlier run was cut off; later nothing more is done, and it is told.
     """

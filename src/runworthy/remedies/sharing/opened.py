@@ -62,8 +62,8 @@ class Opened:
 
 
 def within(path: str, boundaries: Sequence[str]) -> bool:
-    """Whether a path lies in one of these directories; where there are none, everything does."""
-    return not boundaries or any(path.startswith(f"{one.rstrip('/')}/") for one in boundaries)
+    """Whether a path is one of these, or lies in one of them; where there are none, everything does."""
+    return not boundaries or any(f"{path}/".startswith(f"{one.rstrip('/')}/") for one in boundaries)
 
 
 def find_name(path: str, boundaries: Sequence[str], stack: contextlib.ExitStack) -> Name:

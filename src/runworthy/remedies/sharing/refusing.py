@@ -13,26 +13,19 @@ from runworthy.model.edit import ShareFile
 from runworthy.model.records import dataclass
 from runworthy.model.storage import BARS
 from runworthy.remedies.sharing.opened import Name, Opened, Refused
+from runworthy.targets.storage.told import Told, are_alike, is_copied_on_write, is_sealed
 
-__all__ = ["Pair", "cannot", "refuse", "tell", "told"]
+__all__ = ["Pair", "cannot", "refuse"]
 
 _FROZEN = "it lies in a read-only snapshot"
-_ONE_NOCOW = (
-    "one of them is never copied on write (chattr +C): such files share storage with their like alone, and have no "
-    "names in common with others"
-)
 _SET_ID = 0o6000
 _EXECUTABLE = 0o111
 _BY_TIME = (".py", ".pyc", ".pyo")
-# linux/fs.h, FS_*_FL: what an inode is told to be, and would no longer be as another one. Sync, compressed, no dump, no
-# atime; encrypted, verity, no copy on write, direct access, case folding.
-_NOCOW = 0x0080_0000
-_TOLD = 0x0000_0008 | 0x0000_0004 | 0x0000_0040 | 0x0000_0080 | 0x0000_0800 | 0x0010_0000 | _NOCOW | 0x0200_0000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A stored file, all names that are known of it, the one that stays, and their extended attributes."""
+    """A stored file, all names that are known of it, the one that stays; their attributes, and what they are told."""
 
     share: ShareFile
     victim: Opened
@@ -40,6 +33,8 @@ class Pair:
     names: tuple[Name, ...]
     attributes: tuple[tuple[str, str], ...]
     kept_attributes: tuple[tuple[str, str], ...]
+    told: Told
+    kept_told: Told
 
 
 def refuse(pair: Pair) -> None:
@@ -68,8 +63,8 @@ def cannot(error: OSError, pair: Pair) -> Exception:
         return Refused(BARS["other-mount" if same else "other-filesystem"])
     if error.errno == errno.EMLINK:
         return Refused(BARS["too-many-links"])
-    if error.errno == errno.EINVAL and (_flags(pair.victim.fd) ^ _flags(pair.kept.fd)) & _NOCOW:
-        return Refused(_ONE_NOCOW)
+    if error.errno == errno.EINVAL and is_copied_on_write(pair.told) != is_copied_on_write(pair.kept_told):
+        return Refused(BARS["copying-differs"])
     if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL):
         return Refused(f"its file system refuses it ({os.strerror(error.errno)})")
     return error
@@ -132,6 +127,11 @@ def _no_set_id(pair: Pair) -> None:
         raise Refused(BARS["set-id"])
 
 
+def _not_sealed(pair: Pair) -> None:
+    if is_sealed(pair.told):
+        raise Refused("the kernel vouches for its bytes (fs-verity), which it would not for those of another file")
+
+
 def _directories_can_be_changed(pair: Pair) -> None:
     """What is made in an append-only directory cannot be taken away again."""
     from runworthy.targets.storage.ioctls import APPEND, IMMUTABLE
@@ -161,7 +161,7 @@ def _same_owner(pair: Pair) -> None:
 
 
 def _same_attributes(pair: Pair) -> None:
-    if pair.attributes != pair.kept_attributes or (_flags(pair.victim.fd) ^ _flags(pair.kept.fd)) & _TOLD:
+    if pair.attributes != pair.kept_attributes or not are_alike(pair.told, pair.kept_told):
         raise Refused(BARS["attributes-differ"])
 
 
@@ -216,24 +216,11 @@ _ALWAYS: Sequence[Callable[[Pair], None]] = (
 _ITS_PLACE_IS_TAKEN: Sequence[Callable[[Pair], None]] = (
     _no_names_outside,
     _no_set_id,
+    _not_sealed,
     _directories_can_be_changed,
     _no_script,
 )
 _ANOTHER_ONE: Sequence[Callable[[Pair], None]] = (_same_mode, _same_owner, _same_attributes, _same_time_of_source)
-
-
-def told(fd: int) -> int:
-    """Return what an inode is told to be, of what another one would have to be told too. Raises OSError."""
-    return _flags(fd) & _TOLD
-
-
-def tell(fd: int, wanted: int) -> None:
-    """Have an empty file be told the same: some of it can be said of an empty one alone. Raises OSError."""
-    from runworthy.targets.storage.ioctls import set_flags
-
-    now = _flags(fd)
-    if now & _TOLD != wanted:
-        set_flags(fd, now & ~_TOLD | wanted)
 
 
 def _flags(fd: int) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from runworthy.model.errors import RemedyError
 from runworthy.model.records import replace
-from runworthy.remedies.applying.inodes import from_file, hashed, look, opened, put
+from runworthy.remedies.applying.inodes import attributes, from_file, hashed, look, opened, put
 from runworthy.remedies.applying.troubles import reason
 from runworthy.remedies.applying.walking import Folder, reach
 from runworthy.remedies.journal import ShareChange, ShareLog
@@ -25,6 +25,7 @@ from runworthy.remedies.sharing.links import mend, swap, unlink
 from runworthy.remedies.sharing.opened import Refused
 from runworthy.remedies.sharing.reverting import Spot, is_unchanged, revert, spots, units
 from runworthy.remedies.sharing.room import write_out
+from runworthy.targets.storage.told import are_alike, tell, told
 
 if TYPE_CHECKING:
     from runworthy.remedies.applying.record import Record
@@ -175,7 +176,15 @@ def _copied(spot: Spot, *, force: bool) -> tuple[Folder, str]:
         held = look(folder, name, contents=False)
         if held.kind != "file":
             raise RemedyError(f"{here(change)} is no longer as it was left")
-        digest, _ = put(spot.folder, spot.hidden, from_file(folder, name, held), change.before, exact=True, sync=False)
+        digest, _ = put(
+            spot.folder,
+            spot.hidden,
+            from_file(folder, name, held),
+            change.before,
+            exact=True,
+            sync=False,
+            first=lambda fd: tell(fd, change.before.told),
+        )
     if digest != change.before.sha256:
         if not force:
             unlink(spot.folder, spot.hidden)
@@ -289,6 +298,24 @@ def _exchanged(spot: Spot, *, force: bool) -> Iterator[str]:
         if not as_it_was or (fd is not None and not leases.is_whole(fd)):
             swap(spot.folder, spot.hidden, spot.name)
             yield _stays(spot.change)
+            return
+    yield from _lost(spot)
+
+
+def _lost(spot: Spot) -> Iterator[str]:
+    """Yield what a file that has come back could not be given: what needs a privilege, or is of another file system."""
+    before = spot.change.before
+    try:
+        fd = opened(spot.folder, spot.name, "file")
+    except OSError:
+        return  # its owner may not read it, so that nobody could have shared it either
+    try:
+        if not set(before.xattrs) <= set(attributes(fd)):
+            yield f"{here(spot.change)} has its bytes again, and not all of its extended attributes"
+        if not are_alike(told(fd), before.told):
+            yield f"{here(spot.change)} has its bytes again, and not all of its flags (lsattr)"
+    finally:
+        os.close(fd)
 
 
 _WRITTEN = -1

@@ -22,7 +22,6 @@ from typing import Self
 
 from runworthy.model.edit import ShareFile
 from runworthy.model.records import replace
-from runworthy.model.storage import BARS
 from runworthy.remedies.applying.inodes import attributes, dress, held_as
 from runworthy.remedies.applying.troubles import changed
 from runworthy.remedies.applying.walking import Folder
@@ -30,9 +29,10 @@ from runworthy.remedies.journal import Held, ShareChange
 from runworthy.remedies.sharing import leases
 from runworthy.remedies.sharing.comparing import compare, is_steady
 from runworthy.remedies.sharing.links import link_in, swap, unlink
-from runworthy.remedies.sharing.opened import BASE, Name, Refused, find_name, is_inode, open_file
-from runworthy.remedies.sharing.refusing import Pair, refuse, tell, told
+from runworthy.remedies.sharing.opened import BASE, Name, Opened, Refused, find_name, is_inode, open_file
+from runworthy.remedies.sharing.refusing import Pair, refuse
 from runworthy.remedies.sharing.room import Room
+from runworthy.targets.storage.told import Told, are_alike, tell, told
 
 __all__ = ["Unit"]
 
@@ -48,7 +48,7 @@ class Unit:
         self.victim, self.kept, self.names = pair.victim, pair.kept, pair.names
         self.changes: list[ShareChange] = []
         self._stack = stack
-        self._before = replace(held_as("file", self.victim.status), xattrs=pair.attributes)
+        self._before = replace(held_as("file", self.victim.status), xattrs=pair.attributes, told=pair.told)
         self._new = self.kept.inode
         self._made = self.kept.fd
 
@@ -89,6 +89,8 @@ class Unit:
                 names=names,
                 attributes=attributes(victim.fd),
                 kept_attributes=attributes(kept.fd),
+                told=told(victim.fd),
+                kept_told=told(kept.fd),
             )
             refuse(pair)
             unit = cls(share, stack, pair)
@@ -184,11 +186,11 @@ class Unit:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(change.temporary, flags, 0o600, dir_fd=folder.fd)
         self._stack.callback(os.close, fd)
-        with contextlib.suppress(OSError):  # where that cannot be, it is seen below
-            tell(fd, told(self.victim.fd))
+        tell(fd, change.before.told)
         clone(self.kept.fd, fd)
-        if dress(fd, change.before) or attributes(fd) != change.before.xattrs or told(fd) != told(self.victim.fd):
-            raise Refused(BARS["attributes-differ"])
+        dress(fd, change.before)
+        if attributes(fd) != change.before.xattrs or not are_alike(told(fd), change.before.told):
+            raise Refused("not all of its attributes and flags can be given to another file")
         os.utime(fd, ns=(change.before.atime, change.before.mtime))
         os.fsync(fd)
         made = replace(held_as("file", os.fstat(fd)), sha256=change.before.sha256, xattrs=change.before.xattrs)
@@ -203,7 +205,8 @@ class Unit:
         """Have each name lead to what is new. Raises OSError, Refused; what was done by then is to be put back."""
         if not all(leases.is_whole(file.fd) for file in (self.victim, self.kept)):
             raise Refused("somebody wants to write to it")
-        if attributes(self.kept.fd) != self.pair.kept_attributes:  # from now on it is told of both
+        pair = self.pair
+        if not _is_still(self.kept, pair.kept_attributes, pair.kept_told):  # from now on that is said of both
             raise changed()
         for name, change in zip(self.names, self.changes, strict=True):
             folder, hidden = name.folder, change.temporary
@@ -239,7 +242,7 @@ class Unit:
             raise Refused("somebody wants to write to it")
         if not is_steady(self.victim) or not is_steady(self.kept):
             raise changed()
-        if attributes(self.victim.fd) != self.pair.attributes:
+        if not _is_still(self.victim, self.pair.attributes, self.pair.told):
             raise changed()
         if os.fstat(self.victim.fd).st_nlink != len(self.names):
             raise Refused("it has got another name meanwhile")
@@ -256,3 +259,8 @@ class Unit:
         """Remove what was there. Raises OSError."""
         for name, change in zip(self.names, self.changes, strict=True):
             unlink(name.folder, change.temporary)
+
+
+def _is_still(file: Opened, held: tuple[tuple[str, str], ...], said: Told) -> bool:
+    """Whether a file has the attributes that it had, and is told the same."""
+    return attributes(file.fd) == held and are_alike(told(file.fd), said)
