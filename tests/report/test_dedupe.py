@@ -17,10 +17,11 @@ import pytest
 from runworthy.model import storage as words
 from runworthy.model.finding import Remedy
 from runworthy.model.records import replace
-from runworthy.model.storage import BARS, CAUSES, StorageReport
+from runworthy.model.storage import BARS, CAUSES, Idle, StorageReport
 from runworthy.report.dedupe import View, dedupe_text
 from runworthy.report.dedupe_document import dedupe_document, dedupe_json
 from runworthy.report.dedupe_figures import short, top_of, within
+from runworthy.report.dedupe_html import dedupe_html
 from runworthy.report.dedupe_markdown import dedupe_markdown
 from runworthy.report.markdown import block, code, text
 from runworthy.report.words import Style, bytes_of, clean
@@ -109,6 +110,30 @@ def test_tables_are_no_wider_than_the_terminal(width: int) -> None:
             rows = [line for line in lines if re.search(r"\d (bytes?|[KM]iB)\b|  files  ", line)]
             assert len(rows) > 2
             assert max(map(len, rows)) <= max(width, 54)
+
+
+@pytest.mark.parametrize("view", VIEWS[:2])
+def test_no_column_is_explained_that_is_not_there(view: View) -> None:
+    """In a narrow terminal the causes go first, and the words for them with them."""
+    report = replace(projects(), results=())
+    for width, there in ((200, True), (40, False)):
+        told = dedupe_text(report, Style(width=width), view=view).split("\n\n")[1]
+        assert ("  why" in told) is there
+        assert ("the installer always copies" in told) is there
+
+
+def test_a_cache_that_was_not_walked_is_not_said_to_be_empty() -> None:
+    """Caches outside of the paths are searched for copies, and their files are not counted."""
+    report = projects()
+    cache = replace(report.environments[4], files=0, allocated=0)
+    idle = Idle(environment=cache, used=1, used_by="", allocated=0)
+    report = replace(report, environments=(*report.environments[:4], cache), idle=(idle,))
+    for told in (dedupe_text(report, level=1), dedupe_markdown(report), dedupe_html(report)):
+        assert "not counted" in told
+        assert "0 bytes" not in told
+    held = validate(dedupe_json(report), "runworthy.dedupe-1.json")
+    assert (held["environments"][4]["files"], held["environments"][4]["allocated"]) == (None, None)
+    assert held["idle"][0]["allocated"] is None
 
 
 @pytest.mark.parametrize("level", [-1, 0, 1])

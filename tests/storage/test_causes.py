@@ -8,8 +8,10 @@ from typing import Any, get_args
 
 import pytest
 
+from runworthy.model.records import replace
 from runworthy.model.storage import CAUSES, Cause
 from runworthy.storage.causes import linking_environments
+from runworthy.storage.wastes import wastes_of
 from tests.rules.storage import findings_of, situation_of, spares_of, wastes_in
 
 _A, _B, _CACHE = "/data/a/.venv", "/data/b/.venv", "/home/me/.cache/uv"
@@ -400,6 +402,17 @@ def test_what_is_barred_is_counted_and_not_shared() -> None:
     assert waste.bars == (("set-id", 3, 3 * 4096),)
     assert (waste.size, waste.frees, waste.shares) == (3 * 4096, 0, ())
     assert wastes_in(_many(2, bar="already-shared")) == ()
+
+
+@pytest.mark.parametrize(("size", "why"), [(65536, "other files use the same storage"), (0, "no room is taken")])
+def test_what_frees_nothing_is_no_proposal(size: int, why: str) -> None:
+    """Of files that share their storage with each other all but the last free nothing; nor do files of holes alone."""
+    found = [replace(one, frees=0) for one in spares_of(_facts(_PIP, {**_PIP, "allocated": size}))]
+    (waste,) = wastes_of(found, situation_of(_facts()))
+    assert waste.shares
+    (finding,) = findings_of([waste])
+    assert not [one for one in finding.remedies if one.edits or "0 bytes" in one.title]
+    assert f"to share it frees nothing by itself: {why}" in finding.notes
 
 
 @pytest.mark.parametrize("proof", ["recorded", "remembered"])

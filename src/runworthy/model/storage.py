@@ -114,6 +114,11 @@ class Environment:
         """Whether it holds what is linked or copied into environments."""
         return self.kind in CACHES
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether ``files`` and ``allocated`` are known: caches elsewhere are searched for copies alone."""
+        return self.files > 0 or not self.is_cache
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:

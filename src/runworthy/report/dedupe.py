@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from runworthy.model.edit import ShareFile
@@ -103,12 +103,13 @@ def _by_pair(report: StorageReport, style: Style, everything: bool) -> list[str]
         for row in shown
     ]
     head = ["again in", "as in", "size", "frees", "files", "why"]
+    lines, told = _table(head, cells, style, names=2, least=("files", "why"))
     below = [f"in {clean(report.shown(top))}:"] if top else []
     return [
         *below,
-        *_table(head, cells, style, names=2, least=("files", "why")),
+        *lines,
         *_more(len(rows), shown, "pair"),
-        *_legend(shown),
+        *_legend(shown, told),
     ]
 
 
@@ -128,10 +129,11 @@ def _by_package(report: StorageReport, style: Style, everything: bool) -> list[s
         for row in shown
     ]
     head = ["package", "version", "size", "frees", "files", "envs", "why"]
+    lines, told = _table(head, cells, style, names=2, least=("envs", "files", "why"))
     return [
-        *_table(head, cells, style, names=2, least=("envs", "files", "why")),
+        *lines,
         *_more(len(rows), shown, "package"),
-        *_legend(shown),
+        *_legend(shown, told),
     ]
 
 
@@ -203,19 +205,21 @@ def _more(number: int, shown: Sequence[object], what: str) -> list[str]:
     return [f"  and {count(left, f'more {what}')}; {tells}"] if left else []
 
 
-def _legend(rows: Sequence[figures.Pair | figures.Package]) -> list[str]:
-    return [f"  {name}: {words}" for name, words in figures.meanings(rows)]
+def _legend(rows: Sequence[figures.Pair | figures.Package], columns: Collection[str]) -> list[str]:
+    """Return what the words of the last column mean, if that is among those that are told."""
+    return [f"  {name}: {words}" for name, words in figures.meanings(rows)] if "why" in columns else []
 
 
 def _table(
     head: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *, names: int, least: Sequence[str]
-) -> list[str]:
+) -> tuple[list[str], Collection[str]]:
     """Return a table below its head: names, then numbers to the right, then words; nothing where there are no rows.
 
     Where the terminal is too narrow columns go that count ``least``, one after the other, and names lose their middle.
+    The second value is which columns behind the names are told.
     """
     if not rows:
-        return []
+        return [], ()
     columns = [list(column) for column in zip(head, *rows, strict=True)]
     fixed = {column[0]: max(map(len, column)) + 2 for column in columns[names:]}
     for name in least if style.width else ():
@@ -235,7 +239,7 @@ def _table(
         *(column for column in columns[-1:] if column[0] in fixed),
     ]
     first, *others = (f"  {line}" for line in table(zip(*shown, strict=True)))
-    return [style.paint(first, "dim"), *others]
+    return [style.paint(first, "dim"), *others], fixed
 
 
 def _shared(widths: Sequence[int], room: int) -> list[int]:
@@ -328,7 +332,9 @@ def _idle(idle: Sequence[Idle], style: Style, *, everything: bool) -> Iterator[s
         return
     yield style.paint("not used for long; nothing of it is removed", "bold")
     shown = sorted(idle, key=lambda one: -one.allocated)[: _EVERY if everything else _LEFT]
-    rows = [[bytes_of(one.allocated), _used(one.used, one.used_by), clean(one.environment.path)] for one in shown]
+    rows = [
+        [figures.taken(one.environment), _used(one.used, one.used_by), clean(one.environment.path)] for one in shown
+    ]
     width = max(len(row[0]) for row in rows)
     yield from (f"  {line}" for line in table([row[0].rjust(width), *row[1:]] for row in rows))
     commands = dict.fromkeys(clean(one.command) for one in shown if one.command)
@@ -372,14 +378,14 @@ def _environments(environments: Sequence[Environment], style: Style) -> Iterator
             clean(one.path),
             one.kind,
             clean(" ".join(filter(None, [one.installer, one.version]))),
-            str(one.files),
-            bytes_of(one.allocated),
+            str(one.files) if one.is_counted else "",
+            figures.taken(one),
             figures.day(one.used) if one.used else "",
         ]
         for one in environments[:_EVERY]
     ]
     head = ["environment", "kind", "made by", "files", "size", "last used"]
-    yield from _table(head, rows, style, names=3, least=("files", "last used"))
+    yield from _table(head, rows, style, names=3, least=("files", "last used"))[0]
 
 
 def _problems(report: StorageReport, style: Style, *, everything: bool) -> Iterator[str]:

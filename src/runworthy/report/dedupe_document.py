@@ -131,8 +131,8 @@ def _environment(one: Environment) -> Data:
         "python": encodable(one.python) or None,
         "used": _moment(one.used),
         "used_by": encodable(one.used_by) or None,
-        "files": one.files,
-        "allocated": one.allocated,
+        "files": one.files if one.is_counted else None,
+        "allocated": one.allocated if one.is_counted else None,
         "place": _place(one.place),
     }
 
@@ -210,7 +210,7 @@ def _idle(one: Idle) -> Data:
         "kind": one.environment.kind,
         "used": _moment(one.used),
         "used_by": encodable(one.used_by) or None,
-        "allocated": one.allocated,
+        "allocated": one.allocated if one.environment.is_counted else None,
         "command": encodable(one.command) or None,
     }
 

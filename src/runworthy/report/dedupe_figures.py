@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from runworthy.model.records import dataclass, replace
-from runworthy.model.storage import BARS, CAUSES, Bar, Cause, How, Spare, StorageReport
+from runworthy.model.storage import BARS, CAUSES, Bar, Cause, Environment, How, Spare, StorageReport
 from runworthy.report.words import bytes_of, count, size
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
     "sentence",
     "short",
     "spares_of",
+    "taken",
     "top_of",
     "within",
     "without_files",
@@ -370,6 +371,11 @@ def meanings(rows: Iterable[Pair | Package]) -> list[tuple[str, str]]:
     """Return what the words of that column mean, for those that are used first in a row."""
     used = {row.causes[0] for row in rows if row.causes}
     return [(cause.replace("-", " "), words) for cause, words in CAUSES.items() if cause in used]
+
+
+def taken(environment: Environment) -> str:
+    """Return what an environment takes in words."""
+    return bytes_of(environment.allocated) if environment.is_counted else "not counted"
 
 
 def top_of(paths: Iterable[str]) -> str:

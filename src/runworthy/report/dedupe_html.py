@@ -189,7 +189,7 @@ def _idle(one: Idle) -> Html:
     by = f" ({one.used_by})" if one.used and one.used_by else ""
     command: Sequence[str] = ["; ", element("code", one.command)] if one.command else []
     path = element("span", one.environment.path, class_="name")
-    return element("li", element("b", bytes_of(one.allocated)), " ", path, f": {used}{by}", *command)
+    return element("li", element("b", figures.taken(one.environment)), " ", path, f": {used}{by}", *command)
 
 
 def _advice(one: Advice) -> Html:

@@ -115,7 +115,7 @@ def _idle(one: Idle) -> str:
     used = f"last used {figures.day(one.used)}" if one.used else "no use can be told"
     by = f" ({text(_shown(one.used_by))})" if one.used and one.used_by else ""
     command = f"; {_name(one.command)}" if one.command else ""
-    return f"{_name(one.environment.path)}: {bytes_of(one.allocated)}, {used}{by}{command}"
+    return f"{_name(one.environment.path)}: {figures.taken(one.environment)}, {used}{by}{command}"
 
 
 def _advice(one: Advice) -> str:

@@ -79,8 +79,8 @@ def environments(held: Sequence[Environment]) -> Html:
             _head(one.path),
             _cell(one.kind),
             _cell(" ".join(filter(None, [one.installer, one.version]))),
-            _number(str(one.files)),
-            _number(bytes_of(one.allocated)),
+            _number(str(one.files) if one.is_counted else ""),
+            _number(figures.taken(one)),
             _cell(figures.day(one.used) if one.used else ""),
             _cell(one.place.type),
         )

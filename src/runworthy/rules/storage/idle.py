@@ -28,9 +28,12 @@ def check(case: Case) -> Iterator[Match]:
 def _finding(case: Case, idle: Idle) -> Finding:
     path = case.show(idle.environment.path)
     how = f", as {idle.used_by} tells" if idle.used_by else ""
-    what = f"nothing has used `{path}` ({_kind(idle.environment)}, {bytes_of(idle.allocated)})"
+    takes = [bytes_of(idle.allocated)] if idle.environment.is_counted else []
+    what = f"nothing has used `{path}` ({', '.join([_kind(idle.environment), *takes])})"
     day = strftime("%Y-%m-%d", gmtime(idle.used // 1_000_000_000)) if idle.used else ""
-    message = f"{what} since {day}{how}" if day else f"no use of `{path}` can be told ({bytes_of(idle.allocated)})"
+    message = (
+        f"{what} since {day}{how}" if day else f"no use of `{path}` can be told ({', '.join(takes) or 'not counted'})"
+    )
     return finding(
         case,
         (CODE, NAME, SEVERITY),

@@ -102,10 +102,13 @@ def _left(waste: Waste) -> Iterator[str]:
     """Yield what is left as it is, and why."""
     for bar, files, size in waste.bars:
         yield f"{_much(files, size)} {'is' if files == 1 else 'are'} left: {BARS[bar]}"
+    if waste.shares and not waste.frees:
+        why = "other files use the same storage" if waste.size else "no room is taken"
+        yield f"to share {them(waste)} frees nothing by itself: {why}"
 
 
 def _remedies(waste: Waste) -> Iterator[Remedy]:
-    if waste.shares:
+    if waste.frees:
         yield _sharing(waste)
     if waste.setting:
         yield help_(f"so that it does not come back: {waste.setting}{_WORKS[waste.works]}")
