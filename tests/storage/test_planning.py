@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from runworthy.model.records import replace
-from runworthy.model.storage import Bar, Copies, Owner, Place, Spare, StoredFile, Together
+from runworthy.model.storage import Bar, Copies, Owner, Place, Spare, StoredFile, Together, Traits
 from runworthy.storage.planning import Ground, Plan, Wish, spares_of
 
 Answer = Literal["no", "yes", "unknown", "not-asked"]
@@ -48,7 +48,7 @@ def _ground(
         owner=lambda name: Owner(environment="/" + name.split("/")[1]),
         environment=lambda name: "/" + name.split("/")[1],
         place=lambda name: (places or {}).get("/" + name.split("/")[1], _PLACE),
-        attributes=lambda file: (attributes or {}).get(file.inode, ""),
+        traits=lambda file: Traits((attributes or {}).get(file.inode, ""), copied_on_write=file.inode not in nocow),
         loadable=lambda _file: loadable,
         together=lambda _environment, one, other: Together(
             answer=(answers or {}).get((one, other), "no"), why=(f"{one} and {other}",)
@@ -57,7 +57,6 @@ def _ground(
         exclusive=lambda file: file.allocated - 4096,
         reflinks=lambda _place: reflinks,
         refused=refused,
-        copied_on_write=lambda file: file.inode not in nocow,
     )
 
 

@@ -7,7 +7,7 @@ one that is *kept*. A *waste* is what one cause costs in one place. Sizes are in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from runworthy.model.records import dataclass, field
@@ -165,6 +165,20 @@ class StoredFile(NamedTuple):
     def outside(self) -> int:
         """How many names it has that are not known: while one of them is left, nothing is freed."""
         return max(0, self.links - len(self.names))
+
+
+class Traits(NamedTuple):
+    """What an inode has beside bytes, owner, mode and times: what one of two would lose if both became one.
+
+    ``attributes`` are extended attributes, flags and the like, which are to be the same of both.
+    ``unchangeable``: the kernel lets
+    nobody change the file. ``copied_on_write``: it shares storage with its like,
+    which btrfs does not let the others do.
+    """
+
+    attributes: Hashable
+    unchangeable: bool = False
+    copied_on_write: bool = True
 
 
 Proof = Literal["compared", "remembered", "recorded"]

@@ -7,12 +7,12 @@ keep sharing safe: after it every path has the bytes, the owner, the permissions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
 from runworthy.model.records import dataclass, field
-from runworthy.model.storage import Bar, Copies, How, Owner, Place, Spare, StoredFile, Together
+from runworthy.model.storage import Bar, Copies, How, Owner, Place, Spare, StoredFile, Together, Traits
 
 __all__ = ["MOST_LINKS", "Ground", "Plan", "Wish", "spares_of"]
 
@@ -44,26 +44,24 @@ class Wish:
 class Ground:
     """What a plan rests on, each asked when it is needed.
 
-    ``environment`` is the path of the one that a name lies in, ``attributes`` are extended attributes, to be compared.
+    ``environment`` is the path of the one that a name lies in, ``traits`` are what the walk has not seen of an inode.
     ``loadable`` is whether a file is one that loaders take, ``together`` answers for two names in one environment;
     ``kept_apart`` is whether a file is one that installers and databases change in place, ``exclusive`` how many bytes
     are a file's alone where extents may be shared. ``reflinks`` says how files share extents at a place: "extents"
     where the kernel compares them itself, "clone" where a copy is made that shares. ``refused`` is what keeps this user
     from sharing a file with another one; asked with True it is what keeps another one from taking its place, too.
-    Where files share extents, those that are ``copied_on_write`` share with their like alone, and so do the others.
     """
 
     owner: Callable[[str], Owner]
     environment: Callable[[str], str]
     place: Callable[[str], Place]
-    attributes: Callable[[StoredFile], Hashable]
+    traits: Callable[[StoredFile], Traits]
     loadable: Callable[[StoredFile], bool]
     together: Callable[[str, str, str], Together]
     kept_apart: Callable[[str], bool]
     exclusive: Callable[[StoredFile], int]
     reflinks: Callable[[Place], Literal["extents", "clone", ""]]
     refused: Callable[[StoredFile, bool], Bar | Literal[""]]
-    copied_on_write: Callable[[StoredFile], bool]
 
 
 def spares_of(copies: Iterable[Copies], ground: Ground, wish: Wish) -> list[Spare]:
@@ -91,6 +89,9 @@ class _Choice:
         self._kept: list[_Kept] = []
         self._why: tuple[str, ...] = ()
         self._counted: set[int] = set()
+        self._places = [ground.place(file.names[0]) for file in copies.files]
+        self._reflinks = list(map(ground.reflinks, self._places))
+        self._sharers = _sharers(copies.extents)
 
     def spares(self) -> Iterator[Spare]:
         """Yield all but the first that stays."""
@@ -98,7 +99,7 @@ class _Choice:
             bars = []
             self._why = ()
             for kept in self._kept:
-                how = self._how(file)
+                how = self._how(number)
                 bar = self._bar(file, number, kept, how)
                 if not bar:
                     yield self._spare(number, kept, how=how)
@@ -115,19 +116,13 @@ class _Choice:
     def _rank(self, one: tuple[int, StoredFile]) -> tuple[int, int, bool, str]:
         """Return where a file stands among those that may stay: first the ones that would free least if they went."""
         number, file = one
-        return -file.links, -self._sharers(number), not self._is_used_outside(number), file.names[0]
-
-    def _sharers(self, number: int) -> int:
-        """Return how many of the copies have the storage of one of them, that one among them."""
-        extents = self._copies.extents
-        return extents.count(extents[number]) if extents else 1
+        return -file.links, -self._sharers.get(number, 1), not self._is_used_outside(number), file.names[0]
 
     def _is_used_outside(self, number: int) -> bool:
         """Whether nothing of what a file holds would be freed if it went, though it shares with no other copy."""
-        file = self._copies.files[number]
-        if self._sharers(number) > 1 or not self._ground.reflinks(self._ground.place(file.names[0])):
+        if not self._reflinks[number] or self._sharers.get(number, 1) > 1:
             return False
-        return self._ground.exclusive(file) == 0
+        return self._ground.exclusive(self._copies.files[number]) == 0
 
     def _spare(self, number: int, kept: _Kept, *, how: How | Literal[""] = "", bar: Bar | Literal[""] = "") -> Spare:
         file = self._copies.files[number]
@@ -146,9 +141,9 @@ class _Choice:
     def _frees(self, number: int) -> int:
         """Return what goes when a file goes: of those that share their storage with each other, with the last one."""
         file = self._copies.files[number]
-        if not self._ground.reflinks(self._ground.place(file.names[0])):
+        if not self._reflinks[number]:
             return file.allocated
-        if self._sharers(number) == 1:
+        if self._sharers.get(number, 1) == 1:
             return self._ground.exclusive(file)
         extent = self._copies.extents[number]
         again = extent in self._counted
@@ -160,11 +155,10 @@ class _Choice:
         for name in file.names:
             kept.names.setdefault(self._ground.environment(name), []).append(name)
 
-    def _how(self, file: StoredFile) -> How:
+    def _how(self, number: int) -> How:
         if self._wish.how in ("hardlink", "symlink"):
             return self._wish.how
-        reflink = self._ground.reflinks(self._ground.place(file.names[0]))
-        return reflink or ("extents" if self._wish.how == "reflink" else "hardlink")
+        return self._reflinks[number] or ("extents" if self._wish.how == "reflink" else "hardlink")
 
     # -- what keeps two from being one -------------------------------------------------------
 
@@ -172,25 +166,30 @@ class _Choice:
         bar = self._bar_of_both(file, number, kept)
         if bar:
             return bar
-        there = self._ground.place(kept.file.names[0])
-        if how != "symlink" and self._ground.place(file.names[0]).filesystem != there.filesystem:
+        place, there = self._places[number], self._places[kept.number]
+        if how != "symlink" and place.filesystem != there.filesystem:
             return "other-filesystem"
         bar = self._ground.refused(file, how != "extents") or self._ground.refused(kept.file, False)  # noqa: FBT003
         if bar:
             return bar
+        traits, others = self._ground.traits(file), self._ground.traits(kept.file)
+        if traits.unchangeable or others.unchangeable:
+            return "unchangeable"
         if how == "extents":
-            if not self._ground.reflinks(self._ground.place(file.names[0])):
+            if not self._reflinks[number]:
                 return "no-reflinks"
-            if self._ground.copied_on_write(file) != self._ground.copied_on_write(kept.file):
+            if traits.copied_on_write != others.copied_on_write:
                 return "copying-differs"
             return "storage-outside" if self._is_used_outside(number) else ""
         if how == "clone":
             return "links-outside" if file.outside else ""
-        return self._bar_of_one_file(file, kept, how) or self._bar_of_one_library(file, kept)
+        if bar := self._bar_of_one_file(file, kept, how, place, there):
+            return bar
+        return self._bar_of_one_library(file, kept) if traits.attributes == others.attributes else "attributes-differ"
 
     def _bar_of_both(self, file: StoredFile, number: int, kept: _Kept) -> Bar | Literal[""]:
         """What keeps any kind of sharing away."""
-        place = self._ground.place(file.names[0])
+        place = self._places[number]
         if place.type == "overlay":
             return "image-layer"
         if place.read_only:
@@ -200,14 +199,15 @@ class _Choice:
         extents = self._copies.extents
         return "already-shared" if extents and extents[number] == extents[kept.number] else ""
 
-    def _bar_of_one_file(self, file: StoredFile, kept: _Kept, how: How) -> Bar | Literal[""]:
+    def _bar_of_one_file(
+        self, file: StoredFile, kept: _Kept, how: How, place: Place, there: Place
+    ) -> Bar | Literal[""]:
         """What keeps two from being one inode: it has one set of all that is not bytes (``inode(7)``)."""
         one, other = file, kept.file
         if how == "symlink":
             if file.mode & _EXECUTABLE:
                 return "program"
         else:
-            place, there = self._ground.place(one.names[0]), self._ground.place(other.names[0])
             if (place.device, place.mount) != (there.device, there.mount):
                 return "other-mount"
             if kept.links + one.links > MOST_LINKS.get(place.type, _FEWEST_LINKS):
@@ -220,9 +220,7 @@ class _Choice:
             return "mode-differs"
         if one.mtime != other.mtime and one.names[0].endswith(_TOLD_BY_TIME):
             return "source-times"
-        if one.outside:
-            return "links-outside"
-        return "attributes-differ" if self._ground.attributes(one) != self._ground.attributes(other) else ""
+        return "links-outside" if one.outside else ""
 
     def _bar_of_one_library(self, file: StoredFile, kept: _Kept) -> Bar | Literal[""]:
         """What a process would see: two paths of one inode are one library to its loader."""
@@ -253,3 +251,11 @@ class _Choice:
     @cached_property
     def _is_loadable(self) -> bool:
         return self._ground.loadable(self._copies.files[0])
+
+
+def _sharers(extents: Sequence[int]) -> dict[int, int]:
+    """Return for each file, where some share their storage, how many of the copies have that of it."""
+    many: dict[int, int] = {}
+    for extent in extents:
+        many[extent] = many.get(extent, 0) + 1
+    return {number: many[extent] for number, extent in enumerate(extents)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from typing import Final, Literal
 
@@ -15,7 +15,7 @@ from runworthy.targets.storage.comparing import open_quietly
 from runworthy.targets.storage.environments import root_around
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.places import Places
-from runworthy.targets.storage.told import Told, comparable, is_copied_on_write, told
+from runworthy.targets.storage.traits import traits_of
 
 __all__ = ["Loadings", "Reflinks", "ground_of", "not_asked"]
 
@@ -71,14 +71,13 @@ def ground_of(
         owner=owners.owner,
         environment=owners.environment,
         place=_placed(places),
-        attributes=_attributes,
+        traits=cache(traits_of),
         loadable=_is_loadable,
         together=together,
         kept_apart=kept_apart,
         exclusive=cache(_exclusive),
         reflinks=reflinks.of,
         refused=cache(_refused),
-        copied_on_write=cache(_is_copied_on_write),
     )
 
 
@@ -95,22 +94,6 @@ def _placed(places: Places) -> Callable[[str], Place]:
     return lambda name: of_directory(name.rpartition("/")[0] or "/")
 
 
-def _attributes(file: StoredFile) -> Hashable:
-    """Return the extended attributes of a file: capabilities, ACLs and labels among them (``xattr(7)``), and its flags.
-
-    Those that cannot be read are like no others.
-    """
-    if not hasattr(os, "listxattr"):
-        return ()
-    path = file.names[0]
-    try:
-        names = os.listxattr(path, follow_symlinks=False)
-        held = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names))
-        return held, comparable(_told(path))
-    except OSError:
-        return (file.device, file.inode)
-
-
 def _exclusive(file: StoredFile) -> int:
     from runworthy.targets.storage.extents import exclusive_of
 
@@ -121,7 +104,7 @@ def _refused(file: StoredFile, replaced: bool) -> Bar | Literal[""]:  # noqa: FB
     """Return what the kernel refuses this user to do with a file: it is asked before anything is planned.
 
     Writers are kept waiting by its owner alone, and root (fcntl(2), F_SETLEASE); what is ``replaced`` is so in
-    directories where this user may write. Nothing is done to what is immutable or append-only.
+    directories where this user may write.
     """
     if not hasattr(os, "geteuid"):
         return ""
@@ -130,40 +113,8 @@ def _refused(file: StoredFile, replaced: bool) -> Bar | Literal[""]:  # noqa: FB
         return "not-permitted"
     directories = {os.path.dirname(name) for name in file.names} if replaced and user else ()
     effective = os.access in os.supports_effective_ids
-    if not all(os.access(directory, os.W_OK | os.X_OK, effective_ids=effective) for directory in directories):
-        return "not-permitted"
-    return "unchangeable" if _is_unchangeable(file.names[0]) else ""
-
-
-def _is_unchangeable(path: str) -> bool:
-    from runworthy.targets.storage.ioctls import APPEND, IMMUTABLE, flags
-
-    try:
-        fd = open_quietly(path)
-    except OSError:
-        return False
-    try:
-        return bool(flags(fd) & (APPEND | IMMUTABLE))
-    except OSError:  # a file system without such flags
-        return False
-    finally:
-        os.close(fd)
-
-
-def _is_copied_on_write(file: StoredFile) -> bool:
-    """Whether a file shares storage with those that are copied on write: btrfs has it share with its like alone."""
-    try:
-        return is_copied_on_write(_told(file.names[0]))
-    except OSError:
-        return True
-
-
-def _told(path: str) -> Told:
-    fd = open_quietly(path)
-    try:
-        return told(fd)
-    finally:
-        os.close(fd)
+    writable = all(os.access(directory, os.W_OK | os.X_OK, effective_ids=effective) for directory in directories)
+    return "" if writable else "not-permitted"
 
 
 def _is_loadable(file: StoredFile) -> bool:

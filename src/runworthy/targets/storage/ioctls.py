@@ -10,7 +10,7 @@ import errno
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -252,15 +252,21 @@ def xfs_shares_extents(fd: int) -> bool:
 
 def ask(fd: int, number: int, given: bytearray | int) -> None:
     """Call ioctl(2): ``given`` is changed in its place. Raises OSError."""
+    _ioctl()(fd, number, given)
+
+
+@cache
+def _ioctl() -> Callable[..., object]:
     _on_linux()
     from fcntl import ioctl
 
-    ioctl(fd, number, given)
+    return ioctl
 
 
 _ODD = ("alpha", "mips", "ppc", "powerpc", "sparc")
 
 
+@cache
 def number_of(directions: str, letter: int, number: int, size: int, machine: str = "") -> int:
     """Return the number of an ioctl on a ``machine`` (this one) by who reads and who writes: asm-generic/ioctl.h.
 

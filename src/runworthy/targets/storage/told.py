@@ -13,7 +13,7 @@ from typing import Final
 
 from runworthy.targets.storage.ioctls import NOCOW, VERITY, ask, flags, number_of, set_flags
 
-__all__ = ["NOTHING", "Told", "are_alike", "comparable", "is_copied_on_write", "is_sealed", "tell", "told"]
+__all__ = ["NOTHING", "Told", "are_alike", "comparable", "flags_of", "is_copied_on_write", "is_sealed", "tell", "told"]
 
 Told = tuple[int, ...]
 """Flags, extended flags, the hint for extents, the project, and the hint for extents that are copied on write."""
@@ -31,10 +31,10 @@ _FSX = struct.Struct("=IIIII8x")  # struct fsxattr, linux/fs.h
 _NO_SUCH_THING = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
-def told(fd: int) -> Told:
-    """Return what the inode of an open file is told to be. Raises OSError."""
+def told(fd: int, known: int | None = None) -> Told:
+    """Return what the inode of an open file is told to be; its flags may be ``known``. Raises OSError."""
     xflags, size, _, project, copied_size = _extended(fd)
-    found = (_flags(fd) & _FLAGS, xflags & _XFLAGS, size, project, copied_size)
+    found = ((flags_of(fd) if known is None else known) & _FLAGS, xflags & _XFLAGS, size, project, copied_size)
     return found if any(found) else NOTHING
 
 
@@ -100,7 +100,8 @@ def _extended(fd: int) -> Told:
     return _FSX.unpack(raw)
 
 
-def _flags(fd: int) -> int:
+def flags_of(fd: int) -> int:
+    """Return the flags of an open file (FS_IOC_GETFLAGS), 0 where there are no such. Raises OSError."""
     try:
         return flags(fd)
     except OSError as error:
