@@ -127,8 +127,8 @@ FINDERS = (
 
 
 def ours(python: str, tree: Path, size: int, report: Path, cache: Path) -> list[str]:
-    """Our command line, with an index in ``cache``."""
-    asked = ["dedupe", str(tree), "--min-size", str(size), "--no-caches", "--format", "json", "-o", str(report)]
+    """Our command line, as users write it, with an index in ``cache``."""
+    asked = ["dedupe", str(tree), "--min-size", str(size), "--no-caches", "-o", str(report)]
     return [shutil.which("env") or "/usr/bin/env", f"RUNWORTHY_CACHE_DIR={cache}", python, "-m", "runworthy", *asked]
 
 

@@ -135,7 +135,7 @@ class Bench:
         commands = {name: Command(line=line, before=cool) for name, line in lines.items() if line}
         if not self.has_ours:
             return commands
-        report = self._scratch / "report.json"
+        report = self._scratch / "report.txt"
 
         def asked(name: str, more: Sequence[str], *, again: bool) -> Command:
             cache = self._scratch / f"{name}-{column.size}"

@@ -39,7 +39,7 @@ from runworthy.targets.storage.copies import Found, recorded_copies
 from runworthy.targets.storage.environments import environments_of, root_around
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.settings import settings_of
-from runworthy.targets.storage.walk import Walk, with_caches
+from runworthy.targets.storage.walk import LINKS, Walk, with_caches
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch
@@ -192,11 +192,12 @@ class Reasoning(Finding):
     def _at_home(self, spare: Spare) -> Spare:
         """Return a spare file as that of the environment that has it, rather than of the cache it is linked to."""
         own, kept = (self._owners.owner(home_of(one, self._situation)) for one in (spare.file, spare.kept))
-        return replace(spare, owner=own, kept_owner=kept)
+        return spare if own is spare.owner and kept is spare.kept_owner else replace(spare, owner=own, kept_owner=kept)
 
     @cached_property
     def _situation(self) -> Situation:
-        names = ((file.names, file.links) for file in self._walked.files.values())
+        files = self._walked.files
+        names = ((files.names_of(number), links) for number, links in enumerate(files.column(LINKS)) if links > 1)
         return Situation(
             environments=self._by_path,
             settings=settings_of(self._environments, os.environ, self._places),

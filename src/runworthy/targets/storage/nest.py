@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 __all__ = ["Nest"]
@@ -28,11 +27,10 @@ class Nest:
         at = directory
         while (found := self._known.get(at)) is None and at not in self._paths:
             passed.append(at)
-            above = os.path.dirname(at)
-            if above == at:
+            if at == "/" or not at:
                 found = ""
                 break
-            at = above
+            at = at.rpartition("/")[0] or "/"
         found = at if found is None else found
         if len(self._known) + len(passed) > _MOST_KEPT:
             self._known.clear()

@@ -552,7 +552,7 @@ class _Gathered:
         if listing.inode:
             self._entered.add(identity)
             self._device_of[directory] = device
-            if self._device_of.get(os.path.dirname(directory)) != device or directory == "/":
+            if self._device_of.get(directory.rpartition("/")[0] or "/") != device or directory == "/":
                 self._devices[directory] = device
         count, allocated, passed_over = listing.counts
         self._pass_over(passed_over)
