@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from runworthy.targets import kept
 from runworthy.targets.storage import comparing
 from runworthy.targets.storage.copies import find_copies
+from runworthy.targets.storage.files import Files
 from runworthy.targets.storage.index import Index
-from runworthy.targets.storage.walk import Files, Selection, Walk, walk, with_caches
+from runworthy.targets.storage.walk import Selection, Walk, walk, with_caches
 from tests.storage.test_walk import ALL, put
 
 LARGE = 200 << 10

@@ -11,14 +11,15 @@ import pytest
 
 from runworthy.model.errors import UsageError
 from runworthy.targets.storage.apart import kept_apart
-from runworthy.targets.storage.walk import Files, Selection, Walk, walk, with_caches
+from runworthy.targets.storage.files import Files
+from runworthy.targets.storage.walk import Selection, Walk, walk, with_caches
 
 ALL = Selection(min_size=1)
 IN_PROCESSES = """
 import sys
-from runworthy.targets.storage import crew, walk as module
+from runworthy.targets.storage import crew, listing, walk as module
 from runworthy.targets.storage.copies import find_copies
-module._AT_A_TIME = 1
+listing._AT_A_TIME = 1
 module.at_once = lambda: 3
 found = module.walk(sys.argv[1:], module.Selection(min_size=1))
 print(ascii(list(found.files.values())), ascii(found.sizes), ascii(found.marks))

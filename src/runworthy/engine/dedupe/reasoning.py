@@ -37,9 +37,10 @@ from runworthy.targets.storage.apart import kept_apart
 from runworthy.targets.storage.caches import caches_for
 from runworthy.targets.storage.copies import Found, recorded_copies
 from runworthy.targets.storage.environments import environments_of, root_around
+from runworthy.targets.storage.files import LINKS
 from runworthy.targets.storage.owners import Owners
 from runworthy.targets.storage.settings import settings_of
-from runworthy.targets.storage.walk import LINKS, Walk, with_caches
+from runworthy.targets.storage.walk import Walk, with_caches
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch

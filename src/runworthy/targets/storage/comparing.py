@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runworthy.targets.storage.crew import at_once, in_crew
-from runworthy.targets.storage.walk import ALLOCATED, SIZE, Files
+from runworthy.targets.storage.files import ALLOCATED, SIZE, Files
 
 if TYPE_CHECKING:
     from runworthy.targets.trees import Watch

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, overload
 from runworthy.model.storage import Copies, Proof
 from runworthy.targets.storage.comparing import Comparison, Partition
 from runworthy.targets.storage.crew import collecting_later
-from runworthy.targets.storage.walk import ALLOCATED, CTIME, DEVICE, SIZE, Files, Walk
+from runworthy.targets.storage.files import ALLOCATED, CTIME, DEVICE, SIZE, Files
+from runworthy.targets.storage.walk import Walk
 
 if TYPE_CHECKING:
     from runworthy.targets.storage.index import Class, Index
