@@ -25,6 +25,7 @@ _WORDS = {
     "measure": "run {:,} of {:,}",
     "receive": "received {:,} entries",
     "capture": "captured {:,} entries",
+    "plan": "asked about {:,} of {:,} sets of equal files",
     "scan": "looked at {:,} files, {:,} of a size to compare",
 }
 _BYTES = {

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Reasoning"]
 
 _SECOND = 10**9
+_AT_A_TIME = 256
 _GAIN, _PART = 256 << 20, 0.05
 _LOADED_FROM = ("venv", "conda", "pixi", "magic", "node_modules")
 _Found = Waste | Clash | Idle | Partial
@@ -179,8 +180,16 @@ class Reasoning(Finding):
             spares += self._planned(again, loadings.together)
         return with_causes(map(self._at_home, spares), self._situation)
 
-    def _planned(self, copies: Iterable[Copies], together: Callable[[str, str, str], Together]) -> list[Spare]:
-        return spares_of(copies, ground_of(self._owners, self._places, self._reflinks, together), self._search.wish)
+    def _planned(self, copies: Sequence[Copies], together: Callable[[str, str, str], Together]) -> list[Spare]:
+        ground = ground_of(self._owners, self._places, self._reflinks, together)
+        return spares_of(self._watched(copies), ground, self._search.wish)
+
+    def _watched(self, copies: Sequence[Copies]) -> Iterator[Copies]:
+        """Yield copies, and tell how far that is."""
+        for number, one in enumerate(copies):
+            if self._watch is not None and not number % _AT_A_TIME:
+                self._watch("plan", number, len(copies))
+            yield one
 
     def _is_worth_asking(self, spares: Iterable[Spare]) -> bool:
         """Whether to ask what processes load together: that takes long, so that it has to bring something."""
