@@ -176,6 +176,14 @@ def test_hard_links_and_reflinks_are_told_apart() -> None:
     assert both.count("memory holds it once") == both.count("stay apart") == 1
 
 
+def test_documents_that_become_one_file_are_told() -> None:
+    report = projects()
+    assert "under each name" not in dedupe_text(report)
+    plain = replace(report, wastes=tuple(replace(one, plain=True) for one in report.wastes))
+    for told in (dedupe_text(plain), dedupe_text(plain, dry_run=True), dedupe_markdown(plain), dedupe_html(plain)):
+        assert "2 files become one with others, and one of both is of no package" in told
+
+
 @pytest.mark.slow
 def test_a_huge_report_is_short_and_takes_no_time() -> None:
     report = huge()

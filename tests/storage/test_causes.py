@@ -373,6 +373,45 @@ def test_many_other_environments_are_told_at_once() -> None:
     assert wastes[0].size == 3 * 4096 * (1 + 2 + 3 + 4)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "package", "how", "safe"),
+    [
+        (("tree", "tree"), "", "hardlink", False),
+        (("tree", "tree"), "", "symlink", False),
+        (("tree", "tree"), "", "extents", True),
+        (("tree", "tree"), "", "clone", True),
+        (("tree", "tree"), "pkg 1.0", "hardlink", True),
+        (("venv", "tree"), "", "hardlink", False),
+        (("tree", "venv"), "", "hardlink", False),
+        (("root", "root"), "", "hardlink", False),
+        (("root", "root"), "pkg 1.0", "hardlink", True),
+        (("venv", "venv"), "", "hardlink", True),
+        (("venv", "conda"), "pkg 1.0", "hardlink", True),
+    ],
+)
+def test_hard_links_of_what_nobody_owns_are_not_called_safe(
+    kinds: tuple[str, str], package: str, how: str, *, safe: bool
+) -> None:
+    """Two documents in two projects are edited in place; what an installer brought is not, and extents part again."""
+    facts = _facts({"package": package}, {"package": package, "how": how}, a={"kind": kinds[0]}, b={"kind": kinds[1]})
+    (waste,) = wastes_in(facts)
+    (finding,) = findings_of([waste])
+    (sharing,) = (one for one in finding.remedies if one.edits)
+    assert (sharing.applicability, bool(sharing.unsafe)) == (("safe", False) if safe else ("unsafe", True))
+    assert any("changes it in place" in note for note in finding.notes) is not safe
+    assert waste.shares  # it is told, and done when it is asked for
+
+
+def test_what_is_plain_is_told_by_itself() -> None:
+    """A package in a tree stays safe beside a document there, and each finding is known by itself."""
+    facts = _facts({"installer": ""}, {"installer": ""}, a={"kind": "tree"}, b={"kind": "tree"})
+    files = [{"names": [f"{top}/doc.pdf"]} for top in (_A, _B)]
+    facts["copies"].append({"size": 99999, "files": files})
+    found = findings_of(wastes_in(facts))
+    assert sorted(one.remedies[0].applicability for one in found) == ["safe", "unsafe"]
+    assert len({one.fingerprint for one in found}) == 2
+
+
 def test_lists_are_bounded_and_shares_are_not() -> None:
     files: list[dict[str, Any]] = [{"names": ["/e/0/{n}"]}, {"names": ["/e/1/{n}", "/e/1/other{n}"], "package": "p{n}"}]
     facts = {"environments": {"/e/0": {"kind": "tree"}, "/e/1": {"kind": "tree"}}}

@@ -361,7 +361,8 @@ class Waste:
     again, of which ``frees`` would be freed by ``shares``. ``packages`` are (name, files, bytes), ``examples`` (path,
     same as, bytes), the largest first. ``facts`` are (what, how it is) on which the cause rests. ``setting`` would have
     avoided it, and ``works`` says whether links are made with it in place: None where that was not tried. ``bars`` are
-    (why, files, bytes) of what is left as it is.
+    (why, files, bytes) of what is left as it is. ``plain``: one of each two is of no package and lies in no environment
+    of an installer: documents and data, which people and programs change in place.
     """
 
     cause: Cause
@@ -381,6 +382,12 @@ class Waste:
     works: bool | None = None
     bars: tuple[tuple[Bar, int, int], ...] = ()
     shares: tuple[ShareFile, ...] = ()
+    plain: bool = False
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether plain files become one that is changed under all of its names, as hard links are."""
+        return self.plain and any(share.how in ("hardlink", "symlink") for share in self.shares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,6 +185,10 @@ def notes(report: StorageReport) -> Iterator[str]:
         yield f"{files} from another one in a few blocks alone, and may share the others: {bytes_of(_equal(report))}"
     hows: set[str] = {share.how for share in report.shares}
     yield from _trade(links="hardlink" in hows, extents=bool(hows & {"extents", "clone", "ranges"}))
+    plain = sum(len(waste.shares) for waste in report.wastes if waste.is_one_file)
+    if plain:
+        files = count(plain, "file becomes one with another", "files become one with others")
+        yield f"{files}, and one of both is of no package: whoever changes it in place changes it under each name"
     one = sum(1 for spare in report.spares if spare.how and spare.why)
     if one:
         files = count(one, "file becomes", "files become")

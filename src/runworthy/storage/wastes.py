@@ -15,6 +15,7 @@ from runworthy.storage.installers import versions_that_can
 __all__ = ["wastes_of"]
 
 _UNREAD = {"recorded": "recorded, not read", "remembered": "compared by an earlier run"}
+_PLAIN = ("tree", "root")
 _PACKAGES = 20
 _EXAMPLES = 10
 _OTHERS = 3
@@ -25,13 +26,17 @@ _Nearest = Mapping[int, tuple[StoredFile, Owner]]
 
 
 class _Group(NamedTuple):
-    """What is told at once. ``installer`` is whose doing it is; ``own``: that of the environment itself."""
+    """What is told at once. ``installer`` is whose doing it is; ``own``: that of the environment itself.
+
+    ``plain``: see :class:`Waste`.
+    """
 
     cause: Cause
     environment: str
     other: str
     installer: str
     own: bool
+    plain: bool
 
 
 def wastes_of(spares: Sequence[Spare], situation: Situation) -> tuple[Waste, ...]:
@@ -57,7 +62,14 @@ def _group_of(spare: Spare, situation: Situation) -> _Group:
         other=spare.kept_owner.environment,
         installer=situation.installed(doer).named,
         own=doer.environment == environment,
+        plain=_is_plain(spare.owner, situation) or _is_plain(spare.kept_owner, situation),
     )
+
+
+def _is_plain(owner: Owner, situation: Situation) -> bool:
+    """Whether nobody's installer looks after a file: no package names it, and it lies in a tree as any other."""
+    environment = situation.environments.get(owner.environment)
+    return not owner.package and (environment is None or environment.kind in _PLAIN)
 
 
 def _folded(groups: dict[_Group, list[Spare]]) -> dict[_Group, list[Spare]]:
@@ -94,6 +106,7 @@ def _waste(key: _Group, group: list[Spare], nearest: _Nearest, situation: Situat
         setting=_setting(cause_in, why, situation),
         bars=_bars(group),
         shares=tuple(share for spare in group for share in _share(spare)),
+        plain=key.plain,
     )
 
 

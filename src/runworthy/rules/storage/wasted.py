@@ -19,6 +19,7 @@ _WORKS = {
     False: "; tried: links are refused there",
     None: "",
 }
+_IN_PLACE = "one of each two is of no package: whoever changes it in place changes the other too, once they are one file"
 _ONE_FILE = "a hard link is one file: what is written into it in place is so under each of its names"
 
 
@@ -48,7 +49,7 @@ def _finding(case: Case, rule: tuple[str, str, Severity], waste: Waste, why: str
         items=(name for name, _, _ in waste.packages if name),
         steps=(),
         stage="environment",
-        identity=f"{waste.environment}\n{waste.other}",
+        identity=_identity(waste),
         lines=_packages(waste),
         notes=(*_whose(case, waste), *_facts(waste), *_examples(case, waste), *_left(waste)),
         remedies=tuple(_remedies(waste)),
@@ -58,6 +59,12 @@ def _finding(case: Case, rule: tuple[str, str, Severity], waste: Waste, why: str
 def _cause(waste: Waste) -> str:
     """Return the cause with what would mend it: what another setting would mend is told by itself."""
     return f"{CAUSES[waste.cause]}; {waste.setting}" if waste.setting else CAUSES[waste.cause]
+
+
+def _identity(waste: Waste) -> str:
+    """Return what a finding is known by among those of one rule."""
+    told = (waste.environment, waste.other, waste.installer, waste.cause_in, "plain" if waste.plain else "")
+    return "\n".join(told)
 
 
 def _beside(case: Case, waste: Waste) -> str:
@@ -102,6 +109,8 @@ def _left(waste: Waste) -> Iterator[str]:
     """Yield what is left as it is, and why."""
     for bar, files, size in waste.bars:
         yield f"{_much(files, size)} {'is' if files == 1 else 'are'} left: {BARS[bar]}"
+    if waste.is_one_file:
+        yield _IN_PLACE
     if waste.shares and not waste.frees:
         why = "other files use the same storage" if waste.size else "no room is taken"
         yield f"to share {them(waste)} frees nothing by itself: {why}"
@@ -126,7 +135,8 @@ def _sharing(waste: Waste) -> Remedy:
     return Remedy(
         title=f"share {count(len(waste.shares), 'file')}"
         f"{f' by {linked}' if linked else ''}, which frees {bytes_of(waste.frees)}: `runworthy dedupe PATH --apply`",
-        applicability="safe",
+        applicability="unsafe" if waste.is_one_file else "safe",
+        unsafe=_IN_PLACE if waste.is_one_file else "",
         proved=compared,
         proof="their bytes were compared, and are compared once more before one is shared"
         if compared
