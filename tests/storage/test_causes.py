@@ -398,7 +398,7 @@ def test_hard_links_of_what_nobody_owns_are_not_called_safe(
     (finding,) = findings_of([waste])
     (sharing,) = (one for one in finding.remedies if one.edits)
     assert (sharing.applicability, bool(sharing.unsafe)) == (("safe", False) if safe else ("unsafe", True))
-    assert any("changes it in place" in note for note in finding.notes) is not safe
+    assert any("changes one in place" in note for note in finding.notes) is not safe
     assert waste.shares  # it is told, and done when it is asked for
 
 

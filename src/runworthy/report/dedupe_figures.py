@@ -188,7 +188,7 @@ def notes(report: StorageReport) -> Iterator[str]:
     plain = sum(len(waste.shares) for waste in report.wastes if waste.is_one_file)
     if plain:
         files = count(plain, "file becomes one with another", "files become one with others")
-        yield f"{files}, and one of both is of no package: whoever changes it in place changes it under each name"
+        yield f"{files}, and one or both are of no package: who changes such in place changes it under each name"
     one = sum(1 for spare in report.spares if spare.how and spare.why)
     if one:
         files = count(one, "file becomes", "files become")

@@ -19,9 +19,7 @@ _WORKS = {
     False: "; tried: links are refused there",
     None: "",
 }
-_IN_PLACE = (
-    "one of each two is of no package: whoever changes it in place changes the other too, once they are one file"
-)
+_IN_PLACE = "one or both are of no package: whoever changes one in place changes the other too, once they are one file"
 _ONE_FILE = "a hard link is one file: what is written into it in place is so under each of its names"
 
 
