@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from runworthy.cli.terminal import width
+from runworthy.cli.terminal import emit, width
 from runworthy.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["PROJECT_TABLE", "VARIABLE_PREFIX", "Parser"]
 
@@ -39,6 +42,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(message, hint=f"`{self.prog} --help` lists what it takes")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print it as a report is: argparse would not say that it cannot be written."""
+        if file is not None:
+            super().print_help(file)
+        else:
+            emit(self.format_help())
 
     def groups(self) -> Iterator[tuple[str, Sequence[argparse.Action]]]:
         """Yield the title of each group of arguments and what it holds, in the order of ``--help``."""
