@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 from runworthy.cli.terminal import emit, width
 from runworthy.model.errors import UsageError
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
 
 __all__ = ["PROJECT_TABLE", "VARIABLE_PREFIX", "Parser"]
 
@@ -43,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         """Raise UsageError."""
         raise UsageError(message, hint=f"`{self.prog} --help` lists what it takes")
 
-    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+    def print_help(self, file: Any = None) -> None:  # noqa: ANN401 - what argparse takes
         """Print it as a report is: argparse would not say that it cannot be written."""
         if file is not None:
             super().print_help(file)
