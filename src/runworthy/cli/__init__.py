@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from runworthy.model.errors import RunworthyError, UsageError
 
-__all__ = ["main"]
+__all__ = ["main", "refusal"]
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -25,8 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except RunworthyError as error:
         _complain(f"error: {error}", error.hint if isinstance(error, UsageError) else "", _notes(error))
+        return USAGE_ERROR
+    except MemoryError as error:
+        notes = _notes(error)
     except Exception as error:  # noqa: BLE001 - a person gets one line, never a traceback
         _internal(error)
+        return USAGE_ERROR
+    _say("error: there is too little memory for this", *(f"note: {note}" for note in notes))  # what filled it has gone
     return USAGE_ERROR
 
 
@@ -55,10 +60,14 @@ def _notes(error: BaseException) -> Sequence[str]:
 
 
 def _complain(message: str, hint: str, notes: Sequence[str] = ()) -> None:
-    """Say what is wrong on stderr, which may itself be closed."""
+    """Say what is wrong on stderr."""
     from runworthy.report.words import clean
 
-    lines = [clean(message), *(f"note: {clean(note)}" for note in notes)] + ([f"hint: {clean(hint)}"] if hint else [])
+    _say(clean(message), *(f"note: {clean(note)}" for note in notes), *([f"hint: {clean(hint)}"] if hint else []))
+
+
+def _say(*lines: str) -> None:
+    """Write lines to stderr, which may itself be closed, or full."""
     try:
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -66,12 +75,42 @@ def _complain(message: str, hint: str, notes: Sequence[str] = ()) -> None:
 
 
 def _internal(error: Exception) -> None:
+    """Say what the system refuses, or that something is wrong with this program."""
     if os.environ.get("RUNWORTHY_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
+    refused = refusal(error)
+    if refused:
+        _say(f"error: {refused}", *(f"note: {note}" for note in _notes(error)))
+        return
     message = str(error).partition("\n")[0]
     _complain(
         f"error: internal error: {type(error).__name__}: {message}",
         "RUNWORTHY_DEBUG=1 shows the traceback; a report with it is welcome",
     )
+
+
+def refusal(error: Exception) -> str:
+    """Return in words what the system refuses to whoever asks, empty where an error is of another kind.
+
+    It imports nothing that is not there already: that might be refused as well.
+    """
+    import errno
+
+    no_more_processes = "no more processes or threads can be started (ulimit -u)"
+    if not isinstance(error, OSError):
+        # CPython, Modules/_threadmodule.c: a RuntimeError, and no other is so worded.
+        return no_more_processes if str(error) == "can't start new thread" else ""
+    told = {
+        errno.ENOMEM: "there is too little memory for this",
+        errno.ENOSPC: "there is no room left where something has to be written",
+        errno.EDQUOT: "the quota is used up where something has to be written",
+        errno.EROFS: "something has to be written where nothing can be",
+        errno.EMFILE: "too many files are open at once (ulimit -n)",
+        errno.ENFILE: "too many files are open on this system",
+        errno.EIO: "a device cannot be read or written",
+        errno.EAGAIN: no_more_processes,
+    }.get(error.errno or 0, "")
+    path = error.filename if isinstance(error.filename, str) else ""
+    return f"{told}: {path if path.isprintable() else ascii(path)}" if told and path else told

@@ -90,7 +90,12 @@ def run(options: Namespace) -> int:
             )
     except SubjectError as error:
         return complain_of_missing(error.names)
-    deliver(_written(report, options), options.output_file)
+    try:
+        deliver(_written(report, options), options.output_file)
+    except UsageError as error:
+        if report.reclaimed is not None and report.reclaimed.entry:
+            error.add_note(f"files were shared: `runworthy undo {report.reclaimed.entry}` takes it back")
+        raise
     return report.exit_code(limit)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from runworthy.cli.terminal import width
+from runworthy.cli.terminal import emit, width
 from runworthy.model.errors import UsageError
 
 __all__ = ["PROJECT_TABLE", "VARIABLE_PREFIX", "Parser"]
@@ -39,6 +39,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(message, hint=f"`{self.prog} --help` lists what it takes")
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ANN401 - what argparse takes
+        """Print it as a report is: argparse would not say that it cannot be written."""
+        if file is not None:
+            super().print_help(file)
+        else:
+            emit(self.format_help())
 
     def groups(self) -> Iterator[tuple[str, Sequence[argparse.Action]]]:
         """Yield the title of each group of arguments and what it holds, in the order of ``--help``."""

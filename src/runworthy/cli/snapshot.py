@@ -51,6 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Write the file and say what is in it. Raises UsageError."""
     from runworthy.cli.progress import progress
+    from runworthy.cli.terminal import give_up
     from runworthy.targets.snapshot.make import write_file
 
     if options.script:
@@ -65,8 +66,12 @@ def run(options: Namespace) -> int:
         heard = None if watch is None else lambda entries, _: watch("receive", entries, 0)
         make = _maker(options, tell, heard)
         if options.output_file == "-":
-            made = make(sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            try:
+                made = make(sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+            except OSError as error:
+                give_up(sys.stdout, error)
+                return 0
         else:
             made = write_file(options.output_file, make)
     if not options.quiet:

@@ -25,6 +25,7 @@ __all__ = [
     "deliver",
     "emit",
     "emit_blocks",
+    "give_up",
     "style_for",
     "width",
 ]
@@ -44,7 +45,10 @@ def style_for(wish: str, *, to_file: bool = False, stream: TextIO | None = None)
 
 
 def emit(text: str) -> None:
-    """Write the report to stdout. A reader that went away is no error: what was judged stays judged."""
+    """Write the report to stdout. A reader that went away is no error: what was judged stays judged.
+
+    Raises UsageError where it cannot be written, as where a file system is full.
+    """
     stream = sys.stdout
     if stream is None:
         return
@@ -53,9 +57,16 @@ def emit(text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
-        # Python flushes stdout once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        give_up(stream, error)
+
+
+def give_up(stream: TextIO, error: OSError) -> None:
+    """Write nothing more to stdout. Raises UsageError unless its reader went away."""
+    # Python flushes stdout once more at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if not isinstance(error, BrokenPipeError):
+        raise UsageError(f"the standard output cannot be written: {error.strerror or error}") from error
 
 
 def emit_blocks(blocks: Iterable[Iterable[str]]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from runworthy.model.errors import UsageError
+
 __all__ = ["DESCRIPTION", "EPILOG", "USAGE", "add_arguments", "run"]
 
 USAGE = "[ID] [options]"
@@ -37,5 +39,9 @@ def run(options: Namespace) -> int:
     if options.dry_run:
         emit_blocks([plan_lines(done.entry, done.left, verbose=bool(options.verbose))])
     else:
-        emit_blocks([undone_lines(done)])
+        try:
+            emit_blocks([undone_lines(done)])
+        except UsageError as error:
+            error.add_note(f"{done.entry.id} is undone")
+            raise
     return 1 if done.left else 0

@@ -15,7 +15,7 @@ from runworthy.remedies.journal import UNFINISHED, Entry, Journal
 from runworthy.remedies.sharing import share
 from tests.remedies.applying.made import ACL, Dump, dump, read
 
-__all__ = ["Pair", "Place", "as_user", "bytes_of", "furnished", "given", "left", "names_of"]
+__all__ = ["TIME", "Pair", "Place", "as_user", "bytes_of", "furnished", "given", "left", "names_of"]
 
 TIME = 1_600_000_000_123_456_789
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from runworthy.remedies.journal import Journal
 from runworthy.remedies.sharing import share
 from tests.elfwriter import elf
 from tests.remedies.applying.made import dump
-from tests.remedies.sharing.made import Pair, left
+from tests.remedies.sharing.made import TIME, Pair, left
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="sharing is for Linux")
 
@@ -432,6 +433,37 @@ def test_times_of_directories_come_back(pair: Pair) -> None:
     assert (pair.root / "two").stat().st_mtime_ns != 5
     pair.undo()
     assert (pair.root / "two").stat().st_mtime_ns == 5
+
+
+def test_times_and_attributes_of_all_else_stay(pair: Pair) -> None:
+    """Files are read so that nobody sees it; links and directories in which nothing was exchanged are as they were.
+
+    Where something was, the directory has the time of that until it is undone: programs that remember what it holds
+    look again. To list it is seen in its time of access, as anybody's looking is.
+    """
+    (pair.root / "two/link").symlink_to("lib.so")
+    (pair.root / "two/other.so").write_bytes(b"another one")
+    for number, path in enumerate(paths := [pair.root, *sorted(pair.root.rglob("*"))]):
+        if not path.is_symlink():
+            os.setxattr(path, "user.note", b"kept")
+        os.utime(path, ns=(TIME + number, TIME + number * 1_000_000_007), follow_symlinks=False)
+
+    def seen() -> dict[str, tuple[int, int, list[str]]]:
+        found = {}
+        for path in paths:
+            status, names = path.lstat(), os.listxattr(path, follow_symlinks=False)
+            atime = 0 if stat.S_ISDIR(status.st_mode) else status.st_atime_ns
+            found[str(path.relative_to(pair.root))] = atime, status.st_mtime_ns, names
+        return found
+
+    before = seen()
+    assert not pair.share().left
+    now = seen()
+    assert {name for name, held in now.items() if held != before[name]} == {"two", "two/lib.so"}
+    assert now["two/lib.so"] == before["one/lib.so"], "it is that file now"
+    assert now["two"][2] == ["user.note"]
+    assert not pair.undo().left
+    assert seen() == before
 
 
 # -- the journal -----------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def undo(journal: Journal, name: str = "", *, force: bool = False) -> Undone:
 def _telling_of_recover() -> Iterator[None]:
     try:
         yield
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, MemoryError) as error:
         error.add_note("`runworthy recover` ends what was begun")
         raise
 

@@ -66,6 +66,9 @@ def share(
                 with _log(record) as log:
                     try:
                         run.go(shares, log, patience)
+                    except MemoryError as error:
+                        error.add_note("`runworthy history` tells what was shared by then")
+                        raise
                     finally:
                         run.settle(log)
             finally:

@@ -107,6 +107,8 @@ class _Crew:
         while (message := _receive(tasks)) is not None:
             try:
                 answer = True, self._work(message)
+            except MemoryError:
+                answer = False, ""
             except BaseException as error:  # noqa: BLE001 - told to the parent, who raises it
                 answer = False, f"{type(error).__name__}: {error}"
             _send(results, answer)
@@ -132,7 +134,7 @@ class _Crew:
                 self._idle.append(descriptor)
                 busy -= 1
                 if not answer[0]:
-                    raise RuntimeError(answer[1])
+                    raise RuntimeError(answer[1]) if answer[1] else MemoryError
                 yield answer[1]
 
     def end(self) -> None:
