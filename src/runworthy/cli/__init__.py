@@ -98,12 +98,16 @@ def refusal(error: Exception) -> str:
     """
     import errno
 
+    too_little_memory = "there is too little memory for this"
     no_more_processes = "no more processes or threads can be started (ulimit -u)"
+    if isinstance(error, ImportError):
+        # glibc, elf/dl-map-segments.h: nothing else is said where there is no room, and why is where nothing may be run
+        return too_little_memory if str(error).endswith("failed to map segment from shared object") else ""
     if not isinstance(error, OSError):
         # CPython, Modules/_threadmodule.c: a RuntimeError, and no other is so worded.
         return no_more_processes if str(error) == "can't start new thread" else ""
     told = {
-        errno.ENOMEM: "there is too little memory for this",
+        errno.ENOMEM: too_little_memory,
         errno.ENOSPC: "there is no room left where something has to be written",
         errno.EDQUOT: "the quota is used up where something has to be written",
         errno.EROFS: "something has to be written where nothing can be",
