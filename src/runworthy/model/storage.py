@@ -434,13 +434,17 @@ class Clash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """An environment or a cache that nothing has used for some time. ``used`` is 0 where no use can be told at all."""
+    """An environment or a cache that nothing has used for some time. ``used`` is 0 where no use can be told at all.
+
+    ``command`` is what its installer has for it; it ``empties`` a cache, or removes what no environment needs.
+    """
 
     environment: Environment
     used: int
     used_by: str
     allocated: int
     command: str = ""
+    empties: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ _COMMANDS: Final[Mapping[EnvironmentKind, str]] = {
     "pnpm-store": "pnpm store prune",
     "npm-cache": "npm cache clean --force",
 }
+_EMPTIED: Final[frozenset[EnvironmentKind]] = frozenset(("pip-cache", "rattler-cache", "npm-cache"))
+"""Kinds of caches of which these commands leave nothing."""
 
 
 def idle_of(environments: Iterable[Environment], before: int) -> tuple[Idle, ...]:
@@ -33,6 +35,7 @@ def idle_of(environments: Iterable[Environment], before: int) -> tuple[Idle, ...
             used_by=one.used_by,
             allocated=one.allocated,
             command=_COMMANDS.get(one.kind, ""),
+            empties=one.kind in _EMPTIED,
         )
         for one in environments
         if one.kind not in _PLAIN and 0 < one.used < before

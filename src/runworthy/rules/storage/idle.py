@@ -53,5 +53,6 @@ def _kind(environment: Environment) -> str:
 
 def _help(idle: Idle, path: str) -> str:
     if idle.command:
-        return f"`{idle.command}` removes what is not needed any more"
+        what = "empties it: what is needed is fetched again" if idle.empties else "removes what is not needed any more"
+        return f"`{idle.command}` {what}"
     return f"remove `{path}` when nobody needs it, and make it again from its lock file or requirements"
