@@ -7,6 +7,7 @@ keep sharing safe: after it every path has the bytes, the owner, the permissions
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
@@ -255,7 +256,5 @@ class _Choice:
 
 def _sharers(extents: Sequence[int]) -> dict[int, int]:
     """Return for each file, where some share their storage, how many of the copies have that of it."""
-    many: dict[int, int] = {}
-    for extent in extents:
-        many[extent] = many.get(extent, 0) + 1
+    many = Counter(extents)
     return {number: many[extent] for number, extent in enumerate(extents)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -285,8 +286,9 @@ class Reasoning(Finding):
 def _cloned(copies: Iterable[Copies]) -> Iterator[tuple[int, int]]:
     """Yield the stored files that share their storage with another one."""
     for one in copies:
+        many = Counter(one.extents)
         for file, number in zip(one.files, one.extents, strict=bool(one.extents)):
-            if one.extents.count(number) > 1:
+            if many[number] > 1:
                 yield file.device, file.inode
 
 

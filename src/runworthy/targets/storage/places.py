@@ -80,10 +80,6 @@ class Places:
             self._devices.setdefault(found.device, found)
         return found
 
-    def place_of_device(self, device: int) -> Place | None:
-        """Return the first place that was found to have this st_dev."""
-        return self._devices.get(device)
-
     def filesystem_of(self, device: int) -> str:
         """Return the file system with an st_dev: as :meth:`place` found it, else as the table of mounts has it.
 
