@@ -118,6 +118,7 @@ REVERTED: Mapping[str, tuple[Sequence[str], Sequence[str], str]] = {
     "what was there is gone": (["new none"], ["new none"], "done"),
     "one of two was exchanged": (["new old", "old new"], ["old none", "old none"], "undone"),
     "one of two went": (["new none", "new old"], ["old none", "old none"], "undone"),
+    "the other one of two went": (["new old", "new none"], ["old none", "old none"], "undone"),
     "one of two is to be put back by the other": (["new none", "old none"], ["old none", "old none"], "undone"),
     "somebody replaced it": (["other old"], ["other none"], "undone"),
     "somebody replaced it just before": (["new other"], ["other none"], "undone"),
@@ -144,7 +145,8 @@ def test_what_was_begun_is_put_back(memory: Path, name: str, how: How) -> None:
 def test_where_names_cannot_be_exchanged(memory: Path) -> None:
     """What was there has a second hidden name meanwhile, and what is new comes by a rename."""
     for number, (name, hidden, second) in enumerate((("old", "new", "old"), ("new", "none", "old"))):
-        scene = Scene(memory / str(number) if not (memory / str(number)).mkdir() else memory)
+        (top := memory / str(number)).mkdir()
+        scene = Scene(top)
         scene.put(second, f"{scene.hidden(0)}.second")
         scene.state(f"{name} {hidden}")
         revert(scene.changes())
@@ -254,6 +256,26 @@ def test_what_cannot_be_looked_at_is_not_taken_for_undone(memory: Path) -> None:
             revert(scene.changes())
 
     assert as_user(work) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a user without privileges is made")
+def test_what_somebody_has_changed_need_not_be_readable(memory: Path) -> None:
+    scene = Scene(memory)
+    scene.state("new old")
+    scene.write("new")
+    (scene.place / scene.hidden(0)).chmod(0)
+    given(memory)
+
+    def work() -> None:
+        changed = [replace(one, **_owned(one)) for one in scene.changes()]
+        assert revert(changed)[1]
+
+    assert as_user(work) == 0
+    assert scene.seen() == ("new old",)
+
+
+def _owned(change: ShareChange) -> dict[str, Held]:
+    return {one: replace(getattr(change, one), uid=1234, gid=4321) for one in ("before", "after")}
 
 
 # -- undoing ---------------------------------------------------------------------------------
