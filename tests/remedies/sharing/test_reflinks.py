@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from runworthy.remedies.applying import undo
 from runworthy.remedies.journal import Journal
 from runworthy.remedies.sharing import share
 from runworthy.targets.storage.places import Places
+from runworthy.targets.storage.sharing import share_ranges
 from tests.remedies.sharing.made import left
-from tests.storage.ground import Ground
+from tests.storage.ground import Ground, extents
 from tests.storage.test_extents import BLOCK, SIZE, noise, overwritten, state, written
 from tests.storage.test_partial import binary, found, patched
 
@@ -94,3 +96,42 @@ def test_two_files_without_copy_on_write_can_be_clones(btrfs: Ground, journal: J
     done = do(journal, btrfs.path, a, b, "clone")
     assert done.shared
     assert "C" in subprocess.check_output(["lsattr", b], text=True).split()[0]
+
+
+def test_files_that_shared_with_each_other_do_so_again(reflinking: Ground, journal: Journal) -> None:
+    """And not with the one that stayed: both take as much room as one of them."""
+    a, b, c = (reflinking.path / name for name in "abc")
+    data = noise()
+    written(a, data)
+    written(b, data)
+    subprocess.check_call(["cp", "--reflink=always", b, c])
+    os.sync()
+    used = reflinking.used()
+    shares = [ShareFile(paths=(str(one),), kept=str(a), how="extents", size=SIZE) for one in (b, c)]
+    assert not share(shares, journal, title="share", subject="here").left
+    assert used - reflinking.used() > SIZE // 2
+    assert extents(b) == extents(c) == extents(a)
+    assert not undo(journal).left
+    assert extents(b) == extents(c) != extents(a)
+    assert abs(used - reflinking.used()) < SIZE // 2
+
+
+def test_what_shares_with_a_third_one_since_goes_on(reflinking: Ground, journal: Journal) -> None:
+    """Undoing gives a file storage of its own where it shares that of the one that stayed, and nowhere else."""
+    a, b, c = (reflinking.path / name for name in "abc")
+    data = noise()
+    for path in (a, b, c):
+        written(path, data)
+    assert not do(journal, reflinking.path, a, b, "extents").left
+    half = SIZE // 2 // BLOCK * BLOCK
+    with c.open("rb") as source, b.open("rb") as target:
+        assert share_ranges(source.fileno(), target.fileno(), [(0, half)]) == half
+    assert blocks(b)[: half // BLOCK] == blocks(c)[: half // BLOCK]
+    assert not undo(journal).left
+    assert blocks(b)[: half // BLOCK] == blocks(c)[: half // BLOCK]
+    assert not set(blocks(b)[half // BLOCK :]) & set(blocks(a))
+
+
+def blocks(path: Path) -> list[int]:
+    """Return where each block of a file lies."""
+    return [block + at for _, block, many in extents(path) for at in range(many)]

@@ -16,6 +16,7 @@ from typing import Literal
 
 from runworthy.model.records import dataclass, replace
 from runworthy.remedies.applying.inodes import opened
+from runworthy.remedies.applying.troubles import changed
 from runworthy.remedies.applying.walking import Folder, reach
 from runworthy.remedies.journal import Held, ShareChange
 from runworthy.remedies.sharing import leases
@@ -103,11 +104,10 @@ def revert(changes: Sequence[ShareChange]) -> tuple[list[ShareChange], list[str]
         for spot in found:
             mend(spot.folder, spot.hidden)
             _give_back(spot)
-        old = _old(found)
         state: Literal["done", "undone"] = "undone"
         left: list[str] = []
-        if old is not None and not _is_written(found):
-            left += [line for one in found for line in _put_back(one, old)]
+        if _old(found) is not None and not _is_written(found):
+            left += [line for one in found for line in _put_back(one, found)]
         elif any(one.what(one.name)[0] == "new" for one in found):
             state = "done"
         left += [line for one in found for line in _tidied(one)]
@@ -154,18 +154,19 @@ def _is_written(found: Sequence[Spot]) -> bool:
     return seen.st_nlink <= len(looks) or not any(one.what(one.name)[0] == "old" for one in found)
 
 
-def _put_back(spot: Spot, old: tuple[Folder, str]) -> Iterator[str]:
-    """Have a name lead to what was there, if it leads to what is new."""
+def _put_back(spot: Spot, found: Sequence[Spot]) -> Iterator[str]:
+    """Have a name lead to what was there, if it leads to what is new. The names that has change with each exchange."""
     if spot.what(spot.name)[0] != "new":
         return
     beside = spot.what(spot.hidden)[0]
     if beside == "new":
         unlink(spot.folder, spot.hidden)
     if beside in ("new", "none"):
+        old = _old(found)
+        if old is None:
+            raise changed()
         folder, name = old
         os.link(name, spot.hidden, src_dir_fd=folder.fd, dst_dir_fd=spot.folder.fd, follow_symlinks=False)
-    elif beside == "other":
-        return
     swap(spot.folder, spot.hidden, spot.name)
     if spot.what(spot.hidden)[0] != "new":  # somebody has put something there just now: it stays
         swap(spot.folder, spot.hidden, spot.name)

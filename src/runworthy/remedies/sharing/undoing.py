@@ -187,8 +187,7 @@ def _copied(spot: Spot, *, force: bool) -> tuple[Folder, str]:
         )
     if digest != change.before.sha256:
         if not force:
-            unlink(spot.folder, spot.hidden)
-            raise RemedyError(f"{here(change)} is no longer as it was left")
+            raise RemedyError(f"{here(change)} is no longer as it was left")  # the copy goes when this is tidied
         os.utime(spot.hidden, ns=(held.atime, held.mtime), dir_fd=spot.folder.fd, follow_symlinks=False)
     return spot.folder, spot.hidden
 
