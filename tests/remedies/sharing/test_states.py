@@ -267,15 +267,15 @@ def test_what_somebody_has_changed_need_not_be_readable(memory: Path) -> None:
     given(memory)
 
     def work() -> None:
-        changed = [replace(one, **_owned(one)) for one in scene.changes()]
+        changed = [replace(one, before=_owned(one.before), after=_owned(one.after)) for one in scene.changes()]
         assert revert(changed)[1]
 
     assert as_user(work) == 0
     assert scene.seen() == ("new old",)
 
 
-def _owned(change: ShareChange) -> dict[str, Held]:
-    return {one: replace(getattr(change, one), uid=1234, gid=4321) for one in ("before", "after")}
+def _owned(held: Held) -> Held:
+    return replace(held, uid=1234, gid=4321)
 
 
 # -- undoing ---------------------------------------------------------------------------------
