@@ -588,6 +588,69 @@ def _truncate(path: Path) -> None:
     os.close(fd)
 
 
+# -- who does something while it is undone ---------------------------------------------------
+
+_UNDONE: dict[Callable[[Somebody], None], Callable[[Somebody], bool]] = {
+    deed: DEEDS[deed] for deed in (Somebody.replaces, Somebody.links_elsewhere, Somebody.makes_a_fifo, Somebody.removes)
+}
+
+
+def _undo(pair: Pair) -> None:
+    with suppress(RemedyError):
+        pair.undo()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the calls are those of x86-64")
+@pytest.mark.parametrize("deed", _UNDONE, ids=lambda deed: deed.__name__)
+def test_somebody_at_each_call_of_undoing(memory: Path, deed: Callable[[Somebody], None]) -> None:
+    """What he has put there stays there, or what he has taken away stays away."""
+    top = memory / "place"
+    pair = Pair(top)
+    pair.share()
+    calls = calls_of(lambda: _undo(pair))
+    for at, name in enumerate(calls):
+        shutil.rmtree(top)
+        pair = Pair(top)
+        pair.share()
+        somebody = Somebody(pair, memory / "outside")
+        meddle = Meanwhile(lambda somebody=somebody: deed(somebody))  # type: ignore[misc]
+        assert stopped(lambda pair=pair: _undo(pair), at, meddle) == "ended"  # type: ignore[misc]
+        recover(pair.journal)
+        assert _UNDONE[deed](somebody), (at, name)
+        assert somebody.outside.read_bytes() == b"outside", (at, name)
+        assert pair.kept.read_bytes() == b"the same bytes\n" * 900, (at, name)
+        assert not list(pair.root.rglob(".runworthy-*")), (at, name)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the calls are those of x86-64")
+@pytest.mark.parametrize("which", ["path", "kept"])
+def test_a_writer_at_each_call_of_undoing(memory: Path, which: str) -> None:
+    """What he writes is at the path that he opened, whether he waits or not."""
+    top = memory / "place"
+    pair = Pair(top)
+    pair.share()
+    calls = calls_of(lambda: _undo(pair))
+    outcomes = set()
+    for at, name in enumerate(calls):
+        shutil.rmtree(top)
+        pair = Pair(top)
+        pair.share()
+        target = pair.path if which == "path" else pair.kept
+        writers: list[subprocess.Popen[bytes]] = []
+
+        def write(target: Path = target, writers: list[subprocess.Popen[bytes]] = writers) -> None:
+            writers.append(subprocess.Popen([sys.executable, "-SIc", _WRITER, str(target), "his words"]))
+            _wait_until_opening(writers[0])
+
+        assert stopped(lambda pair=pair: _undo(pair), at, Meanwhile(write)) == "ended"  # type: ignore[misc]
+        assert writers[0].wait(timeout=60) == 0
+        recover(pair.journal)
+        assert target.read_bytes().startswith(b"his words"), (at, name)
+        assert not list(pair.root.rglob(".runworthy-*")), (at, name)
+        outcomes.add(pair.is_shared)
+    assert outcomes == {True, False}
+
+
 # -- others than root ------------------------------------------------------------------------
 
 

@@ -267,14 +267,14 @@ def test_what_somebody_has_changed_need_not_be_readable(memory: Path) -> None:
     given(memory)
 
     def work() -> None:
-        changed = [replace(one, before=_owned(one.before), after=_owned(one.after)) for one in scene.changes()]
-        assert revert(changed)[1]
+        assert revert([replace(one, before=owned(one.before), after=owned(one.after)) for one in scene.changes()])[1]
 
     assert as_user(work) == 0
     assert scene.seen() == ("new old",)
 
 
-def _owned(held: Held) -> Held:
+def owned(held: Held) -> Held:
+    """As it is when it has been given to the user of :func:`as_user`."""
     return replace(held, uid=1234, gid=4321)
 
 

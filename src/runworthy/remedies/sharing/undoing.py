@@ -176,18 +176,26 @@ def _copied(spot: Spot, *, force: bool) -> tuple[Folder, str]:
         held = look(folder, name, contents=False)
         if held.kind != "file":
             raise RemedyError(f"{here(change)} is no longer as it was left")
-        digest, _ = put(
-            spot.folder,
-            spot.hidden,
-            from_file(folder, name, held),
-            change.before,
-            exact=True,
-            sync=False,
-            first=lambda fd: tell(fd, change.before.told),
-        )
+        content, before = from_file(folder, name, held), change.before
+        try:
+            digest, _ = put(
+                spot.folder,
+                spot.hidden,
+                content,
+                before,
+                exact=True,
+                sync=False,
+                first=lambda fd: tell(fd, before.told),
+            )
+        except FileExistsError:
+            raise
+        except OSError:
+            unlink(spot.folder, spot.hidden)  # what is half written looks like somebody's where the name is not ours
+            raise
     if digest != change.before.sha256:
         if not force:
-            raise RemedyError(f"{here(change)} is no longer as it was left")  # the copy goes when this is tidied
+            unlink(spot.folder, spot.hidden)
+            raise RemedyError(f"{here(change)} is no longer as it was left")
         os.utime(spot.hidden, ns=(held.atime, held.mtime), dir_fd=spot.folder.fd, follow_symlinks=False)
     return spot.folder, spot.hidden
 
