@@ -17,7 +17,21 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (DESIGN section 5). Nothing but a code comes out of it."""
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _ended(list(sys.argv[1:] if arguments is None else arguments))
+    except (MemoryError, OSError, ImportError) as error:  # also where there is too little to say how else it ended
+        told = refusal(error) or "there is too little memory for this"
+        notes = (*_notes(error), *(_notes(error.__context__) if error.__context__ else ()))
+    _say(f"error: {told}", *(f"note: {note}" for note in notes))  # what filled the memory has gone
+    return USAGE_ERROR
+
+
+def _ended(arguments: list[str]) -> int:
+    """Run a command, say why it did not end well, and return the exit code.
+
+    Raises MemoryError, and whatever keeps even that from being said.
+    """
+    try:
+        return _run(arguments)
     except SystemExit as end:  # argparse ends `--help` so
         return end.code if isinstance(end.code, int) else USAGE_ERROR
     except KeyboardInterrupt as error:
@@ -26,13 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunworthyError as error:
         _complain(f"error: {error}", error.hint if isinstance(error, UsageError) else "", _notes(error))
         return USAGE_ERROR
-    except MemoryError as error:
-        notes = _notes(error)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - a person gets one line, never a traceback
         _internal(error)
         return USAGE_ERROR
-    _say("error: there is too little memory for this", *(f"note: {note}" for note in notes))  # what filled it has gone
-    return USAGE_ERROR
 
 
 def _run(arguments: list[str]) -> int:
@@ -91,7 +103,7 @@ def _internal(error: Exception) -> None:
     )
 
 
-def refusal(error: Exception) -> str:
+def refusal(error: BaseException) -> str:
     """Return in words what the system refuses to whoever asks, empty where an error is of another kind.
 
     It imports nothing that is not there already: that might be refused as well.
@@ -103,6 +115,9 @@ def refusal(error: Exception) -> str:
     if isinstance(error, ImportError):
         # glibc, elf/dl-map-segments.h: nothing else is said where there is no room, and why is where nothing may be run
         return too_little_memory if str(error).endswith("failed to map segment from shared object") else ""
+    if isinstance(error, SystemError):
+        # CPython, Objects/call.c and Python/errors.c: its compiler forgets to say that there was no room
+        return too_little_memory if "without" in str(error) else ""
     if not isinstance(error, OSError):
         # CPython, Modules/_threadmodule.c: a RuntimeError, and no other is so worded.
         return no_more_processes if str(error) == "can't start new thread" else ""

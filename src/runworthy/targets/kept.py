@@ -7,14 +7,19 @@ import stat
 import sys
 from typing import Final
 
-__all__ = ["cache_directory", "is_settled", "prepare"]
+__all__ = ["cache_directory", "is_settled", "prepare", "settled_before"]
 
 _SETTLED: Final = 2 * 10**9
 
 
 def is_settled(ctime: int, now: int) -> bool:
     """Whether the last change lies so far before ``now`` (ns) that another one would show: clocks have a grain."""
-    return ctime < now - _SETTLED
+    return ctime < settled_before(now)
+
+
+def settled_before(now: int) -> int:
+    """Return the time (ns) before which the last change must lie."""
+    return now - _SETTLED
 
 
 def prepare(directory: str, path: str) -> None:

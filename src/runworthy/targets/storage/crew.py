@@ -57,7 +57,10 @@ def in_crew(work: Callable[[Any], Any], tasks: Iterable[Any], workers: int) -> I
 
 @contextmanager
 def collecting_later() -> Iterator[None]:
-    """Look for no cycles meanwhile: records by the hundred thousand have none, and looking takes as long as making."""
+    """Look for no cycles meanwhile: records by the hundred thousand have none, and looking takes as long as making.
+
+    What was made counts as old after that, so that it is not all looked at at once (``gc.freeze`` passes it on).
+    """
     import gc
 
     enabled = gc.isenabled()
@@ -66,6 +69,9 @@ def collecting_later() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # what somebody else has frozen stays so
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -24,7 +24,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from runworthy.model.records import dataclass
-from runworthy.targets.kept import is_settled, prepare
+from runworthy.targets.kept import prepare, settled_before
 
 if TYPE_CHECKING:
     import sqlite3
@@ -108,7 +108,7 @@ class Index:
         Each collection are files with the same bytes.
         """
         today = int(time.time()) // _DAY
-        self._ask(lambda connection: _write(connection, classes, today, self._is_settled))
+        self._ask(lambda connection: _write(connection, classes, today, settled_before(self._began)))
         for oldest in (today - _KEPT_DAYS, today + 1):
             with suppress(OSError):
                 if os.path.getsize(self.path) > _LIMIT:
@@ -132,7 +132,8 @@ class Index:
 
     def keep(self, key: bytes, sets: Iterable[Collection[int]], changed: Iterable[int]) -> None:
         """Keep what a scan found among files with some times of change (ns), unless one was changed just now."""
-        if not all(map(self._is_settled, changed)):
+        before = settled_before(self._began)
+        if not all(ctime < before and ctime % _SECOND for ctime in changed):
             return
         numbers = array("I")
         for one in sets:
@@ -140,9 +141,6 @@ class Index:
             numbers.extend(one)
         today = int(time.time()) // _DAY
         self._ask(lambda connection: _keep_scan(connection, (key, today, numbers.tobytes())))
-
-    def _is_settled(self, ctime: int) -> bool:
-        return ctime % _SECOND > 0 and is_settled(ctime, self._began)
 
     # -- what was told ----------------------------------------------------------------------
 
@@ -243,31 +241,33 @@ def _write(
     connection: sqlite3.Connection,
     classes: Iterable[Collection[Signature]],
     today: int,
-    settled: Callable[[int], bool],
+    before: int,
 ) -> None:
     """Put what was learnt in the place of what was known of the same inodes."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE runs SET last = last + 1")
     (run,) = connection.execute("SELECT last FROM runs").fetchone()
-    learnt = _learnt(run, classes, settled)
+    learnt = _learnt(run, classes, before)
     held = _stretches(connection, learnt)
     rows = [(str(key[0]), key[1], today, _merged(held.get(key, b""), new)) for key, new in learnt.items()]
     connection.executemany("INSERT OR REPLACE INTO stretches VALUES (?, ?, ?, ?)", rows)
     connection.execute("COMMIT")
 
 
-def _learnt(
-    run: int, classes: Iterable[Collection[Signature]], settled: Callable[[int], bool]
-) -> dict[tuple[int, int], list[bytes]]:
-    """Return the rows of each stretch."""
+def _learnt(run: int, classes: Iterable[Collection[Signature]], before: int) -> dict[tuple[int, int], list[bytes]]:
+    """Return the rows of each stretch, of files whose last change lies ``before`` a time (ns)."""
     rows: list[bytes] = []
     for number, signatures in enumerate(classes):
         of = _CLASS.pack(run, number)
         rows += [signature + of for signature in signatures]
     learnt: dict[tuple[int, int], list[bytes]] = {}
     for row, (device, inode, ctime) in zip(rows, _FIELDS.iter_unpack(b"".join(rows)), strict=True):
-        if settled(ctime):
-            learnt.setdefault((device, inode >> _STRETCH), []).append(row)
+        if ctime < before and ctime % _SECOND:
+            stretch = device, inode >> _STRETCH
+            if stretch in learnt:
+                learnt[stretch].append(row)
+            else:
+                learnt[stretch] = [row]
     return learnt
 
 

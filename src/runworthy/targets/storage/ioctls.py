@@ -252,12 +252,12 @@ def xfs_shares_extents(fd: int) -> bool:
 
 def ask(fd: int, number: int, given: bytearray | int) -> None:
     """Call ioctl(2): ``given`` is changed in its place. Raises OSError."""
+    _on_linux()
     _ioctl()(fd, number, given)
 
 
 @cache
 def _ioctl() -> Callable[..., object]:
-    _on_linux()
     from fcntl import ioctl
 
     return ioctl
