@@ -91,6 +91,7 @@ def test_start_is_light(arguments: list[str]) -> None:
     assert not loaded & HEAVY
 
 
+@pytest.mark.slow
 def test_imports_the_standard_library_only() -> None:
     assert PYPROJECT["project"]["dependencies"] == []
     foreign = {
@@ -101,6 +102,7 @@ def test_imports_the_standard_library_only() -> None:
     assert not foreign
 
 
+@pytest.mark.slow
 def test_no_module_needs_unix_to_be_imported() -> None:
     bound = {name: found for name, tree in modules().items() if (found := imported(iter(tree.body)) & UNIX_ONLY)}
     assert not bound

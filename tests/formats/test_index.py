@@ -353,6 +353,13 @@ def test_whatever_is_changed_it_is_read_or_refused(name: str, data: st.DataObjec
         read(BytesContent(bytes(changed)))
 
 
+@pytest.mark.parametrize("encoding", ["AUTF-8", "hex", "utf-7", "gb18030", "idna"])
+def test_an_encoding_that_cannot_be_read_is_refused(encoding: str) -> None:
+    data = f'<?xml version="1.0" encoding="{encoding}"?><metadata/>'.encode()
+    with pytest.raises(FormatError, match="encoding"):
+        list(PrimaryIndex(BytesContent(data)).packages())
+
+
 def test_an_entry_without_an_end_is_refused() -> None:
     tracemalloc.start()
     try:

@@ -103,6 +103,7 @@ def test_a_signal_for_us_reaches_the_command_once(name: str) -> None:
         assert process.wait(PATIENCE) == 1
 
 
+@pytest.mark.slow
 def test_a_timer_that_was_set_before_ends_the_command() -> None:
     # execve(2) keeps a timer, and fork(2) does not.
     alarm = {"preexec_fn": lambda: signal.alarm(2)}
@@ -206,6 +207,7 @@ def found(tmp_path: Path) -> Path:
 CASES = ("script", "bare", "empty", "closed", "nobody", "carriage", "binary", "directory", "round", "absent")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["./", ""])
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_found_and_refused_as_by_a_shell(found: Path, name: str, prefix: str) -> None:
@@ -252,6 +254,7 @@ def at(broken: Path, libraries: str) -> dict[str, Any]:
     return {"cwd": broken, "env": {**os.environ, "LD_LIBRARY_PATH": str(broken / libraries)}}
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_told_after_the_loader_has_spoken(broken: Path) -> None:
     done = ran("./now", **at(broken, "nowhere"))
     assert done.returncode == 127

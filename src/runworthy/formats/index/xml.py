@@ -120,3 +120,7 @@ def _feed(parser: expat.XMLParserType, read: Read, offset: int = 0) -> None:
     except expat.ExpatError as error:
         at = offset + parser.CurrentByteIndex
         raise FormatError(f"is no XML: {expat.ErrorString(error.code)}, line {error.lineno}", offset=at) from None
+    except (LookupError, ValueError) as error:  # CPython, Modules/pyexpat.c, PyUnknownEncodingHandler
+        if isinstance(error, (KeyError, IndexError)):  # a mistake of ours
+            raise
+        raise FormatError(f"is in an encoding that cannot be read: {error}", offset=offset) from None
