@@ -148,6 +148,7 @@ def test_closed_streams(world: Path, closed: str) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is of Unix")
 def test_interrupted(world: Path) -> None:
     os.mkfifo(world / "waits")

@@ -15,7 +15,13 @@ README, CHINESE = CHECKOUT / "README.md", CHECKOUT / "README.zh-CN.md"
 
 
 # Those of the other language are the same: one run tells of both.
-@pytest.mark.parametrize("page", [page for page in WITH_EXAMPLES if page != CHINESE], ids=lambda page: page.name)
+PAGES = [page for page in WITH_EXAMPLES if page != CHINESE]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * (page.name == "README.md"), id=page.name) for page in PAGES],
+)
 def test_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = runners(tmp_path)

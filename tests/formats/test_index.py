@@ -360,6 +360,7 @@ def test_an_encoding_that_cannot_be_read_is_refused(encoding: str) -> None:
         list(PrimaryIndex(BytesContent(data)).packages())
 
 
+@pytest.mark.slow
 def test_an_entry_without_an_end_is_refused() -> None:
     tracemalloc.start()
     try:

@@ -92,6 +92,7 @@ def test_a_caller_that_does_not_want_to_know_of_children_is_told_how_it_ended() 
     assert ran("sh", "-c", "exit 5", **ignoring).returncode == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT"])
 def test_a_signal_for_us_reaches_the_command_once(name: str) -> None:
     wait = "echo ready; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done"

@@ -111,6 +111,7 @@ def test_odd_paths_end_as_with_the_kernel(tmp_path: Path, path: str) -> None:
         assert found_by(view, path) == expected
 
 
+@pytest.mark.slow
 def test_a_deep_tree_needs_no_deep_stack() -> None:
     overlay = Overlay(DirectoryView("/nonexistent"))
     path = "/d" * 1500

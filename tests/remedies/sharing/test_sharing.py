@@ -523,6 +523,7 @@ NONSENSE: tuple[object, ...] = (
 )
 
 
+@pytest.mark.slow
 def test_a_log_that_somebody_else_made(tmp_path: Path) -> None:
     """Whatever a line says, it is told in one sentence, and nothing but its own files is touched."""
     outside = tmp_path / "outside"
